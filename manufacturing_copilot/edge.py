@@ -1,0 +1,96 @@
+"""What the Dagster edges of the stages share: the plant as a resource, days as partitions, metadata of tables.
+
+Only the edge modules (assets, checks, sensors, schedules, jobs) import this; plain modules know no Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.site import Site, load_site
+from manufacturing_copilot.store import Store, home_folder, open_store
+
+PREVIEW_ROWS = 5
+
+
+@lru_cache(maxsize=8)
+def _loaded(folder: str) -> Site:
+    return load_site(Path(folder))
+
+
+class Plant(dg.ConfigurableResource):
+    """The site and its store, as the resource `plant`. Holds no secret: the store's URL is read from the environment."""
+
+    site_folder: str
+
+    @property
+    def site(self) -> Site:
+        """The site's declaration."""
+        return _loaded(self.site_folder)
+
+    @property
+    def home(self) -> Path:
+        """The home folder."""
+        return home_folder()
+
+    @contextmanager
+    def open(self) -> Iterator[Store]:
+        """Give the open store; closes it at the end."""
+        store = open_store()
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def days(site: Site) -> dg.DailyPartitionsDefinition:
+    """Return the daily partitions of the site; partition D means: as known at the end of day D."""
+    return dg.DailyPartitionsDefinition(
+        start_date=site.history_from.isoformat(), timezone=site.zone, end_offset=1, fmt="%Y-%m-%d"
+    )
+
+
+def column_schema(table: sa.Table) -> dg.TableSchema:
+    """Return the columns of a table with types and meanings, as Dagster shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name=column.name, type=str(column.type), description=column.comment)
+            for column in table.columns
+        ]
+    )
+
+
+def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:
+    """Return the first rows of a frame as a Markdown table for the UI."""
+    head = frame.head(rows)
+    cells = [[_cell(value) for value in row] for row in head.rows()]
+    lines = [
+        "| " + " | ".join(head.columns) + " |",
+        "|" + "---|" * head.width,
+        *("| " + " | ".join(row) + " |" for row in cells),
+    ]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def table_metadata(table: sa.Table, *, rows: int, frame: pl.DataFrame | None = None) -> dict[str, Any]:
+    """Return the metadata of a materialized table: name, row count, columns and, where given, a preview."""
+    metadata: dict[str, Any] = {
+        "dagster/table_name": table.name,
+        "dagster/row_count": rows,
+        "dagster/column_schema": column_schema(table),
+    }
+    if frame is not None:
+        metadata["preview"] = preview(frame)
+    return metadata
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]

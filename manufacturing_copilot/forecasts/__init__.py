@@ -1,0 +1,1 @@
+"""Demand, inventory, supply and quality ahead, with bounds."""

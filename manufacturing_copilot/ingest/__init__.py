@@ -1,0 +1,1 @@
+"""Batches in: as received, checked, split into accepted, duplicate and rejected."""

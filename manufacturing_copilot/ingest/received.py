@@ -1,0 +1,43 @@
+"""What passes between reading a file, checking its rows and loading them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+LINE = "_line"
+"""Column of every frame inside ingest: the line of the file on which the row starts, from 1 (for workbooks
+the sheet's row, for Parquet and JSON the row's number)."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """The rows of one file as they were written.
+
+    `rows`: one String column per column of the file, under the file's own names, and `_line` (Int64);
+    a value that is not there is null, an empty text is "".
+    `bad_lines`: rows that are no rows (too few or too many cells, bytes that are no text): `_line`, `text`, `reason`.
+    `found`: what was detected (type, encoding, delimiter, header line, columns, skipped totals rows …), JSON-able.
+    Rows of the file = rows.height + bad_lines.height; blank rows and the header are not rows.
+    """
+
+    rows: pl.DataFrame
+    bad_lines: pl.DataFrame
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The rows of one file, read as records of a kind.
+
+    `records`: the kind's fields, typed (see `records.pandera_schema`), and `_line`; all of them pass.
+    `rejected`: `_line`, `reasons` (JSON text: a list of {column, value, rule, sentence}), `received` (JSON text:
+    the original columns and texts).
+    Received rows = records.height + rejected.height.
+    """
+
+    records: pl.DataFrame
+    rejected: pl.DataFrame
+    found: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,433 @@
+"""The record kinds: what a feed may deliver, field by field, with meaning and unit.
+
+This is the one place that says which fields exist. The tables of accepted records, the pandera
+schemas, the JSON Schema of the feed YAML, the reference page and the column descriptions in the
+Dagster UI are all made from it. How values are read lives in `ingest`; what they become, in `unified`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandera.polars as pa
+
+
+class FieldType(StrEnum):
+    """How a field's values are read and stored."""
+
+    CODE = "code"  # an identifier: kept as text, outer blanks removed, leading zeros kept
+    TEXT = "text"
+    QUANTITY = "quantity"  # exact decimal, six places
+    MONEY = "money"  # exact decimal, six places, in the site's currency unless a currency field says otherwise
+    RATIO = "ratio"  # exact decimal, 0.05 means 5 %
+    INTEGER = "integer"
+    DATE = "date"
+    FLAG = "flag"  # yes or no
+
+
+NUMERIC_TYPES = frozenset({FieldType.QUANTITY, FieldType.MONEY, FieldType.RATIO})
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record kind."""
+
+    name: str
+    type: FieldType
+    meaning: str
+    required: bool = False
+    unit: str | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordKind:
+    """One kind of record: its name, its meaning, its usual natural key and its fields."""
+
+    name: str
+    meaning: str
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    def field(self, name: str) -> Field:
+        """Return the field called `name`; raises KeyError where there is none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The names of the fields, in order."""
+        return tuple(field.name for field in self.fields)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The names of the fields that every record must have."""
+        return tuple(field.name for field in self.fields if field.required)
+
+
+def _code(name: str, meaning: str, *, required: bool = False) -> Field:
+    return Field(name, FieldType.CODE, meaning, required=required)
+
+
+def _text(name: str, meaning: str) -> Field:
+    return Field(name, FieldType.TEXT, meaning)
+
+
+def _date(name: str, meaning: str, *, required: bool = False) -> Field:
+    return Field(name, FieldType.DATE, meaning, required=required)
+
+
+def _flag(name: str, meaning: str) -> Field:
+    return Field(name, FieldType.FLAG, meaning)
+
+
+def _integer(name: str, meaning: str, *, required: bool = False, at_least: float | None = 0) -> Field:
+    return Field(name, FieldType.INTEGER, meaning, required=required, at_least=at_least)
+
+
+def _quantity(
+    name: str, meaning: str, *, required: bool = False, at_least: float | None = 0, unit: str = "the item's unit"
+) -> Field:
+    return Field(name, FieldType.QUANTITY, meaning, required=required, at_least=at_least, unit=unit)
+
+
+def _money(name: str, meaning: str, *, required: bool = False) -> Field:
+    return Field(
+        name, FieldType.MONEY, meaning, required=required, at_least=0, unit="site currency per unit of the item"
+    )
+
+
+def _ratio(name: str, meaning: str) -> Field:
+    return Field(name, FieldType.RATIO, meaning, at_least=0, at_most=1, unit="fraction")
+
+
+def _choice(name: str, meaning: str, *choices: str, required: bool = False) -> Field:
+    return Field(name, FieldType.CODE, meaning, required=required, choices=choices)
+
+
+_KINDS = (
+    RecordKind(
+        "items",
+        "things made, bought or sold, as one system knows them",
+        ("item",),
+        (
+            _code("item", "the system's own code of the item", required=True),
+            _text("name", "what people call it"),
+            _text("category", "the group it belongs to"),
+            _code("unit", "the unit that its quantities are in; the first source's becomes the base unit"),
+            _code("barcode", "GTIN, EAN or UPC"),
+            _code("sku", "the item's SKU, where it differs from the system's own code"),
+            _code("manufacturer_part", "the manufacturer's part number"),
+            _code("supplier", "the usual supplier's code"),
+            _integer("lead_time_days", "days from order to receipt, as the system believes"),
+            _quantity("reorder_point", "stock position at which to order again"),
+            _quantity("safety_stock", "stock kept against surprises"),
+            _quantity("minimum_order", "smallest quantity that can be ordered"),
+            _quantity("order_multiple", "orders are multiples of this"),
+            _money("unit_cost", "standard cost"),
+            _money("list_price", "sales price"),
+            _flag("made", "made here rather than bought"),
+            _flag("service", "a service, not a thing: never stocked or forecast"),
+            _flag("active", "still in use"),
+            _date("discontinued_on", "last day of sale"),
+        ),
+    ),
+    RecordKind(
+        "item_references",
+        "codes by which another source calls an item",
+        ("other_source", "other_code"),
+        (
+            _code("item", "the item's code in this source", required=True),
+            _code("other_source", "the name of the other source, as in site.yaml", required=True),
+            _code("other_code", "what the other source calls it", required=True),
+        ),
+    ),
+    RecordKind(
+        "boms",
+        "bills of materials: what goes into an item",
+        ("item", "component", "valid_from"),
+        (
+            _code("reference", "the system's own number of the line"),
+            _code("item", "the item that is made; empty lines name a top-level item and add nothing"),
+            _code("component", "the item that goes into it", required=True),
+            _quantity("quantity_per", "quantity of the component per unit made", required=True),
+            _code("unit", "the unit of quantity_per"),
+            _ratio("scrap_ratio", "share of the component lost in making"),
+            _date("valid_from", "first day on which the line holds"),
+            _date("valid_to", "last day on which the line holds"),
+        ),
+    ),
+    RecordKind(
+        "routings",
+        "how an item is made: its operations in order",
+        ("item", "step"),
+        (
+            _code("item", "the item that is made", required=True),
+            _integer("step", "place in the order of operations", required=True),
+            _code("operation", "what is done", required=True),
+            _code("work_center", "where it is done"),
+            Field("setup_minutes", FieldType.QUANTITY, "time to set up", at_least=0, unit="minutes per order"),
+            Field("run_minutes", FieldType.QUANTITY, "time to make one", at_least=0, unit="minutes per unit"),
+        ),
+    ),
+    RecordKind(
+        "suppliers",
+        "who delivers",
+        ("supplier",),
+        (
+            _code("supplier", "the supplier's code", required=True),
+            _text("name", "the supplier's name"),
+            _flag("active", "still in use"),
+        ),
+    ),
+    RecordKind(
+        "locations",
+        "where stock is kept",
+        ("location",),
+        (_code("location", "the location's code", required=True), _text("name", "what people call it")),
+    ),
+    RecordKind(
+        "unit_conversions",
+        "how many of one unit make another, for one item or for all",
+        ("item", "from_unit", "to_unit"),
+        (
+            _code("item", "the item; empty means all"),
+            _code("from_unit", "the larger unit, for example BOX", required=True),
+            _code("to_unit", "the smaller unit, for example EA", required=True),
+            Field("factor", FieldType.QUANTITY, "to_unit per from_unit", required=True, at_least=0, unit="to per from"),
+        ),
+    ),
+    RecordKind(
+        "stock_levels",
+        "stock on a day, as the inventory system counts it",
+        ("item", "location", "bin", "day"),
+        (
+            _code("item", "the item", required=True),
+            _code("location", "where it lies"),
+            _code("bin", "the place within the location; bins of a location are added up"),
+            _date("day", "the day at whose end the count holds; empty means the day the file was written"),
+            _quantity("on_hand", "what lies there", required=True, at_least=None),
+            _quantity("reserved", "of it, already promised", at_least=None),
+            _quantity("on_order", "ordered and not yet received", at_least=None),
+            _code("unit", "the unit of the quantities"),
+        ),
+    ),
+    RecordKind(
+        "stock_movements",
+        "what entered and left stock",
+        ("reference",),
+        (
+            _code("reference", "the system's own number of the movement"),
+            _code("item", "the item", required=True),
+            _code("location", "where"),
+            _date("moved_on", "the day", required=True),
+            _quantity("quantity", "how much; sign as in the source", required=True, at_least=None),
+            _choice(
+                "movement",
+                "why it moved",
+                "sale",
+                "sales_return",
+                "purchase",
+                "production",
+                "consumption",
+                "scrap",
+                "transfer",
+                "adjustment",
+                required=True,
+            ),
+            _code("document", "the order that caused it"),
+            _money("price", "value of one unit"),
+            _code("unit", "the unit of quantity"),
+        ),
+    ),
+    RecordKind(
+        "order_lines",
+        "what customers ordered",
+        ("order_no", "line_no"),
+        (
+            _code("order_no", "the sales order", required=True),
+            _code("line_no", "the line within it"),
+            _code("item", "the item", required=True),
+            _code("customer", "who ordered"),
+            _code("location", "where it ships from"),
+            _date("ordered_on", "the day it was ordered", required=True),
+            _date("requested_on", "the day the customer wants it"),
+            _date("shipped_on", "the day it left"),
+            _quantity("quantity", "how much; negative for a return", required=True, at_least=None),
+            _code("unit", "the unit of quantity"),
+            _money("price", "price of one unit"),
+            _choice("status", "where the line stands", "open", "shipped", "cancelled", "returned"),
+        ),
+    ),
+    RecordKind(
+        "purchase_orders",
+        "heads of purchase orders, where the system keeps them apart from the lines",
+        ("order_no",),
+        (
+            _code("order_no", "the purchase order", required=True),
+            _code("supplier", "who delivers", required=True),
+            _date("ordered_on", "the day it was ordered", required=True),
+            _choice("status", "where the order stands", "open", "closed", "cancelled"),
+        ),
+    ),
+    RecordKind(
+        "purchase_lines",
+        "what was ordered from suppliers",
+        ("order_no", "line_no"),
+        (
+            _code("order_no", "the purchase order", required=True),
+            _code("line_no", "the line within it"),
+            _code("item", "the item", required=True),
+            _code("supplier", "who delivers; may come from purchase_orders"),
+            _code("location", "where it goes"),
+            _date("ordered_on", "the day it was ordered; may come from purchase_orders"),
+            _date("promised_on", "the day the supplier promised"),
+            _quantity("quantity", "how much was ordered", required=True),
+            _quantity("received_quantity", "how much came, where the system keeps it on the line"),
+            _quantity("rejected_quantity", "of it, refused at inspection"),
+            _date("received_on", "the day it came, where the system keeps it on the line"),
+            _code("unit", "the unit of the quantities"),
+            _money("price", "price of one unit"),
+            _choice("status", "where the line stands", "open", "closed", "cancelled"),
+        ),
+    ),
+    RecordKind(
+        "receipts",
+        "what suppliers delivered",
+        ("receipt_no",),
+        (
+            _code("receipt_no", "the receipt's own number"),
+            _code("order_no", "the purchase order", required=True),
+            _code("line_no", "the line within it"),
+            _code("item", "the item", required=True),
+            _code("location", "where it went"),
+            _date("received_on", "the day it came", required=True),
+            _quantity("quantity", "how much came", required=True),
+            _quantity("rejected_quantity", "of it, refused at inspection"),
+            _code("unit", "the unit of the quantities"),
+        ),
+    ),
+    RecordKind(
+        "work_orders",
+        "what was made, and what was lost in making it",
+        ("work_order",),
+        (
+            _code("work_order", "the work order", required=True),
+            _code("item", "the item that is made", required=True),
+            _code("location", "where it goes"),
+            _quantity("quantity", "how much was ordered", required=True),
+            _quantity("completed", "how much went to stock"),
+            _quantity("scrapped", "how much was lost"),
+            _text("scrap_reason", "why"),
+            _code("operation", "the operation at which it was lost"),
+            _date("started_on", "first day of work"),
+            _date("due_on", "the day it is due"),
+            _date("finished_on", "last day of work"),
+            _choice("status", "where the order stands", "open", "finished", "cancelled"),
+        ),
+    ),
+    RecordKind(
+        "inspections",
+        "what was looked at, and what was found",
+        ("inspection",),
+        (
+            _code("inspection", "the inspection's own number"),
+            _code("item", "the item", required=True),
+            _date("inspected_on", "the day", required=True),
+            _code("work_order", "the work order inspected, if any"),
+            _code("operation", "the operation inspected, if any"),
+            _code("supplier", "the supplier inspected, if any"),
+            _code("location", "where"),
+            _quantity("inspected", "how many were looked at", required=True, unit="pieces"),
+            _quantity("defective", "how many were bad", required=True, unit="pieces"),
+            _text("reason", "what was wrong"),
+        ),
+    ),
+    RecordKind(
+        "item_costs",
+        "what an item costs, as accounting has it",
+        ("item", "valid_from"),
+        (
+            _code("item", "the item", required=True),
+            _date("valid_from", "first day on which the cost holds"),
+            Field(
+                "unit_cost",
+                FieldType.MONEY,
+                "cost of one unit",
+                required=True,
+                at_least=0,
+                unit="site currency per unit of the item",
+            ),
+            _code("currency", "ISO code"),
+        ),
+    ),
+    RecordKind(
+        "calendar",
+        "days that differ: closures, holidays, promotions",
+        ("day", "location", "item"),
+        (
+            _date("day", "the day", required=True),
+            _code("location", "where; empty means everywhere"),
+            _code("item", "for which item; empty means all"),
+            _choice("event", "what happens", "closed", "holiday", "promotion", required=True),
+            _text("note", "in words"),
+        ),
+    ),
+)
+
+RECORD_KINDS: MappingProxyType[str, RecordKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
+
+
+def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
+    """Return the pandera schema (polars) of the accepted records of `kind`.
+
+    It is the contract at the door between reading and storing: column types, which columns may be
+    empty, ranges and choices. Columns the feed does not deliver are present and empty.
+    """
+    import pandera.polars as pa
+    import polars as pl
+
+    dtypes: dict[FieldType, type[pl.DataType]] = {
+        FieldType.CODE: pl.String,
+        FieldType.TEXT: pl.String,
+        FieldType.QUANTITY: pl.Float64,
+        FieldType.MONEY: pl.Float64,
+        FieldType.RATIO: pl.Float64,
+        FieldType.INTEGER: pl.Int64,
+        FieldType.DATE: pl.Date,
+        FieldType.FLAG: pl.Boolean,
+    }
+
+    def checks(field: Field) -> list[pa.Check]:
+        found = []
+        if field.at_least is not None:
+            found.append(pa.Check.ge(field.at_least))
+        if field.at_most is not None:
+            found.append(pa.Check.le(field.at_most))
+        if field.choices:
+            found.append(pa.Check.isin(list(field.choices)))
+        return found
+
+    return pa.DataFrameSchema(
+        {
+            field.name: pa.Column(
+                dtypes[field.type],
+                checks=checks(field),
+                nullable=not field.required,
+                description=field.meaning,
+                metadata={"unit": field.unit},
+            )
+            for field in kind.fields
+        },
+        name=kind.name,
+        description=kind.meaning,
+        strict=False,
+    )

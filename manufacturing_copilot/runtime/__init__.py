@@ -1,0 +1,1 @@
+"""Registered models, their versions, their runs and their scores."""

@@ -1,0 +1,32 @@
+"""What a plant declares, read from its YAML and checked.
+
+A site is a folder: `site.yaml`, `feeds/*.yaml`, `rules.yaml`, `people.yaml`. Nothing here reads the
+database or knows Dagster.
+"""
+
+from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, SqlTable
+from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
+from manufacturing_copilot.site.plant import Frequency, Site, Source, SourceKind, Target, load_site, site_folder
+from manufacturing_copilot.site.rules import Condition, Rule, Severity, Topic
+
+__all__ = [
+    "Channel",
+    "ColumnSpec",
+    "Condition",
+    "Feed",
+    "FileFormat",
+    "Frequency",
+    "Hears",
+    "Person",
+    "QuietHours",
+    "Rule",
+    "Severity",
+    "Site",
+    "Source",
+    "SourceKind",
+    "SqlTable",
+    "Target",
+    "Topic",
+    "load_site",
+    "site_folder",
+]

@@ -1,0 +1,185 @@
+"""Feeds: one kind of record from one source, where it comes from and how its columns map to ours."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field as Key
+from pydantic import field_validator, model_validator
+
+from manufacturing_copilot.records import RECORD_KINDS, RecordKind
+from manufacturing_copilot.site.documents import Declared, did_you_mean
+from manufacturing_copilot.site.durations import Duration
+
+FEED_NAME = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
+
+
+class DateOrder(StrEnum):
+    """Which part of a written date comes first."""
+
+    DAY_FIRST = "day-first"
+    MONTH_FIRST = "month-first"
+    YEAR_FIRST = "year-first"
+
+
+class Repeats(StrEnum):
+    """What a record whose key was accepted before, with other content, means."""
+
+    KEEP = "keep"  # no key: events may repeat legitimately
+    UPDATE = "update"  # the new content replaces the old, which is kept as history
+    REJECT = "reject"  # the first one holds
+
+
+class ColumnSpec(Declared):
+    """How one of our fields is read from the source's column (or is a constant)."""
+
+    column: str | int | None = Key(None, description="header of the source's column, or its place counted from 1")
+    constant: str | None = Key(None, description="the same value for every record, instead of a column")
+    decimal: Literal[".", ","] | None = Key(None, description="the decimal mark; detected where not given")
+    dates: DateOrder | None = Key(None, description="order of written dates; detected where not given")
+    missing: tuple[str, ...] = Key((), description="texts that mean: no value")
+    values: dict[str, str] = Key(default_factory=dict, description="the source's words → ours")
+    default: str | None = Key(None, description="used where the column is empty")
+    negate: bool = Key(False, description="turn the sign of the number")
+    optional: bool = Key(False, description="the column may be absent from a file")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"column": value} if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+    @field_validator("constant", "default", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else (str(value) if value is not None else None)
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ColumnSpec:
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("expected either column: or constant:, exactly one of them")
+        return self
+
+
+class FileFormat(Declared):
+    """How the feed's files are written. What is not given is detected, then held as a contract."""
+
+    type: Literal["csv", "excel", "json", "jsonl", "parquet"] | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    quote: str | None = '"'
+    header: bool | int = Key(True, description="false: no header; a number: its line, counted from 1")
+    columns: tuple[str, ...] = Key((), description="names of the columns where the file has no header")
+    line_end: str | None = Key(None, description="end of a row where it is not a line break")
+    sheet: str | None = None
+    totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
+
+
+class SqlTable(Declared):
+    """A table or view read by watermark."""
+
+    url: str = Key(description="env:NAME, the environment variable that holds the SQLAlchemy URL")
+    table: str
+    watermark: str
+
+    @field_validator("url")
+    @classmethod
+    def _from_environment(cls, value: str) -> str:
+        if not value.startswith("env:"):
+            raise ValueError(
+                "expected env:NAME; a database URL holds a password and belongs in an environment variable"
+            )
+        return value
+
+
+class Feed(Declared):
+    """One kind of record from one source."""
+
+    feed: str = Key(description="source/name, for example shop/order_lines")
+    records: str = Key(description="which record kind the rows are")
+    files: tuple[str, ...] = Key((), description="where the files land: paths with wildcards, below the home folder")
+    sql: SqlTable | None = None
+    format: FileFormat = FileFormat()
+    key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
+    repeats: Repeats = Repeats.UPDATE
+    columns: dict[str, ColumnSpec]
+    fresh_within: Duration | None = Key(None, description="silent for longer than this: the feed is stale")
+    owner: str | None = None
+    note: str | None = None
+
+    @field_validator("feed")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not FEED_NAME.match(value):
+            raise ValueError(f"found {value!r}, expected source/name in lower case, for example shop/order_lines")
+        return value
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("key", mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("records")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        if value not in RECORD_KINDS:
+            raise ValueError(
+                f"found {value!r}, expected one of {', '.join(RECORD_KINDS)}{did_you_mean(value, RECORD_KINDS)}"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Feed:
+        kind = self.kind
+        for name in self.columns:
+            if name not in kind.field_names:
+                raise ValueError(
+                    f"{name!r} under columns is not a field of {kind.name}{did_you_mean(name, kind.field_names)};"
+                    f" known: {', '.join(kind.field_names)}"
+                )
+        for name in kind.required:
+            if name not in self.columns:
+                raise ValueError(f"columns lacks {name!r} ({kind.field(name).meaning}), which {kind.name} need")
+        for name in self.key or ():
+            if name not in self.columns:
+                raise ValueError(f"key names {name!r}, which is not under columns")
+        if bool(self.files) == (self.sql is not None):
+            raise ValueError("expected either files: or sql:, exactly one of them")
+        return self
+
+    @property
+    def kind(self) -> RecordKind:
+        """The record kind that this feed delivers."""
+        return RECORD_KINDS[self.records]
+
+    @property
+    def source(self) -> str:
+        """The name of the source, the part before the slash."""
+        return self.feed.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The feed's name within its source, the part after the slash."""
+        return self.feed.partition("/")[2]
+
+    @property
+    def record_key(self) -> tuple[str, ...]:
+        """The fields that name a record of this feed; empty where records have no key and all are kept.
+
+        Where `key` is not declared, the kind's own key holds, less the fields this feed does not deliver.
+        """
+        if self.repeats is Repeats.KEEP:
+            return ()
+        return self.key or tuple(name for name in self.kind.key if name in self.columns)

@@ -1,0 +1,86 @@
+"""People: who hears about what, on which channel, and when not to wake them."""
+
+from __future__ import annotations
+
+from datetime import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field as Key
+from pydantic import field_validator, model_validator
+
+from manufacturing_copilot.site.documents import Declared
+from manufacturing_copilot.site.rules import Severity, Topic
+
+Channel = str
+
+
+class Hears(Declared):
+    """One line of what a person wants to hear."""
+
+    about: tuple[Topic, ...]
+    severity: Severity = Key(Severity.INFO, alias="from", description="this severity and worse")
+    by: tuple[Channel, ...] = Key(description="names of the person's channels")
+
+    @field_validator("about", "by", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+class QuietHours(Declared):
+    """When only critical alerts come through; the rest waits for the end."""
+
+    start: time = Key(alias="from")
+    end: time = Key(alias="to")
+    zone: str | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
+
+
+class Person(Declared):
+    """A person (or a role) and what they hear."""
+
+    person: str
+    channels: dict[Channel, str] = Key(description="name: env:VARIABLE, which holds the apprise URL")
+    hears: tuple[Hears, ...]
+    quiet: QuietHours | None = None
+    digest: time | None = Key(None, description="daily at this time: one message instead of many")
+
+    @field_validator("digest", mode="before")
+    @classmethod
+    def _daily(cls, value: Any) -> Any:
+        return value.removeprefix("daily at").strip() if isinstance(value, str) else value
+
+    @field_validator("channels")
+    @classmethod
+    def _from_environment(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, url in value.items():
+            if not url.startswith("env:"):
+                raise ValueError(
+                    f"channel {name!r}: expected env:NAME; the URL holds a password and belongs in an environment"
+                    " variable"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _channels_exist(self) -> Person:
+        for line in self.hears:
+            for channel in line.by:
+                if channel not in self.channels:
+                    raise ValueError(
+                        f"hears by {channel!r}, which is not one of the channels: {', '.join(self.channels)}"
+                    )
+        return self
+
+
+def known_zone(value: str) -> str:
+    """Return `value` where it names a time zone; raises ValueError else."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"found {value!r}, expected a time zone such as Europe/Berlin") from None
+    return value

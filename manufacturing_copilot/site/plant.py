@@ -1,0 +1,184 @@
+"""The site as a whole: `site.yaml`, its feeds, its rules and its people."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field as Key
+from pydantic import field_validator
+
+from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.site.documents import Declared, Document, did_you_mean
+from manufacturing_copilot.site.feeds import Feed
+from manufacturing_copilot.site.people import Person, known_zone
+from manufacturing_copilot.site.rules import Rule
+
+
+class SourceKind(StrEnum):
+    """What kind of system a source is."""
+
+    ERP = "erp"
+    ACCOUNTING = "accounting"
+    INVENTORY = "inventory"
+    SALES = "sales"
+    QUALITY = "quality"
+
+
+class Target(StrEnum):
+    """What is forecast."""
+
+    DEMAND = "demand"
+    INVENTORY = "inventory"
+    SUPPLY = "supply"
+    QUALITY = "quality"
+
+
+class Frequency(StrEnum):
+    """The length of a forecast's periods."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+
+
+class Source(Declared):
+    """A system that sends data."""
+
+    kind: SourceKind
+    priority: int = Key(100, description="1 is believed first where sources disagree")
+    owner: str | None = None
+
+
+class Demand(Declared):
+    """What counts as demand."""
+
+    records: Literal["order_lines", "stock_movements"] = "order_lines"
+
+
+class SiteFile(Declared):
+    """The keys of `site.yaml`."""
+
+    site: str
+    zone: str = "UTC"
+    currency: str = "EUR"
+    clock: Literal["system", "data"] | date = Key(
+        "system",
+        description="what today is: the system's clock, the newest day in the data, or a fixed day",
+    )
+    history_from: date = Key(description="first day that can be looked at: start of the daily partitions")
+    sources: dict[str, Source]
+    demand: Demand = Demand()
+    forecasts: dict[Target, tuple[Frequency, ...]] = Key(default_factory=dict)
+    horizons: dict[Frequency, int] = Key(
+        default_factory=lambda: {
+            Frequency.DAILY: 28,
+            Frequency.WEEKLY: 13,
+            Frequency.MONTHLY: 6,
+            Frequency.QUARTERLY: 4,
+        },
+        description="periods ahead, by frequency",
+    )
+    schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
+    schedule_on: bool = Key(True, description="whether the daily schedule and the sensors start by themselves")
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return known_zone(value)
+
+    @field_validator("schedule")
+    @classmethod
+    def _time_of_day(cls, value: str) -> str:
+        hours, _, minutes = value.partition(":")
+        if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+            raise ValueError(f'found {value!r}, expected a time of day such as "05:30"')
+        return value
+
+
+class Site(SiteFile):
+    """A plant's whole declaration."""
+
+    folder: Path
+    feeds: tuple[Feed, ...]
+    rules: tuple[Rule, ...] = ()
+    people: tuple[Person, ...] = ()
+
+    def feed(self, name: str) -> Feed:
+        """Return the feed called `name`; raises SiteError with the nearest known name."""
+        for feed in self.feeds:
+            if feed.feed == name:
+                return feed
+        names = [feed.feed for feed in self.feeds]
+        raise SiteError(
+            f"{self.folder}: no feed is called {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}"
+        )
+
+    def priority_of(self, source: str) -> int:
+        """Return the priority of `source`; 1 is believed first."""
+        return self.sources[source].priority
+
+
+def load_site(folder: Path) -> Site:
+    """Return the site declared in `folder`; raises SiteError naming file, line and key of the first mistake."""
+    if not folder.is_dir():
+        raise SiteError(f"{folder}: there is no such folder; `copilot init {folder}` writes a site to start from")
+    main = Document(folder / "site.yaml")
+    declared = main.parse(SiteFile, main.content)
+    return Site.model_construct(
+        **{name: getattr(declared, name) for name in SiteFile.model_fields},
+        folder=folder,
+        feeds=_feeds(folder, declared),
+        rules=tuple(_listed(folder / "rules.yaml", Rule, "rule")),
+        people=tuple(_listed(folder / "people.yaml", Person, "person")),
+    )
+
+
+def _feeds(folder: Path, declared: SiteFile) -> tuple[Feed, ...]:
+    feeds: dict[str, Feed] = {}
+    for path in sorted((folder / "feeds").glob("*.yaml")):
+        document = Document(path)
+        feed = document.parse(Feed, document.content)
+        if feed.source not in declared.sources:
+            raise document.complaint(
+                ("feed",),
+                f"the source {feed.source!r} is not declared in site.yaml"
+                f"{did_you_mean(feed.source, declared.sources)}; known: {', '.join(declared.sources)}",
+            )
+        if feed.feed in feeds:
+            raise document.complaint(("feed",), f"another file declares the feed {feed.feed!r} too; keep one")
+        feeds[feed.feed] = feed
+    if not feeds:
+        raise SiteError(f"{folder / 'feeds'}: no feed is declared; expected at least one .yaml file")
+    return tuple(feeds.values())
+
+
+def _listed(path: Path, model: type[Any], name: str) -> list[Any]:
+    if not path.exists():
+        return []
+    document = Document(path)
+    if document.content is None:
+        return []
+    if not isinstance(document.content, list):
+        raise document.complaint((), f"expected a list, each entry starting with '- {name}:'")
+    entries = [document.parse(model, entry, (index,)) for index, entry in enumerate(document.content)]
+    names = [getattr(entry, name) for entry in entries]
+    for index, value in enumerate(names):
+        if value in names[:index]:
+            raise document.complaint((index, name), f"another {name} is called {value!r}; names must differ")
+    return entries
+
+
+def site_folder() -> Path:
+    """Return the folder of the site in use: COPILOT_SITE, else ./site, else the demo plant's."""
+    named = os.environ.get("COPILOT_SITE")
+    if named:
+        return Path(named).expanduser().resolve()
+    local = Path.cwd() / "site"
+    if (local / "site.yaml").exists():
+        return local
+    return Path(__file__).resolve().parent.parent / "demo" / "site"

@@ -1,0 +1,106 @@
+"""Rules: which facts need a person, how badly, and what to say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field as Key
+from pydantic import field_validator, model_validator
+
+from manufacturing_copilot.site.documents import Declared
+from manufacturing_copilot.site.durations import Duration
+
+
+class Severity(StrEnum):
+    """How bad it is; ordered from `info` to `critical`."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for info, 1 for warning, 2 for critical."""
+        return list(Severity).index(self)
+
+
+class Topic(StrEnum):
+    """What an alert is about; people choose by it what they hear."""
+
+    STOCK = "stock"
+    SUPPLY = "supply"
+    QUALITY = "quality"
+    DATA = "data"
+
+
+class Condition(StrEnum):
+    """The named facts a rule can watch. Each fact's value grows with the trouble."""
+
+    STOCKOUT_PROBABILITY_IN_LEAD_TIME = "stockout_probability_in_lead_time"
+    BELOW_REORDER_POINT = "below_reorder_point"  # reorder point less on hand, as a share of the reorder point
+    DAYS_LATE = "days_late"  # of an open purchase line, past its promised date
+    QUALITY_SIGNAL = "quality_signal"  # standard deviations beyond the control chart's centre
+    REJECTED_ROWS = "rejected_rows"  # of a feed, in batches of the last day with data
+    STALE_FEED = "stale_feed"  # hours beyond the feed's fresh_within
+
+    @property
+    def topic(self) -> Topic:
+        """The topic of the alerts this fact gives rise to."""
+        return _TOPICS[self]
+
+
+_TOPICS = {
+    Condition.STOCKOUT_PROBABILITY_IN_LEAD_TIME: Topic.STOCK,
+    Condition.BELOW_REORDER_POINT: Topic.STOCK,
+    Condition.DAYS_LATE: Topic.SUPPLY,
+    Condition.QUALITY_SIGNAL: Topic.QUALITY,
+    Condition.REJECTED_ROWS: Topic.DATA,
+    Condition.STALE_FEED: Topic.DATA,
+}
+
+
+class Rule(Declared):
+    """One rule: a fact, the levels at which it matters, and the words."""
+
+    rule: str = Key(description="the rule's name, as people will read it")
+    when: Condition
+    levels: dict[Severity, float] = Key(description="severity: the fact's value from which it holds")
+    scope: dict[str, tuple[str, ...]] = Key(
+        default_factory=dict, alias="for", description="only these: category, supplier, location, abc, feed"
+    )
+    lasting: Duration = Key(timedelta(0), description="only if it has been so for this long")
+    say: str = Key(description="the alert's title, a Jinja text over the evidence")
+    advise: str = Key("", description="what to do, a Jinja text over the evidence")
+
+    @field_validator("levels")
+    @classmethod
+    def _rising(cls, value: dict[Severity, float]) -> dict[Severity, float]:
+        if not value:
+            raise ValueError("expected at least one level, for example {warning: 0.2, critical: 0.5}")
+        ranked = [value[level] for level in Severity if level in value]
+        if ranked != sorted(ranked):
+            raise ValueError("expected levels that rise with severity: info ≤ warning ≤ critical")
+        return value
+
+    @field_validator("scope", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: tuple(v) if isinstance(v, list) else (str(v),) for k, v in value.items()}
+
+    @model_validator(mode="after")
+    def _known_scope(self) -> Rule:
+        unknown = set(self.scope) - {"category", "supplier", "location", "abc", "feed", "item"}
+        if unknown:
+            raise ValueError(
+                f"for: {sorted(unknown)[0]!r} is not known; expected item, category, supplier, location, abc or feed"
+            )
+        return self
+
+    def severity_of(self, value: float) -> Severity | None:
+        """Return the highest severity whose level `value` reaches, or None."""
+        reached = [level for level in Severity if level in self.levels and value >= self.levels[level]]
+        return reached[-1] if reached else None

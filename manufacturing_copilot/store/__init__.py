@@ -1,0 +1,17 @@
+"""The one database of a site: tables, engine, bulk load, migrations. Knows no stage and no Dagster."""
+
+from manufacturing_copilot.store.bulk import UpsertCounts, insert_frame, staged, upsert_frame
+from manufacturing_copilot.store.engine import Store, database_url, home_folder, open_store
+from manufacturing_copilot.store.frames import read_frame
+
+__all__ = [
+    "Store",
+    "UpsertCounts",
+    "database_url",
+    "home_folder",
+    "insert_frame",
+    "open_store",
+    "read_frame",
+    "staged",
+    "upsert_frame",
+]

@@ -1,0 +1,147 @@
+"""Writing a polars frame into a table: COPY on PostgreSQL, tuples on SQLite. The only dialect-specific code."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What an upsert did to the table."""
+
+    inserted: int
+    changed: int
+
+
+def insert_frame(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int:
+    """Insert the rows of `frame` into the columns of `table` that carry the same names; return how many.
+
+    Columns of the table that the frame lacks take their default. Floats are rounded to the six places of an
+    exact decimal. Raises the database's IntegrityError where a constraint is broken.
+    """
+    if frame.is_empty():
+        return 0
+    columns = [table.c[name] for name in frame.columns]
+    if connection.dialect.name == "postgresql":
+        _copy_in(connection, table, columns, frame)
+    else:
+        _insert_tuples(connection, table, columns, frame)
+    return frame.height
+
+
+@contextmanager
+def staged(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> Iterator[sa.Table]:
+    """Give a temporary table that holds `frame`, its columns typed as those of `table` with the same names."""
+    temporary = sa.Table(
+        f"stage_{uuid.uuid4().hex[:12]}",
+        sa.MetaData(),
+        *(sa.Column(name, table.c[name].type) for name in frame.columns),
+        prefixes=["TEMPORARY"],
+    )
+    temporary.create(connection)
+    try:
+        insert_frame(connection, temporary, frame)
+        yield temporary
+    finally:
+        if not connection.invalidated and connection.in_transaction():
+            _drop_quietly(connection, temporary)
+
+
+def _drop_quietly(connection: sa.Connection, temporary: sa.Table) -> None:
+    # After an error PostgreSQL refuses all but a rollback, which drops the table as well.
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql" and raw.info.transaction_status.name == "INERROR":
+        return
+    temporary.drop(connection)
+
+
+def upsert_frame(
+    connection: sa.Connection, table: sa.Table, frame: pl.DataFrame, *, key: Sequence[str], touch: Sequence[str] = ()
+) -> UpsertCounts:
+    """Insert the rows of `frame`, or change the rows of `table` with the same `key` where anything differs.
+
+    `key` names columns with a unique constraint; a key may stand in `frame` once. `touch` names columns that
+    are written with a change but do not make one (provenance: batch, file, line).
+    """
+    if frame.is_empty():
+        return UpsertCounts(0, 0)
+    with staged(connection, table, frame) as stage:
+        same_key = sa.and_(*(table.c[name] == stage.c[name] for name in key))
+        known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
+        touched = _upsert_from(connection, table, stage, key, touch)
+    inserted = frame.height - int(known)
+    return UpsertCounts(inserted=inserted, changed=touched - inserted)
+
+
+def _upsert_from(
+    connection: sa.Connection, table: sa.Table, stage: sa.Table, key: Sequence[str], touch: Sequence[str]
+) -> int:
+    names = [column.name for column in stage.columns]
+    select = sa.select(*stage.columns).where(sa.true())
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).from_select(names, select)
+    content = [name for name in names if name not in key and name not in touch]
+    if content:
+        statement = statement.on_conflict_do_update(
+            index_elements=list(key),
+            set_={name: statement.excluded[name] for name in (*content, *touch)},
+            where=sa.or_(*(table.c[name].is_distinct_from(statement.excluded[name]) for name in content)),
+        )
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    result = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return max(result.rowcount, 0)
+
+
+def _copy_in(connection: sa.Connection, table: sa.Table, columns: list[sa.Column[Any]], frame: pl.DataFrame) -> None:
+    ready = frame.select(
+        (pl.col(column.name).round(SCALE) if isinstance(column.type, ExactDecimal) else pl.col(column.name))
+        for column in columns
+    )
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(column.name) for column in columns)
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy:
+        for start in range(0, ready.height, 50_000):
+            copy.write(ready.slice(start, 50_000).write_csv(include_header=False).encode())
+
+
+def _insert_tuples(
+    connection: sa.Connection, table: sa.Table, columns: list[sa.Column[Any]], frame: pl.DataFrame
+) -> None:
+    ready = frame.select(_to_stored(column, frame.schema[column.name]) for column in columns)
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(column.name) for column in columns)
+    places = ", ".join("?" for _ in columns)
+    raw: Any = connection.connection.driver_connection
+    cursor = raw.cursor()
+    try:
+        for start in range(0, ready.height, 100_000):
+            cursor.executemany(
+                f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})", ready.slice(start, 100_000).rows()
+            )
+    finally:
+        cursor.close()
+
+
+def _to_stored(column: sa.Column[Any], dtype: pl.DataType) -> pl.Expr:
+    value: pl.Expr = pl.col(column.name)
+    if isinstance(column.type, ExactDecimal):
+        return (value.cast(pl.Float64) * 10**SCALE).round().cast(pl.Int64)
+    if isinstance(column.type, UtcTimestamp):
+        return value.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
+    if isinstance(column.type, sa.Date):
+        return value.cast(pl.Date).dt.strftime("%Y-%m-%d")
+    if dtype == pl.Boolean:
+        return value.cast(pl.Int64)
+    return value

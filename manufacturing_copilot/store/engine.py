@@ -1,0 +1,138 @@
+"""Opening the database: SQLite beside the home folder by default, PostgreSQL by COPILOT_DATABASE_URL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import StoreError
+
+BUSY_TIMEOUT_SECONDS = 60
+_WRITES = "copilot_writes"
+
+
+def home_folder() -> Path:
+    """Return the home folder: COPILOT_HOME, else `.copilot` below the working folder."""
+    return Path(os.environ.get("COPILOT_HOME") or ".copilot").expanduser().resolve()
+
+
+def database_url(home: Path | None = None) -> sa.URL:
+    """Return the URL of the site's database; raises StoreError where COPILOT_DATABASE_URL is not one we can use."""
+    named = os.environ.get("COPILOT_DATABASE_URL")
+    if not named:
+        return sa.URL.create("sqlite", database=str((home or home_folder()) / "copilot.db"))
+    try:
+        url = sa.make_url(named)
+    except sa.exc.ArgumentError:
+        raise StoreError(
+            "COPILOT_DATABASE_URL is not a database URL; expected postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        return url
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    raise StoreError(
+        f"COPILOT_DATABASE_URL names {url.get_backend_name()!r}; expected a postgresql:// or sqlite:/// URL"
+    )
+
+
+class Store:
+    """The open database. `read` and `write` are transactions; nothing else is."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Wrap an engine made by `open_store`."""
+        self.engine = engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Give a connection in one transaction that only reads."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Give a connection in one transaction that may write; commits at the end, rolls back on an error.
+
+        On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and
+        writes later would fail with "database is locked" instead of waiting.
+        """
+        engine = self.engine.execution_options(**{_WRITES: True})
+        with engine.connect() as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def open_store(url: sa.URL | str | None = None, *, home: Path | None = None) -> Store:
+    """Open the site's database (see `database_url`).
+
+    The embedded database is made where it is missing and brought to this version's tables.
+    Raises StoreError where PostgreSQL does not answer or its tables are of another version.
+    """
+    from manufacturing_copilot.store import migrate
+
+    resolved = sa.make_url(url) if url is not None else database_url(home)
+    if resolved.get_backend_name() == "sqlite":
+        store = Store(_sqlite_engine(resolved))
+        migrate.upgrade(store)
+        return store
+    store = Store(_postgres_engine(resolved))
+    migrate.require_current(store)
+    return store
+
+
+def connect_store(url: sa.URL | str | None = None, *, home: Path | None = None) -> Store:
+    """Open the database without looking at its version; for the migrations themselves."""
+    resolved = sa.make_url(url) if url is not None else database_url(home)
+    return Store(_sqlite_engine(resolved) if resolved.get_backend_name() == "sqlite" else _postgres_engine(resolved))
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, so that DDL rolls back too
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"})
+    try:
+        with engine.connect():
+            pass
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        raise StoreError(
+            f"PostgreSQL at {url.host or 'the local socket'}:{url.port or 5432}/{url.database} does not answer:"
+            f" {reason}; check COPILOT_DATABASE_URL and that the server runs"
+        ) from None
+    return engine

@@ -1,0 +1,51 @@
+"""Bringing a database to this version's tables, by Alembic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from manufacturing_copilot.errors import StoreError
+from manufacturing_copilot.store.engine import Store
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def newest_revision() -> str:
+    """Return the revision that this version of the program works with."""
+    head = ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    if head is None:
+        raise StoreError(f"{_SCRIPTS}: no migration was found; the installation is not whole")
+    return head
+
+
+def current_revision(store: Store) -> str | None:
+    """Return the revision of the database, None where it has no tables of ours."""
+    with store.read() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(store: Store) -> bool:
+    """Bring the database to the newest revision, in one transaction; return whether anything was done."""
+    if current_revision(store) == newest_revision():
+        return False
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    return True
+
+
+def require_current(store: Store) -> None:
+    """Raise StoreError where the database is not at the newest revision."""
+    found, expected = current_revision(store), newest_revision()
+    if found != expected:
+        raise StoreError(
+            f"the database is at {found or 'no revision (it has no tables of ours)'}, this version needs {expected};"
+            " run `copilot db upgrade`"
+        )

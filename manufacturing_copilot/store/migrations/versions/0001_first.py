@@ -1,0 +1,20 @@
+"""The first tables."""
+
+from alembic import op
+
+from manufacturing_copilot.store.tables import metadata
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply this revision."""
+    metadata.create_all(op.get_bind())
+
+
+def downgrade() -> None:
+    """Undo this revision."""
+    metadata.drop_all(op.get_bind())

@@ -1,0 +1,584 @@
+"""Every table of the database, room by room, and the views that people and BI tools read.
+
+Integer keys inside, codes only at the doors. Every row that came from outside carries its batch.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.records import RECORD_KINDS, Field, FieldType, RecordKind
+from manufacturing_copilot.store.types import ExactDecimal, Json, UtcTimestamp
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", Id, primary_key=True, autoincrement=True)
+
+
+def _ref(name: str, to: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
+    return sa.Column(name, Id, sa.ForeignKey(f"{to}.id"), nullable=nullable, index=index)
+
+
+# --- ingest -------------------------------------------------------------------------------------------
+
+feed = sa.Table(
+    "feed",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("contract", Json, comment="what was detected in the first files and is held since"),
+)
+
+batch = sa.Table(
+    "batch",
+    metadata,
+    _id(),
+    _ref("feed_id", "feed", index=True),
+    sa.Column("reference", sa.Text, nullable=False, unique=True, comment="the Dagster partition key"),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("claimed_at", UtcTimestamp, nullable=False),
+    sa.Column("started_at", UtcTimestamp),
+    sa.Column("finished_at", UtcTimestamp),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("run_id", sa.Text, comment="the Dagster run that last worked on it"),
+    sa.Column("rows_received", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("rows_accepted", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("rows_duplicate", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("rows_rejected", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("rows_changed", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("problem", sa.Text, comment="why it failed, in a sentence"),
+    sa.CheckConstraint(
+        "status in ('pending', 'in_progress', 'success', 'failed', 'withdrawn')", name="ck_batch_status"
+    ),
+    sa.CheckConstraint("rows_received = rows_accepted + rows_duplicate + rows_rejected", name="ck_batch_conservation"),
+)
+
+batch_file = sa.Table(
+    "batch_file",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    _ref("feed_id", "feed"),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), comment="of the original bytes"),
+    sa.Column("archived_as", sa.Text),
+    sa.Column("received_as", sa.Text, comment="the rows as received, as Parquet"),
+    _ref("repeats_file_id", "batch_file", nullable=True),
+    sa.Column("rows_received", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("found", Json, comment="encoding, delimiter, columns and drift found in it"),
+    sa.UniqueConstraint("feed_id", "path", "size", "modified_ns"),
+    sa.Index("ix_batch_file_content", "feed_id", "sha256"),
+)
+
+batch_event = sa.Table(
+    "batch_event",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("from_status", sa.Text),
+    sa.Column("to_status", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+duplicate_record = sa.Table(
+    "duplicate_record",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    _ref("file_id", "batch_file"),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    _ref("of_file_id", "batch_file"),
+    sa.Column("of_line", sa.BigInteger, nullable=False, comment="the record it repeats"),
+)
+
+rejected_record = sa.Table(
+    "rejected_record",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    _ref("file_id", "batch_file"),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("reasons", Json, nullable=False, comment="[{column, value, rule, sentence}]"),
+    sa.Column("received", Json, nullable=False, comment="the original columns and texts"),
+)
+
+changed_record = sa.Table(
+    "changed_record",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    _ref("file_id", "batch_file"),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.Text, nullable=False),
+    sa.Column("record_key", sa.Text, nullable=False),
+    _ref("was_file_id", "batch_file"),
+    sa.Column("was_line", sa.BigInteger, nullable=False),
+    sa.Column("was", Json, nullable=False, comment="the content that was replaced"),
+)
+
+_FIELD_TYPES: dict[FieldType, type[sa.types.TypeEngine]] = {
+    FieldType.CODE: sa.Text,
+    FieldType.TEXT: sa.Text,
+    FieldType.QUANTITY: ExactDecimal,
+    FieldType.MONEY: ExactDecimal,
+    FieldType.RATIO: ExactDecimal,
+    FieldType.INTEGER: sa.BigInteger,
+    FieldType.DATE: sa.Date,
+    FieldType.FLAG: sa.Boolean,
+}
+
+
+def _field_column(field: Field) -> sa.Column:
+    return sa.Column(field.name, _FIELD_TYPES[field.type], nullable=not field.required, comment=field.meaning)
+
+
+def _accepted(kind: RecordKind) -> sa.Table:
+    return sa.Table(
+        f"accepted_{kind.name}",
+        metadata,
+        sa.Column("feed_id", Id, sa.ForeignKey("feed.id"), primary_key=True),
+        sa.Column("record_key", sa.Text, primary_key=True, comment="the feed's key fields, joined"),
+        *(_field_column(field) for field in kind.fields),
+        _ref("batch_id", "batch", index=True),
+        _ref("file_id", "batch_file"),
+        sa.Column("line", sa.BigInteger, nullable=False),
+        comment=f"accepted records: {kind.meaning}",
+    )
+
+
+accepted: dict[str, sa.Table] = {kind.name: _accepted(kind) for kind in RECORD_KINDS.values()}
+
+# --- unified ------------------------------------------------------------------------------------------
+
+item = sa.Table(
+    "item",
+    metadata,
+    _id(),
+    sa.Column("sku", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text),
+    sa.Column("category", sa.Text),
+    sa.Column("base_unit", sa.Text),
+    sa.Column("abc", sa.String(1), comment="A, B or C by annual value of demand: 80/15/5"),
+    sa.Column("made", sa.Boolean),
+    sa.Column("service", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
+    _ref("supplier_id", "supplier", nullable=True),
+    sa.Column("lead_time_days", sa.Integer),
+    sa.Column("reorder_point", ExactDecimal),
+    sa.Column("safety_stock", ExactDecimal),
+    sa.Column("minimum_order", ExactDecimal),
+    sa.Column("order_multiple", ExactDecimal),
+    sa.Column("unit_cost", ExactDecimal),
+    sa.Column("list_price", ExactDecimal),
+    sa.Column("discontinued_on", sa.Date),
+    _ref("batch_id", "batch", nullable=True),
+    sa.Column("file_id", Id, sa.ForeignKey("batch_file.id")),
+    sa.Column("line", sa.BigInteger),
+)
+
+external_id = sa.Table(
+    "external_id",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    _ref("item_id", "item", index=True),
+    sa.Column("matched_by", sa.Text, nullable=False, comment="sku, barcode, manufacturer_part, item_references"),
+    _ref("batch_id", "batch", nullable=True),
+)
+
+item_conflict = sa.Table(
+    "item_conflict",
+    metadata,
+    _ref("item_id", "item"),
+    sa.Column("field", sa.Text),
+    sa.Column("kept_source", sa.Text, nullable=False),
+    sa.Column("kept", sa.Text),
+    sa.Column("other_source", sa.Text),
+    sa.Column("other", sa.Text),
+    sa.PrimaryKeyConstraint("item_id", "field", "other_source"),
+)
+
+location = sa.Table(
+    "location",
+    metadata,
+    _id(),
+    sa.Column("code", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text),
+)
+
+supplier = sa.Table(
+    "supplier",
+    metadata,
+    _id(),
+    sa.Column("code", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text),
+    sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
+)
+
+unit_conversion = sa.Table(
+    "unit_conversion",
+    metadata,
+    _id(),
+    _ref("item_id", "item", nullable=True),
+    sa.Column("from_unit", sa.Text, nullable=False),
+    sa.Column("to_unit", sa.Text, nullable=False),
+    sa.Column("factor", ExactDecimal, nullable=False),
+    _ref("batch_id", "batch", nullable=True),
+)
+
+process = sa.Table(
+    "process",
+    metadata,
+    _id(),
+    _ref("item_id", "item", index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("valid_from", sa.Date),
+    sa.Column("valid_to", sa.Date),
+    sa.Column("problem", sa.Text, comment="a cycle or a missing component, in words"),
+    sa.UniqueConstraint("item_id", "version"),
+)
+
+bom_line = sa.Table(
+    "bom_line",
+    metadata,
+    _id(),
+    _ref("process_id", "process", index=True),
+    _ref("component_id", "item", index=True),
+    sa.Column("quantity_per", ExactDecimal, nullable=False),
+    sa.Column("scrap_ratio", ExactDecimal),
+    sa.Column("valid_from", sa.Date),
+    sa.Column("valid_to", sa.Date),
+    _ref("batch_id", "batch", nullable=True),
+)
+
+routing_step = sa.Table(
+    "routing_step",
+    metadata,
+    _id(),
+    _ref("process_id", "process", index=True),
+    sa.Column("step", sa.Integer, nullable=False),
+    sa.Column("operation", sa.Text, nullable=False),
+    sa.Column("work_center", sa.Text),
+    sa.Column("setup_minutes", ExactDecimal),
+    sa.Column("run_minutes", ExactDecimal),
+    _ref("batch_id", "batch", nullable=True),
+)
+
+inventory_snapshot = sa.Table(
+    "inventory_snapshot",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True),
+    sa.Column("location_id", Id, sa.ForeignKey("location.id"), primary_key=True),
+    sa.Column("on_hand", ExactDecimal, nullable=False),
+    sa.Column("reserved", ExactDecimal, nullable=False),
+    sa.Column("on_order", ExactDecimal, nullable=False),
+    sa.Column("unit_cost", ExactDecimal),
+    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count that this still rests on"),
+    _ref("batch_id", "batch", nullable=True),
+    sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
+)
+
+demand_day = sa.Table(
+    "demand_day",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True),
+    sa.Column("location_id", Id, sa.ForeignKey("location.id"), primary_key=True),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal, comment="quantity times price"),
+    sa.Column("order_lines", sa.Integer, nullable=False),
+    sa.Index("ix_demand_day_item", "item_id", "day"),
+)
+
+supply_line = sa.Table(
+    "supply_line",
+    metadata,
+    _id(),
+    sa.Column("made", sa.Boolean, nullable=False, comment="true: a work order; false: a purchase line"),
+    sa.Column("order_no", sa.Text, nullable=False),
+    sa.Column("line_no", sa.Text, nullable=False),
+    _ref("item_id", "item", index=True),
+    _ref("location_id", "location"),
+    _ref("supplier_id", "supplier", nullable=True),
+    sa.Column("ordered_on", sa.Date),
+    sa.Column("promised_on", sa.Date),
+    sa.Column("received_on", sa.Date, comment="the day on which the ordered quantity was complete"),
+    sa.Column("last_received_on", sa.Date),
+    sa.Column("ordered", ExactDecimal, nullable=False),
+    sa.Column("received", ExactDecimal, nullable=False),
+    sa.Column("rejected", ExactDecimal, nullable=False),
+    sa.Column("price", ExactDecimal),
+    sa.Column("status", sa.Text, nullable=False, comment="open, closed or cancelled"),
+    _ref("batch_id", "batch", nullable=True),
+    sa.Column("file_id", Id, sa.ForeignKey("batch_file.id")),
+    sa.Column("line", sa.BigInteger),
+    sa.UniqueConstraint("made", "order_no", "line_no"),
+)
+
+quality_day = sa.Table(
+    "quality_day",
+    metadata,
+    _id(),
+    sa.Column("day", sa.Date, nullable=False, index=True),
+    _ref("item_id", "item", index=True),
+    sa.Column("operation", sa.Text, nullable=False, default="", server_default=""),
+    _ref("supplier_id", "supplier", nullable=True),
+    sa.Column("origin", sa.Text, nullable=False, comment="inspections, work_orders or receipts"),
+    sa.Column("inspected", ExactDecimal, nullable=False),
+    sa.Column("defective", ExactDecimal, nullable=False),
+    sa.Column("scrapped", ExactDecimal, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default="", server_default="", comment="the most frequent one"),
+)
+
+unmapped_id = sa.Table(
+    "unmapped_id",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("records", sa.Text, primary_key=True),
+    sa.Column("external_id", sa.Text, primary_key=True),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("example_file_id", Id, sa.ForeignKey("batch_file.id")),
+    sa.Column("example_line", sa.BigInteger),
+    comment="codes that no item answers to; their records wait, counted",
+)
+
+refresh = sa.Table(
+    "refresh",
+    metadata,
+    sa.Column("stage", sa.Text, primary_key=True, comment="unified, forecasts or alerts"),
+    sa.Column("as_of", sa.Date, primary_key=True),
+    sa.Column("up_to_batch_id", Id, nullable=False, comment="the last batch it has seen"),
+    sa.Column("site_hash", sa.String(64), nullable=False, comment="of the declarations it was made under"),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    comment="how far each stage has come, so that a run with nothing new does nothing",
+)
+
+# --- runtime ------------------------------------------------------------------------------------------
+
+model = sa.Table(
+    "model",
+    metadata,
+    _id(),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("frequency", sa.Text, nullable=False),
+    sa.Column("demand_class", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+)
+
+model_version = sa.Table(
+    "model_version",
+    metadata,
+    _id(),
+    _ref("model_id", "model", index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, comment="draft, active or retired"),
+    sa.Column("code", sa.Text, nullable=False, comment="module:function that forecasts"),
+    sa.Column("parameters", Json, nullable=False),
+    sa.Column("packages", Json, nullable=False, comment="name: version of what it computes with"),
+    sa.Column("hash", sa.String(64), nullable=False, comment="of code, parameters and packages"),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.UniqueConstraint("model_id", "version"),
+    sa.UniqueConstraint("model_id", "hash"),
+)
+
+model_alias = sa.Table(
+    "model_alias",
+    metadata,
+    _ref("model_id", "model"),
+    sa.Column("alias", sa.Text, comment="champion or challenger"),
+    _ref("version_id", "model_version"),
+    sa.PrimaryKeyConstraint("model_id", "alias"),
+)
+
+model_run = sa.Table(
+    "model_run",
+    metadata,
+    _id(),
+    _ref("version_id", "model_version", index=True),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("frequency", sa.Text, nullable=False),
+    sa.Column("demand_class", sa.Text, nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False, comment="the last day whose facts were used"),
+    sa.Column("status", sa.Text, nullable=False, comment="success or failed"),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("series", sa.Integer, nullable=False),
+    sa.Column("failed_series", sa.Integer, nullable=False),
+    sa.Column("failures", Json, nullable=False, comment="[{series, reason}]"),
+    sa.Column("metrics", Json, nullable=False),
+    sa.Column("run_id", sa.Text, comment="the Dagster run"),
+    sa.Index("ix_model_run_what", "target", "frequency", "as_of"),
+)
+
+series = sa.Table(
+    "series",
+    metadata,
+    _id(),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("frequency", sa.Text, nullable=False),
+    _ref("item_id", "item", nullable=True, index=True),
+    _ref("location_id", "location", nullable=True),
+    _ref("supplier_id", "supplier", nullable=True),
+    sa.Column("name", sa.Text, nullable=False, comment="what it is, in words and codes"),
+    sa.Column("demand_class", sa.Text, nullable=False),
+    sa.UniqueConstraint("target", "frequency", "name"),
+)
+
+series_score = sa.Table(
+    "series_score",
+    metadata,
+    _ref("run_id", "model_run"),
+    _ref("series_id", "series", index=True),
+    sa.Column("measure", sa.Text),
+    sa.Column("value", sa.Float),
+    sa.PrimaryKeyConstraint("run_id", "series_id", "measure"),
+)
+
+# --- forecasts ----------------------------------------------------------------------------------------
+
+QUANTILES: dict[str, float] = {
+    "q025": 0.025,
+    "q05": 0.05,
+    "q10": 0.10,
+    "q25": 0.25,
+    "q50": 0.50,
+    "q75": 0.75,
+    "q90": 0.90,
+    "q95": 0.95,
+    "q975": 0.975,
+    "q99": 0.99,
+}
+"""Columns of the forecast table: q10 to q90 are the 80 % bounds, q025 to q975 the 95 % bounds."""
+
+forecast = sa.Table(
+    "forecast",
+    metadata,
+    sa.Column("series_id", Id, sa.ForeignKey("series.id"), primary_key=True),
+    sa.Column("as_of", sa.Date, primary_key=True),
+    sa.Column("period", sa.Date, primary_key=True, comment="first day of the period"),
+    _ref("run_id", "model_run", index=True),
+    sa.Column("mean", sa.Float, nullable=False),
+    *(sa.Column(name, sa.Float, nullable=False) for name in QUANTILES),
+)
+
+# --- alerts -------------------------------------------------------------------------------------------
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    _id(),
+    sa.Column("identity", sa.Text, nullable=False, unique=True, comment="rule, subject and opening number"),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("topic", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, comment="what it is about, stable: item, order line, feed"),
+    _ref("item_id", "item", nullable=True, index=True),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("advice", sa.Text, nullable=False),
+    sa.Column("value", sa.Float, nullable=False, comment="of the fact that the rule watches"),
+    sa.Column("evidence", Json, nullable=False, comment="facts, forecast run, batches, file lines"),
+    sa.Column("status", sa.Text, nullable=False, index=True, comment="open, acknowledged, snoozed or resolved"),
+    sa.Column("opened_at", UtcTimestamp, nullable=False),
+    sa.Column("changed_at", UtcTimestamp, nullable=False),
+    sa.Column("first_seen_on", sa.Date, nullable=False),
+    sa.Column("last_seen_on", sa.Date, nullable=False),
+    sa.Column("snoozed_until", UtcTimestamp),
+    sa.Index("ix_alert_rule_subject", "rule", "subject"),
+)
+
+alert_event = sa.Table(
+    "alert_event",
+    metadata,
+    _id(),
+    _ref("alert_id", "alert", index=True),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False, comment="opened, worsened, eased, acknowledged, resolved"),
+    sa.Column("note", sa.Text, nullable=False),
+)
+
+fact_seen = sa.Table(
+    "fact_seen",
+    metadata,
+    sa.Column("rule", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("since", sa.Date, nullable=False),
+    comment="since when a fact has held without a break, for rules that ask it to last",
+)
+
+audit_event = sa.Table(
+    "audit_event",
+    metadata,
+    _id(),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("verb", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", Json, nullable=False),
+)
+
+# --- notify -------------------------------------------------------------------------------------------
+
+notification = sa.Table(
+    "notification",
+    metadata,
+    _id(),
+    sa.Column("person", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="alert or digest"),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+)
+
+notification_alert = sa.Table(
+    "notification_alert",
+    metadata,
+    _ref("notification_id", "notification"),
+    _ref("alert_event_id", "alert_event", index=True),
+    sa.PrimaryKeyConstraint("notification_id", "alert_event_id"),
+)
+
+delivery = sa.Table(
+    "delivery",
+    metadata,
+    _id(),
+    _ref("notification_id", "notification", index=True),
+    sa.Column("channel", sa.Text, nullable=False, comment="the person's name for it"),
+    sa.Column("address", sa.Text, nullable=False, comment="the environment variable that holds the URL, never the URL"),
+    sa.Column("status", sa.Text, nullable=False, index=True, comment="pending, sending, accepted, failed or unknown"),
+    sa.Column("due_at", UtcTimestamp, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("accepted_at", UtcTimestamp),
+    sa.CheckConstraint("status in ('pending', 'sending', 'accepted', 'failed', 'unknown')", name="ck_delivery_status"),
+)
+
+delivery_attempt = sa.Table(
+    "delivery_attempt",
+    metadata,
+    _id(),
+    _ref("delivery_id", "delivery", index=True),
+    sa.Column("started_at", UtcTimestamp, nullable=False),
+    sa.Column("finished_at", UtcTimestamp),
+    sa.Column("outcome", sa.Text, comment="accepted, refused, timeout, nobody or interrupted"),
+    sa.Column("detail", sa.Text, comment="in words, without secrets"),
+    sa.Column("run_id", sa.Text),
+)

@@ -1,0 +1,1 @@
+"""One item master, processes, stock snapshots, and the history of demand, supply and quality."""

@@ -1,0 +1,73 @@
+"""What every test may use: a home of its own, and a store on each of the two databases."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from manufacturing_copilot.store import migrate
+from manufacturing_copilot.store.engine import Store, connect_store, open_store
+from manufacturing_copilot_tests import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """The name of a migrated database that others are copied from."""
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE template_copilot")
+    store = connect_store(f"{postgres_server.replace('postgresql:', 'postgresql+psycopg:')}/template_copilot")
+    migrate.upgrade(store)
+    store.close()
+    return "template_copilot"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """The URL of a fresh, migrated PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield f"{postgres_server}/{name}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder of the test's own; COPILOT_HOME points at it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("COPILOT_HOME", str(folder))
+    monkeypatch.delenv("COPILOT_SITE", raising=False)
+    monkeypatch.delenv("COPILOT_DATABASE_URL", raising=False)
+    return folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An empty store, once on SQLite and once on PostgreSQL; COPILOT_DATABASE_URL points at it."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("COPILOT_DATABASE_URL", request.getfixturevalue("postgres_url"))
+    opened = open_store()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real public data; a test that needs it skips where it is absent."""
+    folder = Path(os.environ.get("COPILOT_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not (folder / "adventureworks").is_dir():
+        pytest.skip(f"the public data is not at {folder}; set COPILOT_DATA to its folder")
+    return folder

@@ -1,0 +1,97 @@
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from manufacturing_copilot.store import Store, insert_frame, read_frame, upsert_frame
+from manufacturing_copilot.store.tables import batch, feed, inventory_snapshot, item, location
+
+
+def _two_items(store: Store) -> None:
+    with store.write() as connection:
+        insert_frame(connection, item, pl.DataFrame({"id": [1, 2], "sku": ["007", "A%B'C"], "unit_cost": [0.1, None]}))
+        insert_frame(connection, location, pl.DataFrame({"id": [1], "code": ["Hall 4"]}))
+
+
+def _snapshot(on_hand: float, item_id: int = 1) -> dict[str, object]:
+    return {
+        "day": date(2026, 3, 1),
+        "item_id": item_id,
+        "location_id": 1,
+        "on_hand": on_hand,
+        "reserved": 0.0,
+        "on_order": 0.0,
+        "counted_on": date(2026, 3, 1),
+    }
+
+
+def test_a_frame_comes_back_as_it_was_written(store: Store) -> None:
+    _two_items(store)
+    with store.read() as connection:
+        found = read_frame(connection, sa.select(item.c.id, item.c.sku, item.c.unit_cost, item.c.active)).sort("id")
+    assert found.rows() == [(1, "007", 0.1, True), (2, "A%B'C", None, True)]
+
+
+def test_an_empty_text_and_no_text_stay_apart(store: Store) -> None:
+    with store.write() as connection:
+        insert_frame(connection, location, pl.DataFrame({"code": ["", "x"], "name": ["", None]}))
+        found = read_frame(connection, sa.select(location.c.code, location.c.name)).sort("code")
+    assert found.rows() == [("", ""), ("x", None)]
+
+
+def test_a_query_can_compare_with_texts_dates_and_moments(store: Store) -> None:
+    _two_items(store)
+    moment = datetime(2026, 3, 1, 12, 30, 15, 250, tzinfo=UTC)
+    with store.write() as connection:
+        insert_frame(connection, inventory_snapshot, pl.DataFrame([_snapshot(5.5)]))
+        feed_id = connection.execute(sa.insert(feed).values(name="erp/items").returning(feed.c.id)).scalar_one()
+        connection.execute(sa.insert(batch).values(feed_id=feed_id, reference="1", status="pending", claimed_at=moment))
+        by_text = read_frame(connection, sa.select(item.c.id).where(item.c.sku == "A%B'C"))
+        by_date = read_frame(
+            connection, sa.select(inventory_snapshot.c.day).where(inventory_snapshot.c.day >= date(2026, 3, 1))
+        )
+        by_moment = read_frame(connection, sa.select(batch.c.claimed_at).where(batch.c.claimed_at <= moment))
+    assert by_text.rows() == [(2,)]
+    assert by_date.rows() == [(date(2026, 3, 1),)]
+    assert by_moment.rows() == [(moment,)]
+
+
+def test_a_query_without_rows_still_has_its_columns(store: Store) -> None:
+    with store.read() as connection:
+        found = read_frame(connection, sa.select(item.c.id, item.c.unit_cost, item.c.discontinued_on))
+    assert found.schema == {"id": pl.Int64, "unit_cost": pl.Float64, "discontinued_on": pl.Date}
+
+
+def test_an_upsert_counts_what_is_new_and_what_differs(store: Store) -> None:
+    _two_items(store)
+    key = ["day", "item_id", "location_id"]
+    with store.write() as connection:
+        first = upsert_frame(
+            connection, inventory_snapshot, pl.DataFrame([_snapshot(5), _snapshot(7, item_id=2)]), key=key
+        )
+        again = upsert_frame(
+            connection, inventory_snapshot, pl.DataFrame([_snapshot(5), _snapshot(8, item_id=2)]), key=key
+        )
+        found = read_frame(connection, sa.select(inventory_snapshot.c.item_id, inventory_snapshot.c.on_hand)).sort(
+            "item_id"
+        )
+    assert (first.inserted, first.changed) == (2, 0)
+    assert (again.inserted, again.changed) == (0, 1)
+    assert found.rows() == [(1, 5.0), (2, 8.0)]
+
+
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as connection:
+        insert_frame(connection, location, pl.DataFrame({"code": ["x"]}))
+        raise RuntimeError
+    with store.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(location)) == 0
+
+
+def test_money_is_stored_exactly(store: Store) -> None:
+    with store.write() as connection:
+        insert_frame(connection, item, pl.DataFrame({"sku": ["a"] * 1, "unit_cost": [0.1]}))
+        insert_frame(connection, item, pl.DataFrame({"sku": ["b"], "unit_cost": [0.2]}))
+        total = connection.scalar(sa.select(sa.func.sum(item.c.unit_cost)))
+    assert str(total) == "0.300000"
