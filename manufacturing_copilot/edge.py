@@ -27,7 +27,7 @@ def _loaded(folder: str) -> Site:
 
 
 class Plant(dg.ConfigurableResource):
-    """The site and its store, as the resource `plant`. Holds no secret: the store reads its URL from the environment."""
+    """The site and its store, as the resource `plant`; holds no secret (the store reads its own URL)."""
 
     site_folder: str
 
