@@ -1,0 +1,78 @@
+"""The front door for Dagster: one Definitions for the site in use."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+# Every process that loads this module would print them; what is beta here is chosen and pinned.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+warnings.filterwarnings("ignore", category=dg.SupersessionWarning)
+
+from manufacturing_copilot.alerts.definitions import build_definitions as alerts  # noqa: E402
+from manufacturing_copilot.edge import Plant, days  # noqa: E402
+from manufacturing_copilot.forecasts.definitions import build_definitions as forecasts  # noqa: E402
+from manufacturing_copilot.ingest.clock import as_of_day  # noqa: E402
+from manufacturing_copilot.ingest.definitions import build_definitions as ingest  # noqa: E402
+from manufacturing_copilot.notify.definitions import build_definitions as notify  # noqa: E402
+from manufacturing_copilot.report.definitions import build_definitions as report  # noqa: E402
+from manufacturing_copilot.runtime.definitions import build_definitions as runtime  # noqa: E402
+from manufacturing_copilot.site import Site, load_site, site_folder  # noqa: E402
+from manufacturing_copilot.unified.definitions import build_definitions as unified  # noqa: E402
+
+AFTER_INGEST = ("unified", "runtime", "forecasts", "alerts", "report")
+
+
+def build(folder: Path | None = None) -> dg.Definitions:
+    """Return everything Dagster shows of the site in `folder` (see `site_folder` for the default).
+
+    Raises SiteError, naming file, line and key, where the site's YAML is wrong.
+    """
+    chosen = folder or site_folder()
+    site = load_site(chosen)
+    stages = [stage(site) for stage in (ingest, unified, runtime, forecasts, alerts, notify, report)]
+    daily = _daily_job(site)
+    return dg.Definitions.merge(
+        *stages,
+        dg.Definitions(
+            jobs=[daily],
+            schedules=[_daily_schedule(site, daily)],
+            resources={"plant": Plant(site_folder=str(chosen))},
+            executor=dg.in_process_executor,
+        ),
+    )
+
+
+def _daily_job(site: Site) -> dg.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        "daily",
+        selection=dg.AssetSelection.groups(*AFTER_INGEST),
+        partitions_def=days(site),
+        executor_def=dg.in_process_executor,
+        description="Everything after ingest, as known at the end of one day: facts, forecasts, alerts, report.",
+    )
+
+
+def _daily_schedule(site: Site, job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+    hours, _, minutes = site.schedule.partition(":")
+
+    @dg.schedule(
+        name="daily",
+        job=job,
+        cron_schedule=f"{int(minutes)} {int(hours)} * * *",
+        execution_timezone=site.zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING if site.schedule_on else dg.DefaultScheduleStatus.STOPPED,
+        description=f"The whole flow, every day at {site.schedule} ({site.zone}).",
+    )
+    def daily_schedule(context: dg.ScheduleEvaluationContext, plant: Plant) -> dg.RunRequest:
+        with plant.open() as store, store.read() as connection:
+            as_of = as_of_day(connection, plant.site, context.scheduled_execution_time)
+        return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%d}", partition_key=as_of.isoformat())
+
+    return daily_schedule
+
+
+defs = build()
