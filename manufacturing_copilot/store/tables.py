@@ -511,7 +511,7 @@ alert_event = sa.Table(
     _ref("alert_id", "alert", index=True),
     sa.Column("at", UtcTimestamp, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("event", sa.Text, nullable=False, comment="opened, worsened, eased, acknowledged, resolved"),
+    sa.Column("event", sa.Text, nullable=False, comment="opened, worsened, eased, acknowledged, snoozed, resolved"),
     sa.Column("note", sa.Text, nullable=False),
 )
 
@@ -521,6 +521,7 @@ fact_seen = sa.Table(
     sa.Column("rule", sa.Text, primary_key=True),
     sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("since", sa.Date, nullable=False),
+    sa.Column("settled", sa.Text, comment="a person resolved the alert at this severity while the fact held"),
     comment="since when a fact has held without a break, for rules that ask it to last",
 )
 
@@ -554,7 +555,9 @@ notification_alert = sa.Table(
     metadata,
     _ref("notification_id", "notification"),
     _ref("alert_event_id", "alert_event", index=True),
+    sa.Column("person", sa.Text, nullable=False, comment="as in notification, so that nobody is told the same twice"),
     sa.PrimaryKeyConstraint("notification_id", "alert_event_id"),
+    sa.UniqueConstraint("person", "alert_event_id"),
 )
 
 delivery = sa.Table(
