@@ -1,0 +1,79 @@
+"""Reading Parquet: typed columns written out as the texts a person would have typed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.rows import BAD_LINES, column_names, tidy
+from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.site import FileFormat
+
+
+def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+    """Return the rows of a Parquet file as text; a null stays null. Raises BatchError where it is damaged."""
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        frame = pl.from_arrow(table)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, pl.exceptions.PolarsError) as error:
+        raise BatchError(
+            f"{name}: the Parquet file cannot be read ({str(error).splitlines()[0]}); export it again"
+        ) from None
+    assert isinstance(frame, pl.DataFrame)
+    frame.columns = column_names(frame.columns)
+    plain = [column for column, dtype in frame.schema.items() if dtype.is_numeric()]
+    rows = as_text(frame).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
+    rows, found = tidy(rows, format.totals)
+    return Received(
+        rows, pl.DataFrame(schema=BAD_LINES), {**found, "columns": frame.columns, "plain_numbers": plain, "reading": {}}
+    )
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return `frame` with every column as text: plain numbers, ISO dates, true and false; nulls stay null."""
+    return frame.select([_column_text(frame.get_column(name)) for name in frame.columns])
+
+
+def _column_text(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
+    if dtype == pl.String:
+        return column
+    if dtype.is_float():
+        return _floats(column)
+    if isinstance(dtype, pl.Decimal):
+        return _without_exponent(column.cast(pl.String))
+    if isinstance(dtype, pl.Datetime):
+        return _moments(column)
+    if isinstance(dtype, pl.Categorical | pl.Enum) or dtype.is_integer() or dtype in (pl.Date, pl.Time, pl.Boolean):
+        return column.cast(pl.String)
+    if dtype == pl.Null:
+        return pl.Series(column.name, [None] * len(column), dtype=pl.String)
+    if dtype == pl.Binary:
+        texts = [None if value is None else value.decode("utf-8", "replace") for value in column.to_list()]
+        return pl.Series(column.name, texts, dtype=pl.String)
+    # lists, structs and the like: kept as received, no field is read from them
+    return pl.Series(column.name, [None if v is None else str(v) for v in column.to_list()], dtype=pl.String)
+
+
+def _floats(column: pl.Series) -> pl.Series:
+    text = _without_exponent(column.cast(pl.String))
+    return text.str.replace(r"\.0+$", "")
+
+
+def _without_exponent(text: pl.Series) -> pl.Series:
+    lower = text.str.contains("[0-9][eE]").fill_null(False)
+    if not lower.any():
+        return text
+    distinct = text.filter(lower).unique()
+    plain = {value: format(Decimal(value), "f") for value in distinct.to_list()}
+    return text.replace(plain)
+
+
+def _moments(column: pl.Series) -> pl.Series:
+    midnight = (column.dt.truncate("1d") == column).all()
+    return column.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S%.f")

@@ -1,0 +1,254 @@
+"""Reading CSV and its relatives: any delimiter, encoding and line end; bad lines are kept and cost no neighbour.
+
+The parser is pyarrow's. It is asked for plain texts only, and reports every row with too few or too many cells; a
+file in which rows and lines are not one to one is first made plain (see `logical`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.encoding import to_utf8
+from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
+from manufacturing_copilot.ingest.reading.logical import BadLine, plain_rows
+from manufacturing_copilot.ingest.reading.rows import bad_frame, tidy
+from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.site import FileFormat
+
+_BLOCK = 4 << 20
+_SPARE = bytes(range(31, 13, -1)) + bytes(range(8, 0, -1))
+"""Control characters that no export means anything by: stand-ins for what the parser cannot take."""
+
+
+def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+    """Return the rows of a delimited text file and the lines that are none.
+
+    `_line` is the physical line on which a row starts. Raises BatchError where there is no header, or the declared
+    format cannot be (an unknown encoding, a file that uses every stand-in).
+    """
+    decoded = to_utf8(content, name, format.encoding, contract.get("encoding"))
+    text = _line_feeds(decoded.content)
+    stand_ins = _StandIns(text, name)
+    if format.line_end is not None:
+        text = _own_line_ends(text, format.line_end, stand_ins.line_break)
+    layout = find_layout(text, name, format, contract.get("delimiter"))
+    body = text[layout.start :] if layout.start else text
+    delimiter = layout.delimiter.encode()
+    if len(delimiter) > 1:
+        body, delimiter = body.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
+    parsed = _parse(body, delimiter, format, layout, decoded.lossy, stand_ins.line_break)
+    rows = _rows(parsed, layout, stand_ins.line_break)
+    bad = [
+        (line + layout.line, _shown(text, layout, stand_ins), reason, rule) for line, text, reason, rule in parsed.bad
+    ]
+    rows, left_out = tidy(rows, format.totals)
+    bad, totals_lines = _without_totals(bad, format.totals)
+    if totals_lines:
+        left_out["totals_rows"] = sorted(left_out.get("totals_rows", []) + totals_lines)
+    found: dict[str, Any] = {
+        "encoding": decoded.encoding,
+        "delimiter": layout.delimiter,
+        "header_line": layout.header_line,
+        "columns": layout.names,
+        **left_out,
+        "reading": {
+            **({"encoding": decoded.encoding} if decoded.decided else _kept(contract, "encoding")),
+            **({"delimiter": layout.delimiter} if layout.decided else _kept(contract, "delimiter")),
+        },
+    }
+    return Received(rows, bad_frame(bad), found)
+
+
+def _kept(contract: dict[str, Any], key: str) -> dict[str, Any]:
+    return {key: contract[key]} if key in contract else {}
+
+
+def _line_feeds(text: bytes) -> bytes:
+    """Return `text` with every line end as a line feed; CR CR LF (a twice converted file) is one line end."""
+    if b"\r" not in text:
+        return text
+    return text.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _own_line_ends(text: bytes, line_end: str, line_break: bytes) -> bytes:
+    """Return `text` with its declared row ends as line feeds, and other line breaks as stand-ins."""
+    end = line_end.encode().replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if end == b"\n":
+        return text
+    inner = end.replace(b"\n", line_break)
+    text = text.replace(b"\n", line_break)
+    ended = text.replace(inner, b"\n")
+    if not inner.endswith(line_break):
+        # "~" as row end, with a line break after it for the eye: the break is no part of the next row
+        ended = ended.replace(b"\n" + line_break, b"\n")
+    return ended
+
+
+class _StandIns:
+    """Bytes that the file does not use itself."""
+
+    def __init__(self, text: bytes, name: str) -> None:
+        free = list(islice((bytes([byte]) for byte in _SPARE if bytes([byte]) not in text), 2))
+        if len(free) < 2:
+            raise BatchError(f"{name}: the file is full of control characters; this is no text, export it again")
+        self.delimiter, self.line_break = free
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """Parsed cells, and the line (from 0, within the body) of each row; `bad` the same way."""
+
+    table: pa.Table
+    lines: npt.NDArray[np.int64] | None
+    bad: list[BadLine]
+    joined: bool
+
+
+def _parse(
+    body: bytes, delimiter: bytes, format: FileFormat, layout: Layout, lossy: bool, line_break: bytes
+) -> _Parsed:
+    own_ends = format.line_end is not None
+    physical = _physical_lines(body, line_break) if own_ends else None
+    if not lossy and b"\x00" not in body:
+        table, ragged = _cells(body, delimiter, format.quote, layout.names)
+        lines = _filled_lines(body)
+        count = _line_count(body) if lines is None else len(lines)
+        if table is not None and table.num_rows + len(ragged) == count:
+            return _at_physical_lines(_numbered(table, ragged, lines, count, [], layout, joined=own_ends), physical)
+    plain = plain_rows(body, delimiter, format.quote, len(layout.names), line_break, lossy)
+    table, ragged = _cells(plain.body, delimiter, format.quote, layout.names)
+    assert table is not None and table.num_rows + len(ragged) == len(plain.lines), "plain rows are one line each"
+    numbered = _numbered(table, ragged, plain.lines, len(plain.lines), plain.bad, layout, joined=True)
+    return _at_physical_lines(numbered, physical)
+
+
+def _physical_lines(body: bytes, line_break: bytes) -> npt.NDArray[np.int64] | None:
+    """Return the physical line (from 0) of each row's start, where rows hold line breaks of their own."""
+    if line_break not in body:
+        return None
+    codes = np.frombuffer(body, dtype=np.uint8)
+    ends = codes == 10
+    breaks_before = np.cumsum(ends | (codes == line_break[0]))
+    return np.concatenate([[0], breaks_before[np.flatnonzero(ends)]]).astype(np.int64)
+
+
+def _at_physical_lines(parsed: _Parsed, physical: npt.NDArray[np.int64] | None) -> _Parsed:
+    if physical is None:
+        return parsed
+    lines = np.arange(parsed.table.num_rows) if parsed.lines is None else parsed.lines
+    bad = [(int(physical[line]), *rest) for line, *rest in parsed.bad]
+    return _Parsed(parsed.table, physical[lines], bad, parsed.joined)  # type: ignore[arg-type]
+
+
+def _cells(
+    body: bytes, delimiter: bytes, quote: str | None, names: list[str]
+) -> tuple[pa.Table | None, list[pacsv.InvalidRow]]:
+    """Parse; the second value is every row with a wrong number of cells, numbered from 1 among the filled lines.
+
+    The table is None where the parser lost its way (a quote left open across its blocks).
+    """
+    ragged: list[pacsv.InvalidRow] = []
+
+    def keep(row: pacsv.InvalidRow) -> str:
+        ragged.append(row)
+        return "skip"
+
+    schema = {name: pa.string() for name in names}
+    if not body.strip(b"\n"):
+        return pa.table({name: pa.array([], pa.string()) for name in names}), []
+    for block in (_BLOCK, len(body) + 1):
+        ragged.clear()
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(body),
+                # with one thread and the whole file in one call, row numbers are those of the file
+                read_options=pacsv.ReadOptions(use_threads=False, column_names=names, block_size=block),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=delimiter.decode(), quote_char=quote or False, invalid_row_handler=keep
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=schema, check_utf8=False, strings_can_be_null=False, quoted_strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if "straddling" in str(error):  # one row is longer than a block: take all in one
+                continue
+            return None, []
+        return table, ragged
+    return None, []
+
+
+def _line_count(body: bytes) -> int:
+    return body.count(b"\n") + (1 if body and not body.endswith(b"\n") else 0)
+
+
+def _filled_lines(body: bytes) -> npt.NDArray[np.int64] | None:
+    """Return the lines (from 0) that hold anything, or None where all do."""
+    if b"\n\n" not in body and not body.startswith(b"\n"):
+        return None
+    ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == 10)
+    if not body.endswith(b"\n"):
+        ends = np.append(ends, len(body))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    return np.flatnonzero(ends > starts)
+
+
+def _numbered(
+    table: pa.Table,
+    ragged: list[pacsv.InvalidRow],
+    lines: npt.NDArray[np.int64] | None,
+    count: int,
+    bad: list[BadLine],
+    layout: Layout,
+    *,
+    joined: bool,
+) -> _Parsed:
+    width = len(layout.names)
+    against = "the header has" if layout.header_line is not None else "expected"
+    if ragged:
+        if lines is None:
+            lines = np.arange(count, dtype=np.int64)
+        places = np.fromiter((row.number - 1 for row in ragged), dtype=np.int64, count=len(ragged))
+        for row, line in zip(ragged, lines[places].tolist(), strict=True):
+            if row.text.strip():
+                reason = f"has {row.actual_columns} cell{'s' if row.actual_columns != 1 else ''}, {against} {width}"
+                bad.append((line, row.text, reason, "cells"))
+        lines = np.delete(lines, places)
+    return _Parsed(table, lines, bad, joined)
+
+
+def _rows(parsed: _Parsed, layout: Layout, line_break: bytes) -> pl.DataFrame:
+    if parsed.table.num_columns == 0:
+        return pl.DataFrame(schema={LINE: pl.Int64})
+    rows = pl.from_arrow(parsed.table)
+    assert isinstance(rows, pl.DataFrame)
+    if parsed.joined:
+        rows = rows.with_columns(pl.all().str.replace_all(line_break.decode(), "\n", literal=True))
+    if parsed.lines is None:
+        return rows.with_columns(pl.int_range(layout.line, layout.line + pl.len(), dtype=pl.Int64).alias(LINE))
+    return rows.with_columns(pl.Series(LINE, parsed.lines + layout.line, dtype=pl.Int64))
+
+
+def _shown(text: str, layout: Layout, stand_ins: _StandIns) -> str:
+    text = text.replace(stand_ins.line_break.decode(), "\n")
+    return text.replace(stand_ins.delimiter.decode(), layout.delimiter)
+
+
+def _without_totals(bad: list[BadLine], totals: str | None) -> tuple[list[BadLine], list[int]]:
+    """Take out the totals rows: they often have fewer cells than the header, and are totals rows all the same."""
+    if not totals:
+        return bad, []
+    is_total = [entry[1].lstrip(' \t;,|"^+').lower().startswith(totals.lower()) for entry in bad]
+    return (
+        [entry for entry, total in zip(bad, is_total, strict=True) if not total],
+        [entry[0] for entry, total in zip(bad, is_total, strict=True) if total],
+    )

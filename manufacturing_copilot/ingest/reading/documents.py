@@ -1,0 +1,143 @@
+"""Reading JSON and JSON lines: objects become rows, nested objects become dotted columns, numbers keep their digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.encoding import to_utf8
+from manufacturing_copilot.ingest.reading.rows import bad_frame, column_names, tidy
+from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.site import FileFormat
+
+_DEEPEST = 8
+
+
+def _parse(text: str) -> Any:
+    # Numbers stay the texts they were written as: no digit is lost, no 1.10 becomes 1.1.
+    return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
+
+
+def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+    """Return the rows of a JSON array of objects, or of an object that holds one list of them.
+
+    `_line` is the object's number. Raises BatchError where the file is no JSON, or holds no such list.
+    """
+    text, found = _text(content, name, format)
+    try:
+        document = _parse(text) if text.strip() else []
+    except json.JSONDecodeError as error:
+        raise BatchError(
+            f"{name}, line {error.lineno}: this is not JSON ({error.msg}); export it again, or declare"
+            " format: {type: jsonl} if each line is a record of its own"
+        ) from None
+    except RecursionError:
+        raise BatchError(f"{name}: the JSON is nested too deeply; expected a list of records") from None
+    entries, inside = _entries(document, name)
+    if inside:
+        found["list"] = inside
+    objects, bad = [], []
+    for number, entry in enumerate(entries, start=1):
+        if isinstance(entry, dict):
+            objects.append((number, entry))
+        else:
+            reason = f"is {_kind(entry)}, expected an object with keys and values"
+            bad.append((number, json.dumps(entry), reason, "object"))
+    return _received(objects, bad, found, format)
+
+
+def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+    """Return the rows of a file with one JSON object a line; a line that is none is a bad line."""
+    text, found = _text(content, name, format)
+    objects, bad = [], []
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = _parse(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            reason = f"is not JSON ({error.msg})" if isinstance(error, json.JSONDecodeError) else "is nested too deeply"
+            bad.append((number, line, reason, "object"))
+            continue
+        if isinstance(entry, dict):
+            objects.append((number, entry))
+        else:
+            bad.append((number, line, f"is {_kind(entry)}, expected an object with keys and values", "object"))
+    return _received(objects, bad, found, format)
+
+
+def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, dict[str, Any]]:
+    decoded = to_utf8(content, name, format.encoding, None)
+    return decoded.content.decode("utf-8"), {"encoding": decoded.encoding}
+
+
+def _entries(document: Any, name: str) -> tuple[list[Any], str | None]:
+    if isinstance(document, list):
+        return document, None
+    if isinstance(document, dict):
+        lists = {key: value for key, value in document.items() if isinstance(value, list)}
+        if len(lists) == 1:
+            key = next(iter(lists))
+            return lists[key], key
+        if lists:
+            raise BatchError(
+                f"{name}: found {len(lists)} lists ({', '.join(lists)}), expected one list of records;"
+                " export each list to a file of its own"
+            )
+    raise BatchError(f"{name}: found {_kind(document)}, expected a list of records; export the records as a list")
+
+
+def _received(
+    objects: list[tuple[int, dict[str, Any]]],
+    bad: list[tuple[int, str, str, str]],
+    found: dict[str, Any],
+    format: FileFormat,
+) -> Received:
+    columns: dict[str, list[str | None]] = {}
+    kept: list[int] = []
+    for number, entry in objects:
+        flat = _flat(entry)
+        if any("\x00" in value for value in flat.values() if value):
+            bad.append((number, json.dumps(entry), "holds a NUL character, which no text may hold", "nul"))
+            continue
+        for key in flat.keys() - columns.keys():
+            columns[key] = [None] * len(kept)
+        for key, values in columns.items():
+            values.append(flat.get(key))
+        kept.append(number)
+    # the order of first appearance, which the set difference above does not keep
+    order = list(dict.fromkeys(key for _, entry in objects[:1000] for key in _flat(entry)))
+    keys = [key for key in order if key in columns] + [key for key in columns if key not in set(order)]
+    names = column_names(keys)
+    rows = pl.DataFrame(
+        {name: pl.Series(columns[key], dtype=pl.String) for name, key in zip(names, keys, strict=True)}
+    ).with_columns(pl.Series(LINE, kept, dtype=pl.Int64))
+    rows, left_out = tidy(rows, format.totals)
+    return Received(rows, bad_frame(bad), {**found, **left_out, "columns": names, "reading": {}})
+
+
+def _flat(entry: dict[str, Any], depth: int = 1) -> dict[str, str | None]:
+    flat: dict[str, str | None] = {}
+    for key, value in entry.items():
+        if isinstance(value, dict) and depth < _DEEPEST:
+            flat |= {f"{key}.{inner}": text for inner, text in _flat(value, depth + 1).items()}
+        else:
+            flat[key] = _written(value)
+    return flat
+
+
+def _written(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value)
+
+
+def _kind(value: Any) -> str:
+    names: Iterable[tuple[Any, str]] = ((dict, "an object"), (list, "a list"), (str, "a text or number"))
+    return next((word for kind, word in names if isinstance(value, kind)), "a lone value")

@@ -1,0 +1,84 @@
+"""The front door of reading: unpack a file, tell its type, hand it to the reader of that type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.columnar import read_parquet
+from manufacturing_copilot.ingest.reading.delimited import read_delimited
+from manufacturing_copilot.ingest.reading.documents import read_json, read_json_lines
+from manufacturing_copilot.ingest.reading.unpacking import is_workbook, unpack
+from manufacturing_copilot.ingest.reading.workbook import read_workbook
+from manufacturing_copilot.ingest.received import Received
+from manufacturing_copilot.site import FileFormat
+
+_READERS = {
+    "csv": read_delimited,
+    "excel": read_workbook,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "parquet": read_parquet,
+}
+_ENDINGS = {
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+    ".xls": "excel",
+    ".xlsb": "excel",
+    ".ods": "excel",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+}
+
+
+def read_file(content: bytes | Path, name: str, format: FileFormat, contract: dict[str, Any] | None) -> Received:
+    """Return the rows of one file, all as text, and the lines that are no rows.
+
+    `name` is how sentences call the file; its ending helps to tell the type. `contract` is what earlier files of
+    the feed were found to be (`found["contract"]` of theirs); the declared `format` goes before it, it before
+    detection. Raises BatchError, with what to do, where the file cannot be read at all.
+    """
+    if isinstance(content, Path):
+        content = content.read_bytes()
+    content, member, packing = unpack(content, name)
+    kind = format.type or _type_of(content, member)
+    _refuse_other_type(kind, content, name)
+    received = _READERS[kind](content, name, format, (contract or {}).get("reading") or {})
+    found = {"type": kind, **received.found}
+    if packing:
+        found |= {"packing": packing, "member": member}
+    reading = {"type": kind, **found.pop("reading", {})}
+    return Received(received.rows, received.bad_lines, {**found, "contract": {**(contract or {}), "reading": reading}})
+
+
+def _type_of(content: bytes, name: str) -> str:
+    if content.startswith(b"PAR1"):
+        return "parquet"
+    if is_workbook(content):
+        return "excel"
+    ending = Path(name).suffix.lower()
+    if ending in (".json", ".jsonl", ".ndjson"):
+        return _ENDINGS[ending]
+    start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]"):
+        return "json"
+    if start.startswith(b'{"'):
+        first = content.lstrip().split(b"\n", 1)[0].rstrip()
+        return "jsonl" if first.endswith(b"}") and b"\n" in content.strip() else "json"
+    return "csv"
+
+
+def _refuse_other_type(kind: str, content: bytes, name: str) -> None:
+    """Refuse a workbook that is called .csv, or a table that is called .xlsx, instead of reading noise."""
+    actual = "parquet" if content.startswith(b"PAR1") else "excel" if is_workbook(content) else None
+    if content and kind in ("parquet", "excel") and actual != kind and not name.lower().endswith(".ods"):
+        what = "a Parquet file" if kind == "parquet" else "an Excel workbook"
+        raise BatchError(f"{name}: expected {what}, but its first bytes are not those of one; export it again")
+    if kind in ("csv", "json", "jsonl") and actual is not None:
+        what = "a Parquet file" if actual == "parquet" else "an Excel workbook"
+        raise BatchError(
+            f"{name}: expected {kind}, found {what}; change format: {{type: {actual}}} in the feed, or the export"
+        )

@@ -1,0 +1,163 @@
+"""From physical lines to rows: quoted line breaks, unclosed quotes, lines that are no text.
+
+Used only where a file is not plain (one row, one line). What comes out is plain again: each row on one line, with
+a stand-in for the line breaks inside its cells, and the number of the physical line on which each row starts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from manufacturing_copilot.ingest.reading.encoding import REPLACED
+
+BadLine = tuple[int, str, str, str]
+
+_LONGEST_CELL = 1000  # lines; a quote still open after so many was never closed
+_LOOKED_AT = 20
+
+
+@dataclass(frozen=True)
+class PlainRows:
+    """Rows on one line each: their text, the physical line (counted from 0) of each, and what was no row."""
+
+    body: bytes
+    lines: npt.NDArray[np.int64]
+    bad: list[BadLine]
+
+
+def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, stand_in: bytes, lossy: bool) -> PlainRows:
+    """Return the rows of `body`; `bad` counts lines from 0 as well.
+
+    A quoted line break is believed if the quote is closed properly, the row then has `width` cells, and the lines
+    in between are not rows of their own. Else the line that opened the quote is a bad line, and its neighbours stay.
+    """
+    lines = body.split(b"\n")
+    spoilt = (
+        {place: reason for place, line in enumerate(lines) if (reason := _spoilt(line, lossy))}
+        if (lossy or b"\x00" in body)
+        else {}
+    )
+    joins, bad = _joins(lines, delimiter, quote, width, spoilt) if quote and quote.encode() in body else ({}, [])
+    kept: list[bytes] = []
+    numbers: list[int] = []
+    place = 0
+    bad_places = {entry[0] for entry in bad}
+    starts = sorted({*joins, *spoilt, *bad_places})
+    cursor = 0
+    while place < len(lines):
+        # everything up to the next unusual line is taken over as it is
+        while cursor < len(starts) and starts[cursor] < place:
+            cursor += 1
+        stop = starts[cursor] if cursor < len(starts) else len(lines)
+        kept.extend(lines[place:stop])
+        numbers.extend(range(place, stop))
+        if stop >= len(lines):
+            break
+        place = stop
+        last = joins.get(place, place)
+        inside = [p for p in range(place, last + 1) if p in spoilt]
+        if inside:
+            text = b"\n".join(lines[place : last + 1]).decode("utf-8", "replace")
+            bad.append((place, text, *spoilt[inside[0]]))
+        elif place not in bad_places:
+            kept.append(stand_in.join(lines[place : last + 1]))
+            numbers.append(place)
+        place = last + 1
+    filled = np.fromiter((len(line) > 0 for line in kept), dtype=bool, count=len(kept))
+    return PlainRows(b"\n".join(kept), np.asarray(numbers, dtype=np.int64)[filled], bad)
+
+
+def _spoilt(line: bytes, lossy: bool) -> tuple[str, str] | None:
+    if b"\x00" in line:
+        return "holds a NUL byte, which no text may hold", "nul"
+    if lossy and REPLACED in line:
+        return "holds bytes that are no text in the file's encoding", "encoding"
+    return None
+
+
+def _joins(
+    lines: list[bytes], delimiter: bytes, quote: str, width: int, spoilt: dict[int, tuple[str, str]]
+) -> tuple[dict[int, int], list[BadLine]]:
+    """Return which line a row goes on to, by the line it starts on; and the lines that open a quote for nothing."""
+    grammar = _Grammar(delimiter, quote.encode())
+    quoted = [place for place, line in enumerate(lines) if grammar.quote in line]
+    texts = pl.Series([lines[place].decode("utf-8", "replace") for place in quoted], dtype=pl.String)
+    opening = texts.str.contains(grammar.open_pattern)
+    joins: dict[int, int] = {}
+    bad: list[BadLine] = []
+    free_from = 0
+    for place in np.asarray(quoted, dtype=np.int64)[opening.to_numpy()].tolist():
+        if place < free_from:
+            continue
+        last = _close(lines, quoted, place, grammar, width)
+        if last is not None:
+            joins[place] = last
+            free_from = last + 1
+        elif place not in spoilt:
+            bad.append((place, lines[place].decode("utf-8", "replace"), "opens a quote that is not closed", "quote"))
+    return joins, bad
+
+
+def _close(lines: list[bytes], quoted: list[int], place: int, grammar: _Grammar, width: int) -> int | None:
+    """Return the line on which the quote opened on `place` is closed, if it is closed and makes a whole row."""
+    at = bisect_right(quoted, place)
+    while at < len(quoted) and quoted[at] - place <= _LONGEST_CELL:
+        here = quoted[at]
+        state = grammar.after(lines[here])
+        if state == "malformed":
+            return None
+        if state == "closed":
+            row = b"\n".join(lines[place : here + 1])
+            whole = grammar.cells(row) == width and not _swallows_rows(lines[place + 1 : here], grammar, width)
+            return here if whole else None
+        at += 1
+    return None
+
+
+def _swallows_rows(inner: list[bytes], grammar: _Grammar, width: int) -> bool:
+    filled = [line for line in inner[:_LOOKED_AT] if line.strip()]
+    return width > 2 and bool(filled) and all(grammar.cells(line) == width for line in filled)
+
+
+class _Grammar:
+    """How one delimiter and quote cut a row."""
+
+    def __init__(self, delimiter: bytes, quote: bytes) -> None:
+        self.quote = quote
+        self._delimiter, self._quote = delimiter.decode(), quote.decode()
+        d, q = re.escape(self._delimiter), re.escape(self._quote)
+        cell = f"(?:{q}(?:[^{q}]|{q}{q})*{q}[^{d}]*|[^{q}{d}][^{d}]*|)"
+        self.open_pattern = f"^(?:{cell}{d})*{q}(?:[^{q}]|{q}{q})*$"
+        # Python's own expressions get possessive groups: no backtracking, whatever the line holds.
+        cell = f"(?:{q}(?:[^{q}]|{q}{q})*+{q}[^{d}]*+|[^{q}{d}][^{d}]*+|)"
+        self._open = re.compile(f"(?:{cell}{d})*+{q}(?:[^{q}]|{q}{q})*+".encode())
+        self._inside = re.compile(f"(?:[^{q}]|{q}{q})*+".encode())
+
+    def after(self, line: bytes) -> str:
+        """Say what a line that begins inside a quoted cell does: "inside", "closed" (a row ends) or "malformed"."""
+        inside = self._inside.match(line)
+        end = inside.end() if inside else 0
+        if end == len(line):
+            return "inside"
+        rest = line[end + len(self.quote) :]
+        if not rest:
+            return "closed"
+        if not rest.startswith(self._delimiter.encode()):
+            return "malformed"
+        return "inside" if self._open.fullmatch(rest[len(self._delimiter) :]) else "closed"
+
+    def cells(self, row: bytes) -> int:
+        """Return how many cells a row has; 0 where it is none."""
+        text = io.StringIO(row.decode("utf-8", "replace"), newline="")
+        try:
+            return len(next(csv.reader(text, delimiter=self._delimiter, quotechar=self._quote), []))
+        except csv.Error:
+            return 0

@@ -1,0 +1,75 @@
+"""What every reader does with rows of text: blank rows go, totals rows go, headers become column names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+
+from manufacturing_copilot.ingest.received import LINE
+
+BAD_LINES = {LINE: pl.Int64, "text": pl.String, "reason": pl.String, "rule": pl.String}
+"""Columns of the bad lines; `rule` is a word for machines beside the reason for people."""
+
+
+def bad_frame(bad: Sequence[tuple[int, str, str, str]]) -> pl.DataFrame:
+    """Return the bad lines (line, text, reason, rule) as a frame, in the order of their lines."""
+    # PostgreSQL keeps no NUL in a text; the picture of one says what was there.
+    shown = [(line, text.replace("\x00", "\u2400"), reason, rule) for line, text, reason, rule in bad]
+    return pl.DataFrame(shown, schema=BAD_LINES, orient="row").sort(LINE)
+
+
+def column_names(cells: Sequence[str | None]) -> list[str]:
+    """Return usable names for the header's cells: empty ones get their place, repeated ones a number."""
+    names: list[str] = []
+    seen: set[str] = set()
+    for place, cell in enumerate(cells, start=1):
+        plain = (cell or "").replace("\ufeff", "").strip() or f"column {place}"
+        name, number = plain, 2
+        while name in seen or name == LINE:
+            name, number = f"{plain} ({number})", number + 1
+        seen.add(name)
+        names.append(name)
+    return names
+
+
+def drop_blank_rows(rows: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Return `rows` without those that have no filled cell, and how many those were."""
+    names = [name for name in rows.columns if name != LINE]
+    if not names or rows.is_empty():
+        return rows.clear() if not names else rows, 0
+    # Nearly every row has a filled first cell; only the others are looked at whole.
+    first = rows.get_column(names[0])
+    suspects = (first.is_null() | (first.str.strip_chars() == "")).fill_null(True)
+    if not suspects.any():
+        return rows, 0
+    filled = pl.any_horizontal([pl.col(name).str.strip_chars() != "" for name in names]).fill_null(False)
+    keep = rows.select(filled).to_series()
+    kept = rows.filter(keep)
+    return kept, rows.height - kept.height
+
+
+def drop_totals_rows(rows: pl.DataFrame, totals: str | None) -> tuple[pl.DataFrame, list[int]]:
+    """Return `rows` without those whose first filled cell starts with `totals`, and the lines of those."""
+    if not totals or rows.is_empty():
+        return rows, []
+    names = [name for name in rows.columns if name != LINE]
+    stripped = [pl.col(name).str.strip_chars() for name in names]
+    first = pl.coalesce([pl.when(cell != "").then(cell) for cell in stripped])
+    is_total = rows.select(first.str.to_lowercase().str.starts_with(totals.lower()).fill_null(False)).to_series()
+    if not is_total.any():
+        return rows, []
+    return rows.filter(~is_total), rows.filter(is_total).get_column(LINE).to_list()
+
+
+def tidy(rows: pl.DataFrame, totals: str | None) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return `rows` without blank and totals rows, and what was left out."""
+    rows, blank = drop_blank_rows(rows)
+    rows, skipped = drop_totals_rows(rows, totals)
+    found: dict[str, Any] = {}
+    if blank:
+        found["blank_rows"] = blank
+    if skipped:
+        found["totals_rows"] = skipped
+    return rows, found
