@@ -1,0 +1,136 @@
+"""Quantiles: pooled conformal ones for regular series, negative-binomial ones for sparse series."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from manufacturing_copilot.forecasts.tasks import LEVELS, Floats, folds, tidy
+
+ENOUGH_ERRORS = 200
+"""Errors below which a step borrows those of its neighbours."""
+
+FEW_ERRORS = 30
+"""Errors below which the normal distribution stands in for the empirical one."""
+
+RATIO_FLOOR = 1.05
+RECALIBRATE_FROM = 200
+"""Ranks of held-back values needed before the levels are recalibrated."""
+
+
+def conformal_widths(errors: Floats) -> Floats:
+    """Return, per step and level, how many scales the quantile lies from the mean: steps × levels.
+
+    `errors` is series × steps: actual less forecast, divided by the series' scale. The quantile of |error| over
+    all series (and neighbouring steps, where there are few) at the two-sided level, with the finite-sample
+    correction of conformal prediction; it never shrinks with the step.
+    """
+    count, horizon = errors.shape
+    two_sided = np.abs(2 * LEVELS - 1)
+    widths = np.empty((horizon, len(LEVELS)))
+    for step in range(horizon):
+        pooled = _pooled(errors, step)
+        if len(pooled) < FEW_ERRORS:
+            # 1.253 turns a mean absolute error into a standard deviation; a scale's own error is about one.
+            spread = 1.253 * (np.mean(pooled) if len(pooled) >= 5 else 1.0)
+            widths[step] = spread * stats.norm.ppf((1 + two_sided) / 2)
+        else:
+            corrected = np.minimum(two_sided * (1 + 1 / len(pooled)), 1.0)
+            widths[step] = np.quantile(pooled, corrected)
+    return np.maximum.accumulate(widths, axis=0) * np.sign(LEVELS - 0.5)
+
+
+def _pooled(errors: Floats, step: int) -> Floats:
+    count, horizon = errors.shape
+    reach = 0
+    while True:
+        window = np.abs(errors[:, max(0, step - reach) : step + reach + 1])
+        if window.size >= ENOUGH_ERRORS or window.shape[1] == horizon:
+            return window.ravel()
+        reach += 1
+
+
+def conformal_quantiles(mean: Floats, scale: Floats, errors: Floats) -> Floats:
+    """Return series × steps × levels: the mean plus the pooled widths times each series' scale, never below 0."""
+    widths = conformal_widths(errors) if errors.size else conformal_widths(np.zeros((0, mean.shape[1])))
+    return tidy(mean[:, :, None] + scale[:, None, None] * widths[None, :, :])
+
+
+def cross_conformal_quantiles(mean: Floats, scale: Floats, errors: Floats) -> Floats:
+    """Return the quantiles of held-back windows, each series' widths learned from the other folds only."""
+    result = np.empty((*mean.shape, len(LEVELS)))
+    fold = folds(len(mean))
+    for part in np.unique(fold):
+        inside = fold == part
+        others = errors[~inside] if (~inside).any() else errors[:0]
+        result[inside] = conformal_quantiles(mean[inside], scale[inside], others)
+    return result
+
+
+def variance_ratios(values: list[Floats], window: int, pooled: float | None = None) -> Floats:
+    """Return each series' variance over mean, drawn to the pooled one: the geometric mean of both.
+
+    The pooled one is the median over the series, unless given.
+    """
+    own = np.array([_variance_ratio(y[-4 * window :]) for y in values])
+    known = own[np.isfinite(own)]
+    middle = pooled if pooled is not None else (float(np.median(known)) if len(known) else 2.0)
+    return np.maximum(np.sqrt(np.where(np.isfinite(own), own, middle) * middle), RATIO_FLOOR)
+
+
+def _variance_ratio(y: Floats) -> float:
+    if len(y) < 4 or y.mean() <= 0:
+        return np.nan
+    return max(float(np.var(y, ddof=1) / y.mean()), RATIO_FLOOR)
+
+
+def negative_binomial_quantiles(mean: Floats, ratio: Floats, levels: Floats = LEVELS) -> Floats:
+    """Return series × steps × levels of the negative binomial with this mean and variance `ratio` times it."""
+    safe = np.maximum(mean, 1e-12)[:, :, None]
+    chance = (1 / ratio)[:, None, None]
+    size = safe * chance / (1 - chance)
+    found = stats.nbinom.ppf(levels[None, None, :], size, chance)
+    return np.where(mean[:, :, None] <= 0, 0.0, np.nan_to_num(found, nan=0.0))
+
+
+def ranks(actual: Floats, mean: Floats, ratio: Floats, noise: Floats) -> Floats:
+    """Return where each actual value lies in its negative binomial, ties of the discrete scale broken by `noise`."""
+    chance = (1 / ratio)[:, None]
+    size = np.maximum(mean, 1e-12) * chance / (1 - chance)
+    whole = np.round(actual)
+    below = stats.nbinom.cdf(whole - 1, size, chance)
+    upto = stats.nbinom.cdf(whole, size, chance)
+    return below + noise * (upto - below)
+
+
+def recalibrated_levels(found: Floats) -> Floats:
+    """Return the level to ask for, so that each of LEVELS is met over the pooled ranks `found`.
+
+    With too few ranks the levels stay. They move at most half way to 0 or 1.
+    """
+    if found.size < RECALIBRATE_FROM:
+        return LEVELS.copy()
+    asked = np.quantile(found, LEVELS)
+    lowest, highest = LEVELS / 2, 1 - (1 - LEVELS) / 2
+    return np.maximum.accumulate(np.clip(asked, lowest, highest))
+
+
+def inflation(errors: Floats, deviations: Floats) -> Floats:
+    """Return by how much the variance of a running sum exceeds the sum of the variances, at least 1, per step.
+
+    `errors` is series × steps, `deviations` the standard deviation of one period of each series.
+    """
+    count, horizon = errors.shape
+    if count < 5:
+        return np.ones(horizon)
+    scaled = errors / np.maximum(deviations, 1e-9)[:, None]
+    sums = np.median(np.abs(np.cumsum(scaled, axis=1)), axis=0) ** 2
+    parts = np.cumsum(np.median(np.abs(scaled), axis=0) ** 2)
+    ratio = np.where(parts > 0, sums / np.maximum(parts, 1e-12), 1.0)
+    return np.clip(np.maximum.accumulate(ratio), 1.0, np.arange(1, horizon + 1))
+
+
+def noise_grid(noise: Floats, horizon: int) -> NDArray[np.float64]:
+    """Return numbers in (0, 1), series × steps, fixed by each series' own."""
+    return (noise[:, None] + np.arange(horizon)[None, :] * 0.6180339887498949) % 1.0

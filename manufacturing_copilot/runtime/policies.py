@@ -1,0 +1,164 @@
+"""Policies as data: which code, with which parameters, forecasts a target at a frequency for a class of series.
+
+A policy names its function by a text, `module:function`, so that this stage imports no forecasting code.
+What the figures rest on stands beside the methods themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from manufacturing_copilot.site import Frequency, Target
+
+ALL = "all"
+"""The class of a target whose series are all treated alike."""
+
+REGULAR = ("smooth", "erratic")
+SPARSE = ("intermittent", "lumpy")
+YOUNG = ("short", "new")
+DYING = ("dying",)
+
+_METHODS = "manufacturing_copilot.forecasts"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A way to forecast one class of series of one target at one frequency."""
+
+    target: Target
+    frequency: Frequency
+    demand_class: str
+    code: str
+    description: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    packages: tuple[str, ...] = ("numpy", "scipy")
+
+    @property
+    def name(self) -> str:
+        """The model's name, for example `demand/weekly/smooth`."""
+        return f"{self.target.value}/{self.frequency.value}/{self.demand_class}"
+
+    def package_versions(self) -> dict[str, str]:
+        """Return the installed version of every package that the policy computes with."""
+        return {name: version(name) for name in sorted(self.packages)}
+
+    def hash(self) -> str:
+        """Return the SHA-256 of code, parameters and package versions."""
+        return content_hash(self.code, self.parameters, self.package_versions())
+
+
+def content_hash(code: str, parameters: Mapping[str, Any], packages: Mapping[str, str]) -> str:
+    """Return the SHA-256 that names a version: of its code reference, parameters and packages."""
+    content = {"code": code, "parameters": dict(parameters), "packages": dict(packages)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+# The slow models cost far more than linearly in length, so their history is capped (points); the boosted
+# trees share one fit over all series of a frequency, on at most `rows` examples.
+_REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
+    Frequency.DAILY: {"models": ["theta", "seasonal_average", "boosting"], "cap": 182, "lags": 14, "base": 14},
+    Frequency.WEEKLY: {"models": ["dynamic_theta", "boosting"], "cap": 156, "lags": 8, "base": 4},
+    Frequency.MONTHLY: {"models": ["dynamic_theta", "boosting"], "cap": 120, "lags": 6, "base": 3},
+    Frequency.QUARTERLY: {"models": ["dynamic_theta", "boosting"], "cap": 40, "lags": 4, "base": 1},
+}
+_BOOSTING = {"trees": 120, "leaves": 31, "rate": 0.06, "seeds": 1, "rows": 80_000}
+_AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
+
+
+def _demand_policies(frequency: Frequency) -> list[Policy]:
+    regular = {**_REGULAR_PARAMETERS[frequency], **_BOOSTING}
+    window = {"window": _AVERAGE_WINDOW[frequency]}
+    slow = ("lightgbm", "numpy", "scipy", "statsforecast")
+    light = ("numpy", "scipy", "statsforecast")
+    return [
+        *(
+            Policy(
+                Target.DEMAND,
+                frequency,
+                name,
+                f"{_METHODS}.regular:forecast",
+                f"mean of {', '.join(regular['models'])}; bounds from pooled errors of the last window",
+                regular,
+                slow,
+            )
+            for name in REGULAR
+        ),
+        *(
+            Policy(
+                Target.DEMAND,
+                frequency,
+                name,
+                f"{_METHODS}.sparse:forecast",
+                "mean of IMAPA, TSB and an average; negative-binomial quantiles, recalibrated over the class",
+                window,
+                light,
+            )
+            for name in SPARSE
+        ),
+        *(
+            Policy(
+                Target.DEMAND,
+                frequency,
+                name,
+                f"{_METHODS}.young:forecast",
+                "own average drawn towards the class's prior; too short a history to learn more from",
+                {"prior_periods": 2},
+            )
+            for name in YOUNG
+        ),
+        *(
+            Policy(
+                Target.DEMAND,
+                frequency,
+                name,
+                f"{_METHODS}.dying:forecast",
+                "TSB's level, which has decayed since the last demand and decays on",
+                {"decay": 0.1},
+                light,
+            )
+            for name in DYING
+        ),
+    ]
+
+
+def _whole_target_policies(frequency: Frequency) -> list[Policy]:
+    return [
+        Policy(
+            Target.SUPPLY,
+            frequency,
+            ALL,
+            f"{_METHODS}.supply:forecast",
+            "lead time per supplier: recent level of the logarithm, spread of the own and all suppliers' lines",
+            {"half_life_lines": 8, "shrink_lines": 20},
+        ),
+        Policy(
+            Target.QUALITY,
+            frequency,
+            ALL,
+            f"{_METHODS}.quality:forecast",
+            "defect rate per item and operation: recent rate drawn towards the plant's, beta quantiles",
+            {"half_life_periods": 8, "shrink_periods": 4},
+        ),
+        Policy(
+            Target.INVENTORY,
+            frequency,
+            ALL,
+            f"{_METHODS}.inventory:forecast",
+            "stock less cumulative demand plus scheduled receipts, with the quantiles of cumulative demand",
+            {},
+        ),
+    ]
+
+
+def declared_policies() -> tuple[Policy, ...]:
+    """Return the policies that this version of the program declares, one per target, frequency and class."""
+    found: list[Policy] = []
+    for frequency in Frequency:
+        found += _demand_policies(frequency)
+        found += _whole_target_policies(frequency)
+    return tuple(found)

@@ -1,0 +1,179 @@
+"""The registry: models, their immutable versions, and the aliases champion and challenger that point at them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import ModelError
+from manufacturing_copilot.runtime.policies import Policy, content_hash
+from manufacturing_copilot.store.tables import model, model_alias, model_version
+from manufacturing_copilot.store.types import utc_now
+
+Alias = Literal["champion", "challenger"]
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One immutable version of a model, as it was registered."""
+
+    id: int
+    model: str
+    version: int
+    status: str
+    code: str
+    parameters: Mapping[str, Any]
+    packages: Mapping[str, str]
+    hash: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What registering the declared policies did."""
+
+    versions: int
+    new: tuple[str, ...]
+
+
+def register(connection: sa.Connection, policy: Policy) -> int:
+    """Return the id of the version that holds exactly this policy; make it (as a draft) where it is new."""
+    model_id = _model_id(connection, policy)
+    digest = policy.hash()
+    known = connection.scalar(
+        sa.select(model_version.c.id).where(model_version.c.model_id == model_id, model_version.c.hash == digest)
+    )
+    if known is not None:
+        return int(known)
+    newest = connection.scalar(
+        sa.select(sa.func.max(model_version.c.version)).where(model_version.c.model_id == model_id)
+    )
+    made = connection.execute(
+        sa.insert(model_version).values(
+            model_id=model_id,
+            version=(newest or 0) + 1,
+            status="draft",
+            code=policy.code,
+            parameters=dict(policy.parameters),
+            packages=policy.package_versions(),
+            hash=digest,
+            created_at=utc_now(),
+        )
+    )
+    return _made_id(made)
+
+
+def promote(connection: sa.Connection, version_id: int, alias: Alias = "champion") -> None:
+    """Point `alias` of the version's model at it; the version becomes active, one left without alias retired."""
+    model_id = connection.scalar(sa.select(model_version.c.model_id).where(model_version.c.id == version_id))
+    if model_id is None:
+        raise ModelError(f"no model version has the id {version_id}")
+    connection.execute(sa.delete(model_alias).where(model_alias.c.model_id == model_id, model_alias.c.alias == alias))
+    connection.execute(sa.insert(model_alias).values(model_id=model_id, alias=alias, version_id=version_id))
+    _set_status(connection, model_version.c.id == version_id, "active")
+    pointed_at = sa.select(model_alias.c.version_id).where(model_alias.c.model_id == model_id)
+    left = sa.and_(
+        model_version.c.model_id == model_id,
+        model_version.c.status == "active",
+        model_version.c.id.not_in(pointed_at),
+    )
+    _set_status(connection, left, "retired")
+
+
+def register_declared(connection: sa.Connection, policies: Iterable[Policy]) -> Registered:
+    """Register the policies the program declares; one never seen becomes its model's champion.
+
+    A version that is known already changes no alias, so that a champion chosen by a person stays one.
+    """
+    before = set(connection.scalars(sa.select(model_version.c.id)))
+    names: list[str] = []
+    total = 0
+    for policy in policies:
+        total += 1
+        version_id = register(connection, policy)
+        if version_id not in before:
+            promote(connection, version_id)
+            names.append(policy.name)
+    return Registered(versions=total, new=tuple(names))
+
+
+def champion(connection: sa.Connection, target: str, frequency: str, demand_class: str) -> ModelVersion:
+    """Return the version that forecasts this target, frequency and class.
+
+    Raises ModelError where none is registered, or where the stored content no longer matches its hash.
+    """
+    found = aliased(connection, target, frequency, demand_class, "champion")
+    if found is None:
+        raise ModelError(
+            f"no champion is registered for {target}/{frequency}/{demand_class};"
+            " materialize the asset runtime/models, which registers the declared policies"
+        )
+    return found
+
+
+def aliased(
+    connection: sa.Connection, target: str, frequency: str, demand_class: str, alias: Alias
+) -> ModelVersion | None:
+    """Return the version that `alias` points at, None where it points at none."""
+    row = connection.execute(
+        sa.select(model_version, model.c.name.label("model"))
+        .join(model_alias, model_alias.c.version_id == model_version.c.id)
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(
+            model.c.target == target,
+            model.c.frequency == frequency,
+            model.c.demand_class == demand_class,
+            model_alias.c.alias == alias,
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if content_hash(row.code, row.parameters, row.packages) != row.hash:
+        raise ModelError(
+            f"version {row.version} of {row.model} was changed after it was registered: its content does not"
+            " match its hash; register the policy again and promote the new version"
+        )
+    return ModelVersion(
+        row.id, row.model, row.version, row.status, row.code, row.parameters, row.packages, row.hash
+    )
+
+
+def load_code(code: str) -> Callable[..., Any]:
+    """Return the function that `module:function` names; raises ModelError where there is none."""
+    module_name, _, function_name = code.partition(":")
+    try:
+        return getattr(importlib.import_module(module_name), function_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ModelError(
+            f"the model's code {code!r} cannot be loaded ({error}); expected module:function of an installed package"
+        ) from error
+
+
+def _model_id(connection: sa.Connection, policy: Policy) -> int:
+    known = connection.scalar(sa.select(model.c.id).where(model.c.name == policy.name))
+    if known is not None:
+        return int(known)
+    made = connection.execute(
+        sa.insert(model).values(
+            name=policy.name,
+            target=policy.target.value,
+            frequency=policy.frequency.value,
+            demand_class=policy.demand_class,
+            description=policy.description,
+        )
+    )
+    return _made_id(made)
+
+
+def _made_id(result: sa.CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    if key is None:
+        raise ModelError("the database gave no id for a new row of the registry")
+    return int(key[0])
+
+
+def _set_status(connection: sa.Connection, where: sa.ColumnElement[bool], status: str) -> None:
+    connection.execute(sa.update(model_version).where(where).values(status=status))
