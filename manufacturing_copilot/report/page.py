@@ -1,0 +1,183 @@
+"""The report page: one HTML file that holds everything it shows, for a screen, a phone or paper."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import sqlalchemy as sa
+
+from manufacturing_copilot import __version__
+from manufacturing_copilot.report import words
+from manufacturing_copilot.report.arrivals import duplicate_findings, rejected_findings
+from manufacturing_copilot.report.cards import Card, read_cards
+from manufacturing_copilot.report.scores import Score, read_scores
+from manufacturing_copilot.report.status import Status, read_status
+from manufacturing_copilot.report.urgency import UNSETTLED
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.site.rules import Severity
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.tables import alert, delivery, delivery_attempt, notification, unmapped_id
+from manufacturing_copilot.store.types import utc_now
+
+FIRST = 5
+FINDINGS = 20
+DELIVERIES = 30
+CODES = 20
+DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One delivery in the ledger: what, to whom, by which channel, how it went."""
+
+    person: str
+    channel: str
+    kind: str
+    severity: str
+    title: str
+    status: str
+    attempts: int
+    at: datetime
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class UnmappedCode:
+    """A code that no item answers to, and how many records wait for it."""
+
+    source: str
+    records: str
+    code: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything the page shows."""
+
+    status: Status
+    as_of: date
+    cards: tuple[Card, ...]
+    scores: tuple[Score, ...]
+    rejected: tuple[Any, ...]
+    duplicates: tuple[Any, ...]
+    sent: tuple[Sent, ...]
+    unmapped: tuple[UnmappedCode, ...]
+    critical: int
+
+    @property
+    def unsettled(self) -> int:
+        """How many alerts are not resolved; the page shows the first of each topic."""
+        counts = self.status.alerts
+        return counts.open + counts.acknowledged + counts.snoozed
+
+
+def write_report(store: Store, site: Site, home: Path, *, as_of: date) -> Path:
+    """Write the report of the day `as_of` to `home`/reports/<as_of>.html, replacing an older one; return its path.
+
+    The file appears whole or not at all: it is written beside its place and moved there.
+    """
+    text = render(read_contents(store, site, as_of))
+    folder = home / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{as_of.isoformat()}.html"
+    beside = folder / f".{path.name}.{os.getpid()}"
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def read_contents(store: Store, site: Site, as_of: date) -> Contents:
+    """Return what the page of `as_of` shows, read from the store."""
+    status = read_status(store, site)
+    with store.read() as connection:
+        cards = read_cards(connection, as_of)
+        return Contents(
+            status=status,
+            as_of=as_of,
+            cards=cards,
+            scores=read_scores(connection, as_of),
+            rejected=rejected_findings(connection, FINDINGS),
+            duplicates=duplicate_findings(connection, FINDINGS),
+            sent=_sent(connection),
+            unmapped=_unmapped(connection),
+            critical=_critical(connection),
+        )
+
+
+def render(contents: Contents) -> str:
+    """Return the page as HTML text; every value from outside is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("manufacturing_copilot.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=words.number,
+        compact=words.compact,
+        percent=words.percent,
+        day=words.day,
+        short_day=words.short_day,
+        distance=lambda value: words.distance(value, contents.as_of),
+        moment=lambda value: words.moment(value, contents.status.zone),
+        counted=words.counted,
+    )
+    return environment.get_template("report.html.j2").render(
+        page=contents,
+        status=contents.status,
+        first=contents.cards[:FIRST],
+        rest=contents.cards[FIRST:],
+        made_at=utc_now(),
+        version=__version__,
+        database=DATABASES.get(contents.status.database, contents.status.database),
+    )
+
+
+def _critical(connection: sa.Connection) -> int:
+    query = sa.select(sa.func.count()).where(alert.c.severity == Severity.CRITICAL, alert.c.status.in_(UNSETTLED))
+    return connection.scalar(query) or 0
+
+
+def _sent(connection: sa.Connection) -> tuple[Sent, ...]:
+    last = (
+        sa.select(delivery_attempt.c.delivery_id, sa.func.max(delivery_attempt.c.id).label("id"))
+        .group_by(delivery_attempt.c.delivery_id)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            notification.c.person,
+            delivery.c.channel,
+            notification.c.kind,
+            notification.c.severity,
+            notification.c.title,
+            delivery.c.status,
+            delivery.c.attempts,
+            sa.func.coalesce(delivery.c.accepted_at, delivery.c.due_at, type_=delivery.c.due_at.type).label("at"),
+            delivery_attempt.c.detail,
+        )
+        .join(notification, notification.c.id == delivery.c.notification_id)
+        .join(last, last.c.delivery_id == delivery.c.id, isouter=True)
+        .join(delivery_attempt, delivery_attempt.c.id == last.c.id, isouter=True)
+        .order_by(delivery.c.id.desc())
+        .limit(DELIVERIES)
+    )
+    return tuple(Sent(**row) for row in connection.execute(query).mappings())
+
+
+def _unmapped(connection: sa.Connection) -> tuple[UnmappedCode, ...]:
+    query = (
+        sa.select(
+            unmapped_id.c.source, unmapped_id.c.records, unmapped_id.c.external_id.label("code"), unmapped_id.c.rows
+        )
+        .order_by(unmapped_id.c.rows.desc(), unmapped_id.c.source, unmapped_id.c.external_id)
+        .limit(CODES)
+    )
+    return tuple(UnmappedCode(**row) for row in connection.execute(query).mappings())
