@@ -6,7 +6,16 @@ database or knows Dagster.
 
 from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, SqlTable
 from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
-from manufacturing_copilot.site.plant import Frequency, Site, Source, SourceKind, Target, load_site, site_folder
+from manufacturing_copilot.site.plant import (
+    Frequency,
+    Site,
+    Source,
+    SourceKind,
+    Target,
+    load_site,
+    site_folder,
+    site_hash,
+)
 from manufacturing_copilot.site.rules import Condition, Rule, Severity, Topic
 
 __all__ = [
@@ -29,4 +38,5 @@ __all__ = [
     "Topic",
     "load_site",
     "site_folder",
+    "site_hash",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from datetime import date
 from enum import StrEnum
@@ -171,6 +172,11 @@ def _listed(path: Path, model: type[Any], name: str) -> list[Any]:
         if value in names[:index]:
             raise document.complaint((index, name), f"another {name} is called {value!r}; names must differ")
     return entries
+
+
+def site_hash(site: Site) -> str:
+    """Return the SHA-256 of everything the site declares: what is made under it holds while this stays the same."""
+    return hashlib.sha256(site.model_dump_json(exclude={"folder"}).encode()).hexdigest()
 
 
 def site_folder() -> Path:

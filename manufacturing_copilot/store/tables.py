@@ -312,6 +312,9 @@ supply_line = sa.Table(
     metadata,
     _id(),
     sa.Column("made", sa.Boolean, nullable=False, comment="true: a work order; false: a purchase line"),
+    sa.Column(
+        "source", sa.Text, nullable=False, default="", server_default="", comment="whose order numbers these are"
+    ),
     sa.Column("order_no", sa.Text, nullable=False),
     sa.Column("line_no", sa.Text, nullable=False),
     _ref("item_id", "item", index=True),
@@ -329,7 +332,7 @@ supply_line = sa.Table(
     _ref("batch_id", "batch", nullable=True),
     sa.Column("file_id", Id, sa.ForeignKey("batch_file.id")),
     sa.Column("line", sa.BigInteger),
-    sa.UniqueConstraint("made", "order_no", "line_no"),
+    sa.UniqueConstraint("made", "source", "order_no", "line_no"),
 )
 
 quality_day = sa.Table(
@@ -353,10 +356,12 @@ unmapped_id = sa.Table(
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("records", sa.Text, primary_key=True),
     sa.Column("external_id", sa.Text, primary_key=True),
+    sa.Column("problem", sa.Text, primary_key=True, comment="no item, or no unit factor"),
+    sa.Column("sentence", sa.Text, nullable=False, comment="what is missing and what to do"),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("example_file_id", Id, sa.ForeignKey("batch_file.id")),
     sa.Column("example_line", sa.BigInteger),
-    comment="codes that no item answers to; their records wait, counted",
+    comment="codes whose records cannot be used yet: no item answers to them, or their unit has no factor",
 )
 
 refresh = sa.Table(
@@ -365,6 +370,9 @@ refresh = sa.Table(
     sa.Column("stage", sa.Text, primary_key=True, comment="unified, forecasts or alerts"),
     sa.Column("as_of", sa.Date, primary_key=True),
     sa.Column("up_to_batch_id", Id, nullable=False, comment="the last batch it has seen"),
+    sa.Column(
+        "batches_hash", sa.String(64), nullable=False, default="", server_default="", comment="of all it has seen"
+    ),
     sa.Column("site_hash", sa.String(64), nullable=False, comment="of the declarations it was made under"),
     sa.Column("at", UtcTimestamp, nullable=False),
     comment="how far each stage has come, so that a run with nothing new does nothing",

@@ -3,6 +3,7 @@
 from alembic import op
 
 from manufacturing_copilot.store.tables import metadata
+from manufacturing_copilot.store.views import create_views, drop_views
 
 revision = "0001"
 down_revision = None
@@ -13,8 +14,10 @@ depends_on = None
 def upgrade() -> None:
     """Apply this revision."""
     metadata.create_all(op.get_bind())
+    create_views(op.get_bind())
 
 
 def downgrade() -> None:
     """Undo this revision."""
+    drop_views(op.get_bind())
     metadata.drop_all(op.get_bind())

@@ -1,0 +1,87 @@
+"""The views that people and BI tools read: the public face of the tables, in codes and plain numbers.
+
+Tables may change from version to version; views keep their columns. Each entry of `VIEWS` is a query; a migration
+that changes a table beneath a view calls `create_views` again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store.tables import external_id, inventory_snapshot, item, location, supplier
+from manufacturing_copilot.store.types import SCALE, ExactDecimal
+
+
+def create_views(connection: sa.Connection) -> None:
+    """Make every view anew."""
+    drop_views(connection)
+    for name, query in views(connection.dialect).items():
+        text = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {text}")
+
+
+def drop_views(connection: sa.Connection) -> None:
+    """Remove every view."""
+    for name in views(connection.dialect):
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+
+
+def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
+    """Return the views' queries by name."""
+    return {"v_item": _item(dialect), "v_stock": _stock(dialect)}
+
+
+def _plain(column: sa.Column[Any], dialect: sa.Dialect) -> sa.Label[Any]:
+    """Return an exact decimal as people expect to see it: SQLite stores whole millionths."""
+    if isinstance(column.type, ExactDecimal) and dialect.name == "sqlite":
+        return (sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0")).label(column.name)
+    return column.label(column.name)
+
+
+def _item(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per item: its codes, what it is, how it is replenished, what it costs."""
+    known_as = (
+        sa.select(sa.func.count()).select_from(external_id).where(external_id.c.item_id == item.c.id).scalar_subquery()
+    )
+    numbers = ("reorder_point", "safety_stock", "minimum_order", "order_multiple", "unit_cost", "list_price")
+    return sa.select(
+        item.c.id.label("item_id"),
+        item.c.sku,
+        item.c.name,
+        item.c.category,
+        item.c.base_unit,
+        item.c.abc,
+        item.c.made,
+        item.c.service,
+        item.c.active,
+        supplier.c.code.label("supplier"),
+        item.c.lead_time_days,
+        *(_plain(item.c[name], dialect) for name in numbers),
+        item.c.discontinued_on,
+        known_as.label("codes"),
+    ).select_from(item.outerjoin(supplier, item.c.supplier_id == supplier.c.id))
+
+
+def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per item and location: stock at the end of the newest day there is."""
+    table = inventory_snapshot
+    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    value = _plain(table.c.on_hand, dialect) * _plain(table.c.unit_cost, dialect)
+    return (
+        sa.select(
+            table.c.day,
+            item.c.id.label("item_id"),
+            item.c.sku,
+            item.c.name,
+            location.c.code.label("location"),
+            *(_plain(table.c[name], dialect) for name in ("on_hand", "reserved", "on_order", "unit_cost")),
+            value.label("value"),
+            table.c.counted_on,
+        )
+        .select_from(
+            table.join(item, table.c.item_id == item.c.id).join(location, table.c.location_id == location.c.id)
+        )
+        .where(table.c.day == newest)
+    )

@@ -1,0 +1,111 @@
+"""The codes by which sources call items: how they are compared, and where they were seen."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import accepted, feed
+
+SEEN_IN = {
+    "boms": ("item", "component"),
+    "routings": ("item",),
+    "unit_conversions": ("item",),
+    "stock_levels": ("item",),
+    "stock_movements": ("item",),
+    "order_lines": ("item",),
+    "purchase_lines": ("item",),
+    "receipts": ("item",),
+    "work_orders": ("item",),
+    "inspections": ("item",),
+    "item_costs": ("item",),
+    "calendar": ("item",),
+}
+"""Record kinds that speak of items by code, and the fields in which they do."""
+
+NOT_DECLARED = 1_000_000
+"""Priority of a source that has delivered but is no longer declared: believed last."""
+
+
+def exact(column: str) -> pl.Expr:
+    """Return the code in capitals and without outer blanks; null where nothing is left."""
+    text = pl.col(column).str.strip_chars().str.to_uppercase()
+    return pl.when(text != "").then(text)
+
+
+def normal(column: str) -> pl.Expr:
+    """Return the code for comparison only: capitals, letters and digits alone, no leading zeros.
+
+    So `ab-0100`, `AB 0100` and `AB0100` are the same, and `000123` and `123` are. Null where nothing is left.
+    """
+    text = pl.col(column).str.to_uppercase().str.replace_all(r"[^\p{L}\p{N}]", "").str.strip_chars_start("0")
+    return pl.when(text != "").then(text).otherwise(exact(column))
+
+
+def feed_sources(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return feed_id, source and priority of every feed that has delivered."""
+    feeds = read_frame(connection, sa.select(feed.c.id.label("feed_id"), feed.c.name))
+    declared = {name: source.priority for name, source in site.sources.items()}
+    return feeds.select("feed_id", pl.col("name").str.split("/").list.first().alias("source")).with_columns(
+        priority=pl.col("source").replace_strict(declared, default=NOT_DECLARED, return_dtype=pl.Int64)
+    )
+
+
+def read_accepted(connection: sa.Connection, site: Site, kind: str, columns: list[str] | None = None) -> pl.DataFrame:
+    """Return the accepted records of `kind` (all fields, or `columns`) with source, priority, batch_id, file_id, line.
+
+    Sorted by priority, source and record key, so that "the first" always means the same record.
+    """
+    table = accepted[kind]
+    names = columns if columns is not None else [c.name for c in table.c if c.name not in _PROVENANCE]
+    query = sa.select(*(table.c[name] for name in (*_PROVENANCE, *names)))
+    frame = read_frame(connection, query).join(feed_sources(connection, site), on="feed_id", how="left")
+    return frame.sort("priority", "source", "feed_id", "record_key").drop("feed_id", "record_key")
+
+
+_PROVENANCE = ("feed_id", "record_key", "batch_id", "file_id", "line")
+
+
+def codes_seen(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return every code that a record speaks of: source, priority, records, code, rows, example_file_id, example_line.
+
+    One row per source, record kind and code; empty codes are left out.
+    """
+    parts = [_seen(connection, kind, field) for kind, fields in SEEN_IN.items() for field in fields]
+    seen = pl.concat(parts).join(feed_sources(connection, site), on="feed_id", how="left")
+    return (
+        seen.sort("example_file_id", "example_line")
+        .group_by("priority", "source", "records", "code")
+        .agg(
+            pl.col("rows").sum(),
+            pl.col("example_file_id").first(),
+            pl.col("example_line").first(),
+        )
+        .sort("priority", "source", "records", "code")
+    )
+
+
+def _seen(connection: sa.Connection, kind: str, field: str) -> pl.DataFrame:
+    table = accepted[kind]
+    code = table.c[field]
+    place = [table.c.feed_id, code]
+    # The first line of the lowest file: found by the database, since the rows themselves are not needed here.
+    first = (
+        sa.select(*place, table.c.file_id, sa.func.count().label("rows"), sa.func.min(table.c.line).label("first_line"))
+        .where(code.is_not(None), code != "")
+        .group_by(*place, table.c.file_id)
+        .subquery()
+    )
+    frame = read_frame(
+        connection,
+        sa.select(
+            first.c.feed_id,
+            first.c[field].label("code"),
+            first.c.rows,
+            first.c.file_id.label("example_file_id"),
+            first.c.first_line.label("example_line"),
+        ),
+    )
+    return frame.with_columns(records=pl.lit(kind))

@@ -1,0 +1,168 @@
+"""The item master: one row per item over all sources, who calls it what, and what the sources disagree about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import insert_frame, read_frame
+from manufacturing_copilot.store.tables import (
+    bom_line,
+    demand_day,
+    external_id,
+    inventory_snapshot,
+    item,
+    item_conflict,
+    process,
+    quality_day,
+    routing_step,
+    supplier,
+    supply_line,
+    unit_conversion,
+)
+from manufacturing_copilot.unified.attributes import SETTLED, settle, settle_costs
+from manufacturing_copilot.unified.codes import codes_seen, read_accepted
+from manufacturing_copilot.unified.findings import NO_ITEM, write_findings
+from manufacturing_copilot.unified.matching import Resolution, match_codes, resolve_items
+from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced, sync_frame, update_rows
+
+
+@dataclass(frozen=True)
+class ItemCounts:
+    """What the item master holds."""
+
+    items: int
+    codes: int
+    conflicts: int
+    unmapped_codes: int
+
+
+def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCounts:
+    """Bring item, external_id, item_conflict and the codes without an item up to date; needs the suppliers.
+
+    Items keep their ids: an item is the one that any of its codes meant before, else the one with its SKU.
+    Where the site declares no feed of items, every code seen in a record is an item record of its own.
+    """
+    seen = codes_seen(connection, site)
+    records = _item_records(connection, site, seen)
+    references = _references(connection, site)
+    resolution = resolve_items(records, references)
+    matched = match_codes(resolution, _asked(seen, references), references)
+    codes = pl.concat([resolution.codes, matched])
+    settled, conflicts = settle(records.join(resolution.codes.select("source", "code", "item"), on=["source", "code"]))
+    ids = _write_items(connection, resolution, settled)
+    _write_codes(connection, codes, ids, records)
+    costs = settle_costs(connection, site, as_of, settled.join(ids, on="item"))
+    update_rows(connection, item, costs.values)
+    disagreements = pl.concat([conflicts.join(ids, on="item").drop("item").rename({"id": "item_id"}), costs.conflicts])
+    key = ["item_id", "field", "other_source"]
+    disagreements = disagreements.unique(key, keep="last", maintain_order=True)
+    written = sync_frame(connection, item_conflict, disagreements, key=key)
+    unmapped = seen.join(codes, on=["source", "code"], how="anti")
+    write_findings(connection, NO_ITEM, unmapped)
+    return ItemCounts(ids.height, codes.height, written.rows, unmapped.height)
+
+
+def drop_gone_items(connection: sa.Connection) -> int:
+    """Remove the items that no code means any more; return how many there were.
+
+    What the facts said of them goes with them. An item that a forecast or an alert still speaks of stays, inactive.
+    To be called when every fact has been brought up to date.
+    """
+    known = sa.select(external_id.c.item_id)
+    gone = read_frame(connection, sa.select(item.c.id).where(item.c.id.not_in(known)))
+    if gone.is_empty():
+        return 0
+    keys = gone.rename({"id": "item_id"})
+    for table in (inventory_snapshot, demand_day, supply_line, quality_day, unit_conversion, item_conflict):
+        delete_rows(connection, table, keys)
+    _delete_processes(connection, gone)
+    kept = delete_unreferenced(connection, item, gone)
+    update_rows(connection, item, kept.with_columns(active=pl.lit(False)))
+    return gone.height
+
+
+def _delete_processes(connection: sa.Connection, gone: pl.DataFrame) -> None:
+    delete_rows(connection, bom_line, gone.rename({"id": "component_id"}))
+    rows = read_frame(connection, sa.select(process.c.id, process.c.item_id))
+    processes = rows.join(gone, left_on="item_id", right_on="id", how="semi").select(process_id="id")
+    delete_rows(connection, bom_line, processes)
+    delete_rows(connection, routing_step, processes)
+    delete_rows(connection, process, processes.rename({"process_id": "id"}))
+
+
+def _item_records(connection: sa.Connection, site: Site, seen: pl.DataFrame) -> pl.DataFrame:
+    records = read_accepted(connection, site, "items").rename({"item": "code"})
+    if any(feed.records == "items" for feed in site.feeds):
+        return records
+    spoken = seen.select("priority", "source", "code", file_id="example_file_id", line="example_line").unique(
+        ["source", "code"], keep="first", maintain_order=True
+    )
+    return pl.concat([records, spoken], how="diagonal")
+
+
+def _references(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    columns = ["item", "other_source", "other_code"]
+    return read_accepted(connection, site, "item_references", columns).rename({"item": "code"})
+
+
+def _asked(seen: pl.DataFrame, references: pl.DataFrame) -> pl.DataFrame:
+    """Return the codes to find an item for: those seen in records, and those that only a reference names."""
+    declared = references.select(source="other_source", code="other_code")
+    return pl.concat([seen.select("source", "code"), references.select("source", "code"), declared]).unique()
+
+
+def _write_items(connection: sa.Connection, resolution: Resolution, settled: pl.DataFrame) -> pl.DataFrame:
+    """Write the items; return item (the number of this run) and id."""
+    known = _known_ids(connection, resolution, settled)
+    suppliers = read_frame(connection, sa.select(supplier.c.id.label("supplier_id"), supplier.c.code))
+    rows = (
+        settled.join(known, on="item", how="left")
+        .join(suppliers, left_on="supplier", right_on="code", how="left")
+        .select("id", "item", "sku", "supplier_id", *(name for name in SETTLED if name in item.c), "base_unit",
+                "batch_id", "file_id", "line")
+        .with_columns(pl.col("service").fill_null(False), pl.col("active").fill_null(True))
+    )  # fmt: skip
+    _free_skus(connection, rows)
+    provenance = ("batch_id", "file_id", "line")
+    # Costs are settled afterwards, with accounting's: writing them here would change them to and fro.
+    update_rows(connection, item, rows.drop_nulls("id").drop("item", "unit_cost"), touch=provenance)
+    insert_frame(connection, item, rows.filter(pl.col("id").is_null()).drop("id", "item"))
+    ids = read_frame(connection, sa.select(item.c.id, item.c.sku))
+    return rows.select("item", "sku").join(ids, on="sku").select("item", "id")
+
+
+def _known_ids(connection: sa.Connection, resolution: Resolution, settled: pl.DataFrame) -> pl.DataFrame:
+    """Return item and id of the items that stood here before; an id goes to one item, the first that claims it."""
+    before = read_frame(
+        connection,
+        sa.select(external_id.c.source, external_id.c.external_id.label("code"), external_id.c.item_id.label("id")),
+    )
+    by_code = resolution.codes.join(before, on=["source", "code"], maintain_order="left").select("item", "id")
+    skus = read_frame(connection, sa.select(item.c.id, item.c.sku))
+    by_sku = settled.join(skus, on="sku", maintain_order="left").select("item", "id")
+    claims = pl.concat([by_code, by_sku]).unique("item", keep="first", maintain_order=True)
+    claims = claims.sort("item", maintain_order=True)
+    return claims.unique("id", keep="first", maintain_order=True)
+
+
+def _free_skus(connection: sa.Connection, rows: pl.DataFrame) -> None:
+    """Take a SKU away from the item that bears it now, where another is about to."""
+    held = read_frame(connection, sa.select(item.c.id.label("held_by"), item.c.sku))
+    taken = rows.join(held, on="sku").filter(pl.col("id").is_null() | (pl.col("id") != pl.col("held_by")))
+    freed = taken.select(id="held_by", sku=pl.format("{} (until now, {})", "sku", "held_by"))
+    update_rows(connection, item, freed)
+
+
+def _write_codes(connection: sa.Connection, codes: pl.DataFrame, ids: pl.DataFrame, records: pl.DataFrame) -> None:
+    batches = records.unique(["source", "code"], keep="first", maintain_order=True)
+    rows = (
+        codes.join(ids, on="item")
+        .join(batches.select("source", "code", "batch_id"), on=["source", "code"], how="left")
+        .select("source", "matched_by", "batch_id", external_id="code", item_id="id")
+    )
+    sync_frame(connection, external_id, rows, key=["source", "external_id"], touch=["batch_id"])

@@ -1,0 +1,83 @@
+"""Suppliers, locations and unit conversions: small lists that facts point at."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import accepted, location, supplier, unit_conversion
+from manufacturing_copilot.unified.codes import read_accepted
+from manufacturing_copilot.unified.facts import MAIN, with_item_ids
+from manufacturing_copilot.unified.sync import delete_unreferenced, sync_frame
+
+_LOCATED = ("stock_levels", "stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders")
+_SUPPLIED = ("items", "purchase_orders", "purchase_lines", "inspections")
+
+
+def refresh_suppliers(connection: sa.Connection, site: Site) -> int:
+    """Bring the suppliers up to date: those declared, and those that records name; return how many there are.
+
+    Suppliers are one list over all sources, by code; name and activity come from the first source by priority.
+    """
+    declared = (
+        read_accepted(connection, site, "suppliers")
+        .group_by("supplier", maintain_order=True)
+        .agg(pl.col("name", "active").drop_nulls().first())
+        .select("name", pl.col("active").fill_null(True), code="supplier")
+    )
+    seen = _codes(connection, "supplier", _SUPPLIED).with_columns(name=pl.lit(None, pl.String), active=pl.lit(True))
+    return _merge(connection, supplier, pl.concat([declared, seen.select("name", "active", "code")]))
+
+
+def refresh_locations(connection: sa.Connection, site: Site) -> int:
+    """Bring the locations up to date: those declared, those that records name, and MAIN; return how many there are."""
+    declared = (
+        read_accepted(connection, site, "locations")
+        .group_by("location", maintain_order=True)
+        .agg(pl.col("name").drop_nulls().first())
+        .select("name", code="location")
+    )
+    seen = _codes(connection, "location", _LOCATED)
+    codes = pl.concat([seen, pl.DataFrame({"code": [MAIN]})]).with_columns(name=pl.lit(None, pl.String))
+    return _merge(connection, location, pl.concat([declared, codes.select("name", "code")]))
+
+
+def drop_gone_masters(connection: sa.Connection, site: Site) -> None:
+    """Remove the suppliers and locations that nothing names and nothing points at any more."""
+    for table, declared, name, kinds in (
+        (supplier, "suppliers", "supplier", _SUPPLIED),
+        (location, "locations", "location", _LOCATED),
+    ):
+        named = pl.concat([_codes(connection, name, (declared, *kinds)), pl.DataFrame({"code": [MAIN]})])
+        held = read_frame(connection, sa.select(table.c.id, table.c.code))
+        delete_unreferenced(connection, table, held.join(named, on="code", how="anti").select("id"))
+
+
+def refresh_conversions(connection: sa.Connection, site: Site) -> int:
+    """Bring the unit conversions up to date; needs the items. The first source by priority is believed."""
+    rows = read_accepted(connection, site, "unit_conversions")
+    for_all = rows.filter(pl.col("item").is_null()).with_columns(item_id=pl.lit(None, pl.Int64))
+    for_one = with_item_ids(connection, rows)
+    frame = (
+        pl.concat([for_one, for_all.select(for_one.columns)])
+        .unique(["item_id", "from_unit", "to_unit"], keep="first", maintain_order=True)
+        .select("item_id", "from_unit", "to_unit", "factor", "batch_id")
+    )
+    return sync_frame(connection, unit_conversion, frame, touch=["batch_id"]).rows
+
+
+def _codes(connection: sa.Connection, name: str, kinds: tuple[str, ...]) -> pl.DataFrame:
+    selects = [
+        sa.select(accepted[kind].c[name].label("code")).where(accepted[kind].c[name].is_not(None)) for kind in kinds
+    ]
+    return read_frame(connection, sa.union(*selects))
+
+
+def _merge(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int:
+    """Write the first row of every code; what is gone is dropped later, when nothing points at it any more."""
+    rows = frame.unique("code", keep="first", maintain_order=True)
+    codes = read_frame(connection, sa.select(table.c.code))
+    gone = table.c.code.in_(codes.join(rows, on="code", how="anti")["code"].to_list())
+    return sync_frame(connection, table, rows, key=["code"], within=~gone).rows

@@ -1,0 +1,65 @@
+"""How far each stage has come, so that a run with nothing new does nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from manufacturing_copilot.site import Site, site_hash
+from manufacturing_copilot.store.tables import batch, refresh
+from manufacturing_copilot.store.types import utc_now
+
+UNIFIED = "unified"
+
+
+def up_to_batch(connection: sa.Connection) -> int:
+    """Return the id of the newest batch that is loaded; 0 where none is."""
+    return connection.scalar(sa.select(sa.func.max(batch.c.id)).where(batch.c.status == "success")) or 0
+
+
+def batches_hash(connection: sa.Connection) -> str:
+    """Return a fingerprint of the loaded batches.
+
+    The newest id alone would miss a batch that finished after a younger one, and one that was withdrawn or loaded
+    again.
+    """
+    loaded = batch.c.status == "success"
+    counted = sa.select(sa.func.count(), sa.func.sum(batch.c.id), sa.func.sum(batch.c.attempts)).where(loaded)
+    newest = sa.select(sa.func.max(batch.c.finished_at)).where(loaded)
+    facts = [*connection.execute(counted).one(), connection.scalar(newest)]
+    # PostgreSQL sums integers to a decimal: as text, both databases say the same
+    return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()
+
+
+def is_current(connection: sa.Connection, site: Site, as_of: date, stage: str = UNIFIED) -> bool:
+    """Whether `stage` has been brought up to date for `as_of` with all loaded batches, under this declaration."""
+    found = connection.execute(
+        sa.select(refresh.c.batches_hash, refresh.c.site_hash).where(refresh.c.stage == stage, refresh.c.as_of == as_of)
+    ).one_or_none()
+    return found is not None and tuple(found) == (batches_hash(connection), site_hash(site))
+
+
+def note_refresh(
+    connection: sa.Connection, site: Site, as_of: date, *, up_to: int, seen: str, stage: str = UNIFIED
+) -> None:
+    """Record that `stage` is up to date for `as_of`.
+
+    `up_to` and `seen` are `up_to_batch` and `batches_hash` from before the stage began to read: a batch that is
+    loaded meanwhile is then seen as new.
+    """
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(refresh)
+    values = {"up_to_batch_id": up_to, "batches_hash": seen, "site_hash": site_hash(site), "at": utc_now()}
+    connection.execute(
+        insert.values(stage=stage, as_of=as_of, **values).on_conflict_do_update(
+            index_elements=["stage", "as_of"], set_=values
+        )
+    )
+
+
+def last_seen_batch(connection: sa.Connection, stage: str = UNIFIED) -> str | None:
+    """Return the fingerprint of the batches that `stage` saw last; None where it has never run."""
+    newest = sa.select(refresh.c.batches_hash).where(refresh.c.stage == stage).order_by(refresh.c.at.desc()).limit(1)
+    return connection.scalar(newest)
