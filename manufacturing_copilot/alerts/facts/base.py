@@ -1,0 +1,120 @@
+"""What a fact is: a frame of subjects and values, the names its texts may use, and where its numbers came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import accepted, batch, batch_file, external_id, feed, item, supplier
+
+LINES_SHOWN = 5
+LINE_SCHEMA = pl.Schema(
+    {
+        "subject": pl.String(),
+        "what": pl.String(),
+        "file": pl.String(),
+        "line": pl.Int64(),
+        "batch": pl.String(),
+    }
+)
+"""Columns of a trace: for each subject, the file lines that its numbers came from."""
+
+ITEM_NAMES = ("item.sku", "item.name", "item.category", "item.abc")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: how things stand at this site at the end of `as_of`; `now` is the moment of asking."""
+
+    site: Site
+    as_of: date
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One named fact.
+
+    `gather` gives one row a subject: `subject` (stable text), `item_id` (or null), `value` (grows with the
+    trouble) and the columns in `names`; columns that start with "_" serve `trace` alone. It gives None where
+    nothing can be known, which is not the same as no trouble. `names` are what a rule's texts may use, dotted.
+    `trace` takes rows of that frame and gives a frame with the columns of LINE_SCHEMA.
+    `rests_on` are the record kinds without whose news the fact misleads.
+    """
+
+    gather: Callable[[sa.Connection, Question], pl.DataFrame | None]
+    trace: Callable[[sa.Connection, pl.DataFrame], pl.DataFrame]
+    names: tuple[str, ...]
+    rests_on: frozenset[str] = frozenset()
+
+
+def items(connection: sa.Connection) -> pl.DataFrame:
+    """Return every item as texts speak of it: item_id, item.*, supplier (its name), and where it was declared."""
+    query = (
+        sa.select(
+            item.c.id.label("item_id"),
+            item.c.sku.label("item.sku"),
+            sa.func.coalesce(item.c.name, item.c.sku).label("item.name"),
+            item.c.category.label("item.category"),
+            item.c.abc.label("item.abc"),
+            item.c.lead_time_days.label("_lead_time_days"),
+            item.c.reorder_point.label("_reorder_point"),
+            sa.func.coalesce(supplier.c.name, supplier.c.code).label("supplier"),
+            supplier.c.code.label("_supplier_code"),
+            item.c.file_id.label("_item_file_id"),
+            item.c.line.label("_item_line"),
+        )
+        .select_from(item)
+        .outerjoin(supplier, supplier.c.id == item.c.supplier_id)
+    )
+    return read_frame(connection, query)
+
+
+def file_lines(connection: sa.Connection, rows: pl.DataFrame, *, file: str, line: str, what: str) -> pl.DataFrame:
+    """Return the trace of rows that hold their file's id and line in the columns `file` and `line`."""
+    known = rows.filter(pl.col(file).is_not_null())
+    if known.is_empty():
+        return pl.DataFrame(schema=LINE_SCHEMA)
+    query = (
+        sa.select(batch_file.c.id.label(file), batch_file.c.path.label("file"), batch.c.reference.label("batch"))
+        .join(batch, batch.c.id == batch_file.c.batch_id)
+        .where(batch_file.c.id.in_(known[file].unique().to_list()))
+    )
+    found = known.join(read_frame(connection, query), on=file).with_columns(pl.lit(what).alias("what"))
+    return found.select("subject", "what", "file", pl.col(line).alias("line"), "batch").cast(LINE_SCHEMA)
+
+
+def record_lines(
+    connection: sa.Connection,
+    kind: str,
+    item_ids: Collection[int],
+    columns: Collection[str],
+    *conditions: sa.ColumnElement[bool],
+) -> pl.DataFrame:
+    """Return where the accepted records of `kind` about these items stand: item_id, `columns`, file, line, batch."""
+    records = accepted[kind]
+    query = (
+        sa.select(
+            external_id.c.item_id,
+            *(records.c[name] for name in columns),
+            batch_file.c.path.label("file"),
+            records.c.line,
+            batch.c.reference.label("batch"),
+        )
+        .select_from(records)
+        .join(feed, feed.c.id == records.c.feed_id)
+        .join(
+            external_id,
+            (external_id.c.external_id == records.c.item) & feed.c.name.like(external_id.c.source.concat("/%")),
+        )
+        .join(batch_file, batch_file.c.id == records.c.file_id)
+        .join(batch, batch.c.id == records.c.batch_id)
+        .where(external_id.c.item_id.in_(list(item_ids)), *conditions)
+    )
+    return read_frame(connection, query)

@@ -1,0 +1,85 @@
+"""A rule's texts: sandboxed Jinja over the evidence, with dates and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from manufacturing_copilot.alerts.facts import FACTS
+from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.site import Rule
+
+TITLE_LENGTH = 200
+
+
+def day(value: date | None) -> str:
+    """Return a date as people say it: "Thursday 3 December"; "an unknown day" where there is none."""
+    return "an unknown day" if value is None else f"{value:%A} {value.day} {value:%B}"
+
+
+def number(value: float | None, places: int = 2) -> str:
+    """Return a number with thousands marks and at most `places` decimals: "1,250" or "0.25"."""
+    if value is None:
+        return "an unknown number"
+    text = f"{value:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _environment() -> jinja2.Environment:
+    # plain text, so nothing is escaped: markup in an item's name is text like any other
+    environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment.filters.update(day=day, number=number)
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dotted names as nested ones: {"item.sku": 1} becomes {"item": {"sku": 1}}."""
+    result: dict[str, Any] = {}
+    for name, value in flat.items():
+        *above, last = name.split(".")
+        place = result
+        for part in above:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return result
+
+
+def check(rules: Iterable[Rule]) -> None:
+    """Raise SiteError for the first rule with a text that is no Jinja, or uses a name its fact does not have."""
+    for rule in rules:
+        sample = nested(dict.fromkeys((*FACTS[rule.when].names, "value")))
+        for key, text in (("say", rule.say), ("advise", rule.advise)):
+            try:
+                _ENVIRONMENT.from_string(text).render(sample)
+            except TypeError:
+                continue  # arithmetic on a sample without numbers says nothing about the names
+            except jinja2.TemplateError as error:
+                raise _mistake(rule, key, error) from None
+
+
+def render(rule: Rule, facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the title (one line) and the advice of an alert; raises SiteError naming rule and name."""
+    say, advise = (_render(rule, key, text, facts) for key, text in (("say", rule.say), ("advise", rule.advise)))
+    return " ".join(say.split())[:TITLE_LENGTH], advise.strip()
+
+
+def _render(rule: Rule, key: str, text: str, facts: Mapping[str, Any]) -> str:
+    try:
+        return _ENVIRONMENT.from_string(text).render(facts)
+    except (jinja2.TemplateError, TypeError) as error:
+        raise _mistake(rule, key, error) from None
+
+
+def _mistake(rule: Rule, key: str, error: Exception) -> SiteError:
+    names = ", ".join((*FACTS[rule.when].names, "value"))
+    return SiteError(
+        f"rules.yaml, rule {rule.rule!r}, key {key}: the text cannot be written: {error};"
+        f" known for {rule.when.value}: {names}"
+    )

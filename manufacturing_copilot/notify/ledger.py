@@ -1,0 +1,70 @@
+"""The ledger of deliveries: who was told what, when, by which channel, and whether it arrived."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import (
+    alert_event,
+    delivery,
+    delivery_attempt,
+    notification,
+    notification_alert,
+)
+
+STATUSES = ("pending", "accepted", "failed", "unknown")
+
+
+def totals(connection: sa.Connection) -> dict[str, int]:
+    """Return how many deliveries are pending (being sent included), accepted, failed and unknown."""
+    rows = connection.execute(sa.select(delivery.c.status, sa.func.count()).group_by(delivery.c.status))
+    counts = {status: int(count) for status, count in rows}
+    counts["pending"] = counts.get("pending", 0) + counts.pop("sending", 0)
+    return {status: counts.get(status, 0) for status in STATUSES}
+
+
+def told(
+    connection: sa.Connection, *, person: str | None = None, alert_id: int | None = None, limit: int = 100
+) -> pl.DataFrame:
+    """Return the newest deliveries, of one person or about one alert where asked.
+
+    Columns: delivery_id, person, channel, severity, title, status, due_at, attempts, accepted_at, and of the last
+    attempt `outcome` and `detail`.
+    """
+    last = (
+        sa.select(delivery_attempt.c.delivery_id, sa.func.max(delivery_attempt.c.id).label("attempt_id"))
+        .group_by(delivery_attempt.c.delivery_id)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            delivery.c.id.label("delivery_id"),
+            notification.c.person,
+            delivery.c.channel,
+            notification.c.severity,
+            notification.c.title,
+            delivery.c.status,
+            delivery.c.due_at,
+            delivery.c.attempts,
+            delivery.c.accepted_at,
+            delivery_attempt.c.outcome,
+            delivery_attempt.c.detail,
+        )
+        .join(notification, notification.c.id == delivery.c.notification_id)
+        .outerjoin(last, last.c.delivery_id == delivery.c.id)
+        .outerjoin(delivery_attempt, delivery_attempt.c.id == last.c.attempt_id)
+        .order_by(delivery.c.id.desc())
+        .limit(limit)
+    )
+    if person is not None:
+        query = query.where(notification.c.person == person)
+    if alert_id is not None:
+        about = (
+            sa.select(notification_alert.c.notification_id)
+            .join(alert_event, alert_event.c.id == notification_alert.c.alert_event_id)
+            .where(alert_event.c.alert_id == alert_id)
+        )
+        query = query.where(notification.c.id.in_(about))
+    return read_frame(connection, query).sort("delivery_id", descending=True)

@@ -1,0 +1,213 @@
+"""From news about alerts to messages for people: who hears what, on which channels, and when.
+
+The events of alerts are the outbox. A plan turns those that a person has not been told of into notifications
+and pending deliveries, in one transaction; planning again adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.notify.templates import News, message, severity_of
+from manufacturing_copilot.notify.when import due_at, in_digest
+from manufacturing_copilot.site import Person, Severity, Site, Topic
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.locks import lock_until_commit
+from manufacturing_copilot.store.tables import alert, alert_event, delivery, notification, notification_alert
+
+_TROUBLE = ("opened", "worsened")
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What makes one message: person, kind, topic (none in a digest), channels, and the moment it is due."""
+
+    person: str
+    kind: str
+    topic: str | None
+    channels: tuple[str, ...]
+    due_at: datetime
+
+
+def plan(store: Store, site: Site, now: datetime) -> int:
+    """Write the messages for news that people have not been told of, and their deliveries; return how many messages.
+
+    A message that still waits (for a digest, or the end of quiet hours) takes up later news instead of a second
+    one being sent. That something is resolved is told to those, and on the channels, that were told of it.
+    """
+    with store.write() as connection:
+        lock_until_commit(connection, "outbox")
+        groups = _groups(connection, site, now)
+        for group, events in groups.items():
+            _write(connection, site, group, events, now)
+        return len(groups)
+
+
+def unplanned(connection: sa.Connection, site: Site, now: datetime) -> int:
+    """Return how many messages a plan would write or extend; reads only."""
+    return len(_groups(connection, site, now))
+
+
+def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_Group, list[int]]:
+    groups: dict[_Group, list[int]] = {}
+    for person in site.people:
+        for event in _untold(connection, person):
+            severity = Severity.INFO if event.event == "resolved" else Severity(event.severity)
+            channels = (
+                _channels_told(connection, person, event.alert_id)
+                if event.event == "resolved"
+                else _channels(person, Topic(event.topic), severity)
+            )
+            if channels:
+                digest = in_digest(person, severity)
+                group = _Group(
+                    person.person,
+                    "digest" if digest else "alert",
+                    None if digest else event.topic,
+                    channels,
+                    due_at(person, severity, now, site),
+                )
+                groups.setdefault(group, []).append(event.id)
+    return groups
+
+
+def _untold(connection: sa.Connection, person: Person) -> Sequence[Any]:
+    """Return the events that are news to the person: of open alerts, and the end of what they were told of."""
+    mine = notification_alert.c.person == person.person
+    told = sa.select(notification_alert.c.alert_event_id).where(mine)
+    told_alerts = (
+        sa.select(alert_event.c.alert_id)
+        .join(notification_alert, notification_alert.c.alert_event_id == alert_event.c.id)
+        .where(mine)
+    )
+    is_news = sa.or_(
+        sa.and_(alert_event.c.event.in_(_TROUBLE), alert.c.status == "open"),
+        sa.and_(
+            alert_event.c.event == "resolved", alert.c.status == "resolved", alert_event.c.alert_id.in_(told_alerts)
+        ),
+    )
+    query = (
+        sa.select(alert_event.c.id, alert_event.c.alert_id, alert_event.c.event, alert.c.topic, alert.c.severity)
+        .join(alert, alert.c.id == alert_event.c.alert_id)
+        .where(is_news, alert_event.c.id.not_in(told))
+        .order_by(alert_event.c.id)
+    )
+    return connection.execute(query).all()
+
+
+def _channels(person: Person, topic: Topic, severity: Severity) -> tuple[str, ...]:
+    wanted = {
+        channel
+        for line in person.hears
+        if topic in line.about and severity.rank >= line.severity.rank
+        for channel in line.by
+    }
+    return tuple(sorted(wanted))
+
+
+def _channels_told(connection: sa.Connection, person: Person, alert_id: int) -> tuple[str, ...]:
+    query = (
+        sa.select(delivery.c.channel)
+        .join(notification_alert, notification_alert.c.notification_id == delivery.c.notification_id)
+        .join(alert_event, alert_event.c.id == notification_alert.c.alert_event_id)
+        .where(notification_alert.c.person == person.person, alert_event.c.alert_id == alert_id)
+        .distinct()
+    )
+    return tuple(sorted(channel for channel in connection.scalars(query) if channel in person.channels))
+
+
+def _write(connection: sa.Connection, site: Site, group: _Group, events: list[int], now: datetime) -> None:
+    number = _waiting(connection, group, now)
+    if number is None:
+        number = _new(connection, site, group, now)
+    connection.execute(
+        sa.insert(notification_alert),
+        [{"notification_id": number, "alert_event_id": event, "person": group.person} for event in events],
+    )
+    news = _news(connection, number)
+    title, body = message(news, site.site)
+    connection.execute(
+        sa.update(notification)
+        .where(notification.c.id == number)
+        .values(title=title, body=body, severity=severity_of(news).value)
+    )
+
+
+def _waiting(connection: sa.Connection, group: _Group, now: datetime) -> int | None:
+    """Return the message of the same group that is not due yet, if there is one."""
+    if group.due_at <= now:
+        return None
+    query = (
+        sa.select(notification.c.id, delivery.c.channel, delivery.c.status, alert.c.topic)
+        .join(delivery, delivery.c.notification_id == notification.c.id)
+        .join(notification_alert, notification_alert.c.notification_id == notification.c.id)
+        .join(alert_event, alert_event.c.id == notification_alert.c.alert_event_id)
+        .join(alert, alert.c.id == alert_event.c.alert_id)
+        .where(
+            notification.c.person == group.person,
+            notification.c.kind == group.kind,
+            delivery.c.due_at == group.due_at,
+            delivery.c.attempts == 0,
+        )
+    )
+    found: dict[int, set[tuple[str, str, str]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.id, set()).add((row.channel, row.status, row.topic))
+    for number, rows in found.items():
+        channels, statuses, topics = ({row[place] for row in rows} for place in range(3))
+        if (
+            channels == set(group.channels)
+            and statuses == {"pending"}
+            and (group.topic is None or topics == {group.topic})
+        ):
+            return number
+    return None
+
+
+def _new(connection: sa.Connection, site: Site, group: _Group, now: datetime) -> int:
+    number = connection.execute(
+        sa.insert(notification)
+        .values(person=group.person, kind=group.kind, severity="info", title="", body="", created_at=now)
+        .returning(notification.c.id)
+    ).scalar_one()
+    person = next(one for one in site.people if one.person == group.person)
+    connection.execute(sa.insert(delivery), list(_deliveries(person, group, number)))
+    return int(number)
+
+
+def _deliveries(person: Person, group: _Group, number: int) -> Iterable[dict[str, Any]]:
+    for channel in group.channels:
+        yield {
+            "notification_id": number,
+            "channel": channel,
+            "address": person.channels[channel].removeprefix("env:"),
+            "status": "pending",
+            "due_at": group.due_at,
+            "attempts": 0,
+        }
+
+
+def _news(connection: sa.Connection, number: int) -> list[News]:
+    """Return what the message says: each of its alerts once, as it stands now."""
+    query = (
+        sa.select(
+            alert.c.id, alert.c.topic, alert.c.severity, alert.c.title, alert.c.advice, alert.c.evidence, alert.c.status
+        )
+        .where(
+            alert.c.id.in_(
+                sa.select(alert_event.c.alert_id)
+                .join(notification_alert, notification_alert.c.alert_event_id == alert_event.c.id)
+                .where(notification_alert.c.notification_id == number)
+            )
+        )
+        .order_by(alert.c.id)
+    )
+    return [
+        News(row.id, row.topic, Severity(row.severity), row.title, row.advice, row.evidence, row.status == "resolved")
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,125 @@
+"""Sending one message to several addresses through apprise, and saying for each what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from manufacturing_copilot.notify.secrets import guard
+from manufacturing_copilot.site import Severity
+
+SEND_SECONDS = 20.0
+"""How long one address may take. After it we no longer wait, and do not know whether the message will arrive."""
+_LONGER = 5.0
+
+
+class Outcome(StrEnum):
+    """What became of one attempt to deliver."""
+
+    ACCEPTED = "accepted"  # the service took it; whether a person reads it, nobody can say
+    REFUSED = "refused"  # the service said no, or was not to be reached
+    TIMEOUT = "timeout"  # no answer in time: it may arrive or not, so it is never sent again blindly
+    NOBODY = "nobody"  # there was no address to send to
+    INTERRUPTED = "interrupted"  # the process that sent it ended before an answer
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The outcome for one address, with a sentence without secrets."""
+
+    outcome: Outcome
+    detail: str
+
+
+def send(
+    title: str,
+    body: str,
+    severity: Severity,
+    addresses: Mapping[int, str],
+    environment: Mapping[str, str],
+    *,
+    seconds: float = SEND_SECONDS,
+) -> dict[int, Answer]:
+    """Send one message to every address at the same time; return the answer for each.
+
+    `addresses`: number of the delivery → environment variable that holds the apprise URL of one recipient.
+    The services are made anew each time: repeated sends on one instance are slowed down by apprise.
+    """
+    import apprise
+
+    urls = {number: environment.get(name, "").strip() for number, name in addresses.items()}
+    hidden = guard(*(url for url in urls.values() if url))
+    asset = apprise.AppriseAsset(service_timeout=seconds)
+    outbox = apprise.Apprise(asset=asset)
+    answers: dict[int, Answer] = {}
+    for number, url in urls.items():
+        try:
+            outbox.add(_service(url, addresses[number], _tag(number), asset, seconds))
+        except _NoAddressError as problem:
+            answers[number] = Answer(Outcome.NOBODY, str(problem))
+    waiting = [number for number in urls if number not in answers]
+    if waiting:
+        result = outbox.notify(
+            body=body, title=title, notify_type=_type_of(severity), body_format=apprise.NotifyFormat.TEXT
+        )
+        told = {tag: one for one in result for tag in one.tag}
+        answers |= {number: _answer(told.get(_tag(number)), hidden.clean) for number in waiting}
+    return answers
+
+
+class _NoAddressError(Exception):
+    """A variable that names no single recipient; its text is a sentence without secrets."""
+
+
+def _service(url: str, variable: str, tag: str, asset: Any, seconds: float) -> Any:
+    import apprise
+
+    if not url:
+        raise _NoAddressError(
+            f"nobody was told: the environment variable {variable} is not set; it must hold an apprise URL"
+        )
+    service = apprise.Apprise.instantiate(url, asset=asset, tag=tag, suppress_exceptions=True)
+    if service is None:
+        raise _NoAddressError(f"nobody was told: {variable} does not hold a URL that apprise knows")
+    if len(service) != 1:
+        raise _NoAddressError(
+            f"nobody was told: {variable} names {len(service)} recipients; give each its own channel,"
+            " or it cannot be said who was told"
+        )
+    # Apprise reports a silent server as a failure when its own socket timeout comes first (4 s), although the
+    # message may have been taken. Ours comes first, and reads "unknown".
+    service.socket_read_timeout = max(float(service.socket_read_timeout), seconds + _LONGER)
+    if service.secure_protocol == "mailtos":
+        # SMTP uses the timeout of connecting for every answer that follows
+        service.socket_connect_timeout = max(float(service.socket_connect_timeout), seconds + _LONGER)
+    return service
+
+
+def _answer(result: Any, clean: Any) -> Answer:
+    from apprise.result import AppriseResultStatus as Status
+
+    if result is None:
+        return Answer(Outcome.NOBODY, "nobody was told: no service took the message")
+    said = [clean(entry.message) for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]
+    detail = "; ".join(dict.fromkeys(said))
+    if result.status == Status.SUCCESS:
+        return Answer(Outcome.ACCEPTED, f"accepted by {result.name}")
+    if result.status == Status.TIMEOUT:
+        return Answer(Outcome.TIMEOUT, detail or f"{result.name} did not answer in time")
+    return Answer(Outcome.REFUSED, detail or f"{result.name} did not accept it")
+
+
+def _tag(number: int) -> str:
+    return f"delivery-{number}"
+
+
+def _type_of(severity: Severity) -> Any:
+    import apprise
+
+    return {
+        Severity.INFO: apprise.NotifyType.INFO,
+        Severity.WARNING: apprise.NotifyType.WARNING,
+        Severity.CRITICAL: apprise.NotifyType.FAILURE,
+    }[severity]
