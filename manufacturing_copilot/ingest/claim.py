@@ -1,0 +1,144 @@
+"""Claiming what waits: new files of a feed become one batch in the ledger, each file once and for ever."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.ingest.ledger import feed_ids, note
+from manufacturing_copilot.ingest.places import FoundFile, files_of, look_again
+from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.store import Store, insert_frame
+from manufacturing_copilot.store.locks import lock_until_commit
+from manufacturing_copilot.store.tables import batch, batch_file, feed
+from manufacturing_copilot.store.types import utc_now
+
+AT_REST_SECONDS = 2.0
+"""A file not touched for this long is whole."""
+
+LOOK_AGAIN_SECONDS = 0.25
+"""A file touched more recently is looked at again after this; it is whole if nothing has moved, unless it is empty.
+Whoever writes a file with longer pauses writes it under another name and renames it."""
+
+
+@dataclass(frozen=True)
+class WaitingFile:
+    """A file that no batch has claimed yet."""
+
+    feed: str
+    path: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A batch that was just claimed."""
+
+    feed: str
+    batch_id: int
+    reference: str
+
+
+def waiting_files(store: Store, site: Site, home: Path, source: str | None = None) -> list[WaitingFile]:
+    """Return the files, of one source or of all, that are whole and that no batch has claimed.
+
+    A file whose size or time of change differs from what was claimed under its path is a new file.
+    Raises SiteError where a feed's files cannot be looked for.
+    """
+    feeds = [declared for declared in site.feeds if source is None or declared.source == source]
+    _refuse_tables(feeds)
+    found = {declared.feed: files_of(declared, home) for declared in feeds}
+    with store.read() as connection:
+        unclaimed = {name: _unclaimed(connection, name, files) for name, files in found.items()}
+    whole = _whole([file for files in unclaimed.values() for file in files], home)
+    return [
+        WaitingFile(name, file.path, file.size, file.modified_ns)
+        for name, files in unclaimed.items()
+        for file in files
+        if file in whole
+    ]
+
+
+def claim(store: Store, site: Site, home: Path, *, source: str | None = None, actor: str) -> list[Claim]:
+    """Claim every waiting file, of one source or of all: one pending batch per feed that has any.
+
+    Two processes that claim at once never both get a file. Raises as `waiting_files` does.
+    """
+    waiting = waiting_files(store, site, home, source)
+    if not waiting:
+        return []
+    claims = []
+    with store.write() as connection:
+        lock_until_commit(connection, "claim")
+        ids = feed_ids(connection, site)
+        for name in dict.fromkeys(file.feed for file in waiting):
+            files = [FoundFile(f.path, f.size, f.modified_ns) for f in waiting if f.feed == name]
+            still = _unclaimed(connection, name, files)
+            if still:
+                claims.append(_claim_files(connection, name, ids[name], still, actor))
+    return claims
+
+
+def _refuse_tables(feeds: list[Feed]) -> None:
+    for declared in feeds:
+        if declared.sql is not None:
+            raise SiteError(
+                f"feed {declared.feed}: reading tables is not part of this version; export the table to files and"
+                " declare files: instead of sql:"
+            )
+
+
+def _unclaimed(connection: sa.Connection, feed_name: str, files: list[FoundFile]) -> list[FoundFile]:
+    claimed = connection.execute(
+        sa.select(batch_file.c.path, batch_file.c.size, batch_file.c.modified_ns)
+        .join(feed, feed.c.id == batch_file.c.feed_id)
+        .where(feed.c.name == feed_name)
+    )
+    seen = {tuple(row) for row in claimed}
+    return [file for file in files if (file.path, file.size, file.modified_ns) not in seen]
+
+
+def _whole(files: list[FoundFile], home: Path) -> set[FoundFile]:
+    now = time.time()
+
+    def at_rest(file: FoundFile) -> bool:
+        # Also a time ahead of ours says nothing: the clocks differ, or it was copied with its time.
+        return now - file.modified_ns / 1e9 >= AT_REST_SECONDS
+
+    fresh = [file for file in files if not at_rest(file)]
+    whole = {file for file in files if at_rest(file)}
+    if fresh:
+        time.sleep(LOOK_AGAIN_SECONDS)
+        whole |= {file for file in fresh if file.size and look_again(file, home) == file}
+    return whole
+
+
+def _claim_files(connection: sa.Connection, name: str, feed_id: int, files: list[FoundFile], actor: str) -> Claim:
+    batch_id = connection.execute(
+        sa.insert(batch)
+        .values(feed_id=feed_id, reference=uuid.uuid4().hex, status="pending", claimed_at=utc_now())
+        .returning(batch.c.id)
+    ).scalar_one()
+    reference = f"{batch_id:08d}"
+    connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(reference=reference))
+    frame = pl.DataFrame(
+        {
+            "path": [file.path for file in files],
+            "size": [file.size for file in files],
+            "modified_ns": [file.modified_ns for file in files],
+        }
+    )
+    insert_frame(connection, batch_file, frame.with_columns(batch_id=pl.lit(batch_id), feed_id=pl.lit(feed_id)))
+    count = len(files)
+    reason = f"claimed {count} file{'s' if count > 1 else ''}: {', '.join(file.path for file in files[:3])}" + (
+        ", …" if count > 3 else ""
+    )
+    note(connection, batch_id, actor=actor, from_status=None, to_status="pending", reason=reason)
+    return Claim(name, batch_id, reference)

@@ -1,0 +1,131 @@
+"""Telling apart what is new, what repeats, what changes and what may not: on frames, without the database.
+
+The rule is that of reading the records one after the other. A record whose key has not been seen is accepted. Where
+it has, `repeats: update` compares with the record that holds the key by then: the same content is a duplicate of it,
+other content is accepted, takes its place, and the old content is kept as a change. `repeats: reject` compares with
+the first record of the key: the same content is a duplicate of it, other content is refused. So it makes no
+difference how records are dealt out over batches, only in which order they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.records import NUMERIC_TYPES, RecordKind
+from manufacturing_copilot.site.feeds import Repeats
+from manufacturing_copilot.store.types import SCALE
+
+KEY, FILE = "record_key", "file_id"
+SEPARATOR = "\x1f"
+KEY_BYTES_AT_MOST = 1_000
+"""Longer keys would not fit the index of the database."""
+
+_PLACE, _KNOWN, _FIRST, _SAME, _AGAINST = "_place", "_known", "_first", "_same", "_against"
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The fates of the records of a batch.
+
+    `new`, `changed`: the records that hold their keys in the end, where the table had none, and where it had another.
+    `replaced`: `file_id`, `_line` and `record_key` of the record that came; `was_file_id`, `was_line` and `was`
+    (JSON text) of the one it replaced.
+    `duplicates`, `refused`: `file_id`, `_line`, `of_file_id`, `of_line` (the record that holds the key).
+    `accepted`: how many records were accepted, with those that others of the batch replaced.
+    Records = accepted + duplicates + refused.
+    """
+
+    new: pl.DataFrame
+    changed: pl.DataFrame
+    replaced: pl.DataFrame
+    duplicates: pl.DataFrame
+    refused: pl.DataFrame
+    accepted: int
+
+
+def with_key(records: pl.DataFrame, key: tuple[str, ...], file_id: int) -> pl.DataFrame:
+    """Return the records with `file_id` and `record_key`: the key's fields joined, or file and line without one."""
+    parts = (pl.col(name).cast(pl.String).fill_null("") for name in key)
+    joined = pl.concat_str(parts, separator=SEPARATOR) if key else pl.format("{}:{}", pl.lit(file_id), pl.col(LINE))
+    return records.with_columns(pl.lit(file_id, pl.Int64).alias(FILE), joined.alias(KEY))
+
+
+def exact(records: pl.DataFrame, kind: RecordKind) -> pl.DataFrame:
+    """Return the records with their decimals rounded to the places that the table keeps."""
+    return records.with_columns(
+        pl.col(field.name).cast(pl.Float64).round(SCALE) for field in kind.fields if field.type in NUMERIC_TYPES
+    )
+
+
+def classify(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats) -> Classified:
+    """Return the fates of `records`, in the order in which they stand, against what the table knows of their keys.
+
+    Both frames have the kind's fields, `record_key`, `file_id` and `_line`; a key stands in `known` once.
+    """
+    columns = [*kind.field_names, KEY, FILE, LINE]
+    contested = pl.col(KEY).is_duplicated() | pl.col(KEY).is_in(known[KEY].implode())
+    marked = records.select(*columns, contested.alias(_KNOWN))
+    alone = marked.filter(~pl.col(_KNOWN)).select(columns)
+    chains = _chains(marked.filter(_KNOWN).select(columns), known.select(columns), kind, repeats)
+    parts = _split(chains, columns, kind, repeats)
+    new = parts.new if alone.is_empty() else pl.concat([alone, parts.new])
+    return Classified(
+        new, parts.changed, parts.replaced, parts.duplicates, parts.refused, alone.height + parts.accepted
+    )
+
+
+def _chains(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats) -> pl.DataFrame:
+    """Return the records of each key in a row, what is known first, each compared with the one it must bear."""
+    together = pl.concat(
+        [known.with_columns(pl.lit(True).alias(_KNOWN)), records.with_columns(pl.lit(False).alias(_KNOWN))]
+    )
+    ordered = (
+        together.with_row_index("_order")
+        .sort(KEY, "_order")
+        .drop("_order")
+        .with_row_index(_PLACE)
+        .with_columns((pl.col(KEY) != pl.col(KEY).shift(1)).fill_null(True).alias(_FIRST))
+    )
+    first_of_key = pl.when(_FIRST).then(_PLACE).forward_fill()
+    before = (pl.col(_PLACE).cast(pl.Int64) - 1).clip(lower_bound=0).cast(pl.UInt32)
+    bears = before if repeats is Repeats.UPDATE else first_of_key
+    placed = ordered.with_columns(bears.alias(_AGAINST))
+    same = pl.all_horizontal(_same_as(field.name, field.type in NUMERIC_TYPES) for field in kind.fields)
+    compared = placed.with_columns((same & ~pl.col(_FIRST)).alias(_SAME))
+    # The record that holds the key after each row: the row itself, unless it only repeats or is refused.
+    holds = ~pl.col(_SAME) if repeats is Repeats.UPDATE else pl.col(_FIRST)
+    return compared.with_columns(
+        pl.when(holds).then(FILE).forward_fill().alias("of_file_id"),
+        pl.when(holds).then(LINE).forward_fill().alias("of_line"),
+        holds.alias("_holds"),
+    )
+
+
+def _same_as(name: str, decimal: bool) -> pl.Expr:
+    value = pl.col(name)
+    if decimal:
+        value = (value * 10**SCALE).round()
+    return value.eq_missing(value.gather(pl.col(_AGAINST)))
+
+
+def _split(chains: pl.DataFrame, columns: list[str], kind: RecordKind, repeats: Repeats) -> Classified:
+    came, where = ~pl.col(_KNOWN), [FILE, LINE, "of_file_id", "of_line"]
+    holders = chains.filter("_holds")
+    is_last = (pl.col(KEY) != pl.col(KEY).shift(-1)).fill_null(True)
+    last = holders.with_columns(pl.col(_KNOWN).first().over(KEY).alias("_was_known")).filter(is_last & came)
+    replaced = holders.with_columns(
+        pl.col(FILE).shift(1).alias("was_file_id"),
+        pl.col(LINE).shift(1).alias("was_line"),
+        pl.struct(kind.field_names).struct.json_encode().shift(1).alias("was"),
+    ).filter(~pl.col(_FIRST))
+    return Classified(
+        new=last.filter(~pl.col("_was_known")).select(columns),
+        changed=last.filter("_was_known").select(columns),
+        replaced=replaced.select(FILE, LINE, KEY, "was_file_id", "was_line", "was"),
+        duplicates=chains.filter(_SAME).select(where),
+        refused=chains.filter(~pl.col("_holds") & ~pl.col(_SAME)).select(where),
+        accepted=holders.filter(came).height,
+    )

@@ -1,0 +1,20 @@
+"""The ingest stage for Dagster: assets, checks, jobs and sensors of a site's feeds."""
+
+import dagster as dg
+
+from manufacturing_copilot.ingest.assets import feed_asset
+from manufacturing_copilot.ingest.checks import feed_checks
+from manufacturing_copilot.ingest.jobs import feed_job
+from manufacturing_copilot.ingest.sensors import source_sensor
+from manufacturing_copilot.site import Site
+
+
+def build_definitions(site: Site) -> dg.Definitions:
+    """Return the definitions of the site's feeds; the resource `plant` is bound by whoever joins the stages."""
+    sources = dict.fromkeys(feed.source for feed in site.feeds)
+    return dg.Definitions(
+        assets=[feed_asset(feed) for feed in site.feeds],
+        asset_checks=[check for feed in site.feeds for check in feed_checks(feed)],
+        jobs=[feed_job(feed) for feed in site.feeds],
+        sensors=[source_sensor(site, source) for source in sources],
+    )

@@ -1,0 +1,87 @@
+"""Keeping what came as it came: the original bytes by their content, and the rows as received as Parquet.
+
+Everything is written beside its place and then moved there, under a name that follows from the content or the
+file's number: whoever is killed half-way and starts again finds or makes the same files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+import pyarrow as pa
+
+from manufacturing_copilot.ingest.received import LINE, Received
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The archived original of a file: the SHA-256 of its bytes, their number, and where they lie below home."""
+
+    sha256: str
+    size: int
+    archived_as: str
+
+
+def keep_original(source: BinaryIO, home: Path) -> Kept:
+    """Archive the bytes of `source`, compressed with zstd under their SHA-256; the same bytes are kept once."""
+    digest, size = hashlib.sha256(), 0
+    (home / "archive").mkdir(parents=True, exist_ok=True)
+    with _beside(home / "archive" / "incoming") as temporary:
+        with pa.CompressedOutputStream(pa.OSFile(str(temporary), "wb"), "zstd") as target:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                target.write(chunk)
+        name = digest.hexdigest()
+        archived = Path("archive") / name[:2] / f"{name}.zst"
+        (home / archived).parent.mkdir(exist_ok=True)
+        temporary.replace(home / archived)
+    return Kept(name, size, archived.as_posix())
+
+
+def original_bytes(archived_as: str, home: Path) -> bytes:
+    """Return the archived bytes of a file; raises FileNotFoundError where the archive has lost them."""
+    with pa.CompressedInputStream(pa.OSFile(str(home / archived_as), "rb"), "zstd") as source:
+        return bytes(source.read())
+
+
+def keep_received(received: Received, home: Path, reference: str, file_id: int) -> str:
+    """Write the rows of a file, and its bad lines where it has any, as Parquet; return where, below home."""
+    place = Path("received") / reference / f"{file_id}.parquet"
+    (home / place).parent.mkdir(parents=True, exist_ok=True)
+    _write_parquet(received.rows, home / place)
+    if not received.bad_lines.is_empty():
+        _write_parquet(received.bad_lines, home / place.with_suffix(".bad.parquet"))
+    return place.as_posix()
+
+
+def received_texts(received_as: str, home: Path, lines: pl.Series) -> pl.DataFrame:
+    """Return `_line` and `received` (JSON text: the original columns and texts) of some lines of a kept file."""
+    rows = pl.scan_parquet(home / received_as).filter(pl.col(LINE).is_in(lines.implode())).collect()
+    return rows.select(LINE, pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
+
+
+def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    with _beside(path) as temporary:
+        frame.write_parquet(temporary, compression="zstd", compression_level=1)
+        temporary.replace(path)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """Give a name next to `path` that nobody else writes to; what is left there at the end is removed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""Loading a batch: keep what came, read it, check it, then settle it in one transaction.
+
+Reading and checking happen before the database is written to, so that others wait only for the writing. Whoever is
+killed on the way leaves the batch in progress and files that the next attempt makes again; nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest import ledger
+from manufacturing_copilot.ingest.checking import check
+from manufacturing_copilot.ingest.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
+from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes, received_texts
+from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
+from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
+from manufacturing_copilot.ingest.reading import read_file
+from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.settle import REJECTED, ReadFile, reasons, repeated_files, settle
+from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.tables import batch_file
+from manufacturing_copilot.store.tables import feed as feed_table
+
+logger = logging.getLogger(__name__)
+
+Contract = dict[str, Any]
+
+
+def load_batch(
+    store: Store, site: Site, reference: str, *, home: Path, run_id: str | None = None, actor: str
+) -> BatchCounts:
+    """Load the batch `reference` and return how it stands then; one that is loaded already is left as it is.
+
+    Waits while another process loads a batch of the same feed. Where the batch cannot be loaded its status is failed
+    and `problem` says why. Raises BatchError where the batch is unknown or withdrawn; any other error marks the batch
+    failed and is raised again.
+    """
+    feed = site.feed(ledger.counts_of(store, reference).feed)
+    with held(store, load_lock(feed.feed)):
+        attempt = ledger.begin(store, reference, run_id=run_id, actor=actor)
+        if attempt is None:
+            return ledger.counts_of(store, reference)
+        try:
+            files, contract = _read(store, site, feed, attempt, home)
+            counts = settle(store, feed, attempt, files, contract, home=home, actor=actor)
+        except BatchError as error:
+            ledger.fail(store, attempt, str(error), actor=actor)
+            return ledger.counts_of(store, reference)
+        except Exception as error:  # whatever it is, the ledger must say that it happened
+            _fail_shortly(store, attempt, error, actor)
+            raise
+    logger.info("batch %s of %s: %d rows received, %d accepted", reference, feed.feed, counts.received, counts.accepted)
+    return counts
+
+
+def _fail_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) -> None:
+    first_line = (str(error).strip().splitlines() or ["no details"])[0][:300]
+    try:
+        ledger.fail(store, attempt, f"{type(error).__name__}: {first_line}", actor=actor)
+    except (sa.exc.SQLAlchemyError, BatchError):
+        # The database is gone, perhaps the cause of it all: the batch stays in progress and is swept later.
+        logger.exception("batch %s: its failure could not be written to the ledger", attempt.reference)
+
+
+def _read(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path) -> tuple[list[ReadFile], Contract | None]:
+    """Return the files of the batch, read and checked, and what is known of the feed's format after them."""
+    with store.read() as connection:
+        rows = connection.execute(
+            sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(batch_file.c.id)
+        ).all()
+        contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
+    kept = {row.id: _keep(row, home) for row in rows}
+    _note_kept(store, kept)
+    with store.read() as connection:
+        repeats = repeated_files(connection, attempt.feed_id, {id_: file.sha256 for id_, file in kept.items()})
+    reading = _Reading(site, feed, attempt.reference, home)
+    files = []
+    for row in rows:
+        file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
+        files.append(file)
+    return files, contract
+
+
+def _keep(row: Any, home: Path) -> Kept:
+    """Archive the original of a file as it was claimed; one that was archived before is taken from there."""
+    if row.archived_as and (home / row.archived_as).exists():
+        return Kept(row.sha256, row.size, row.archived_as)
+    claimed = FoundFile(row.path, row.size, row.modified_ns)
+    try:
+        with opened(row.path, home) as source:
+            kept = keep_original(source, home)
+    except FileNotFoundError:
+        raise BatchError(
+            f"{row.path}: the file was claimed and is no longer there; put it back and run `copilot batch retry`"
+        ) from None
+    if kept.size != row.size or look_again(claimed, home) != claimed:
+        raise BatchError(
+            f"{row.path}: the file has changed since it was claimed ({row.size} bytes then, {kept.size} now);"
+            " what it holds now is claimed as a batch of its own"
+        )
+    return kept
+
+
+def _note_kept(store: Store, kept: dict[int, Kept]) -> None:
+    # From here on a retry needs the original no more: it reads the archive.
+    values = [
+        {"of_id": file_id, "sha256": file.sha256, "archived_as": file.archived_as} for file_id, file in kept.items()
+    ]
+    with store.write() as connection:
+        connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What reading the files of one batch needs to know."""
+
+    site: Site
+    feed: Feed
+    reference: str
+    home: Path
+
+    def read(
+        self, row: Any, kept: Kept, contract: Contract | None, *, repeated: bool
+    ) -> tuple[ReadFile, Contract | None]:
+        """Return one file, read and checked, and what is known of the feed's format after it.
+
+        The rows of a file that repeats another are counted, not checked.
+        """
+        name = row.path.rpartition("/")[2]
+        received = read_file(original_bytes(kept.archived_as, self.home), name, self.feed.format, contract)
+        received_as = keep_received(received, self.home, self.reference, row.id)
+        lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
+        whole = ReadFile(row.id, kept.sha256, kept.archived_as, received_as, lines, found=_facts(received.found))
+        if repeated:
+            return whole, contract
+        contract = received.found.get("contract", contract)
+        day = datetime.fromtimestamp(row.modified_ns / 1e9, ZoneInfo(self.site.zone)).date()
+        checked = check(received, self.feed, file_name=name, written_on=day, contract=contract)
+        named, unnamed = self._named(checked.records, row.id, received_as)
+        file = replace(
+            whole,
+            records=named,
+            rejected=pl.concat([checked.rejected.select(LINE, "reasons", "received"), unnamed]),
+            found=whole.found | _facts(checked.found),
+        )
+        return file, checked.found.get("contract", contract)
+
+    def _named(self, records: pl.DataFrame, file_id: int, received_as: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the records with their keys, and, as rejected, those whose key is empty or too long to be one."""
+        keyed = with_key(exact(records, self.feed.kind), self.feed.record_key, file_id)
+        empty = pl.col(KEY).str.strip_chars(SEPARATOR) == ""
+        bad = keyed.filter(empty | (pl.col(KEY).str.len_bytes() > KEY_BYTES_AT_MOST))
+        if bad.is_empty():
+            return keyed, pl.DataFrame(schema=REJECTED)
+        named = ", ".join(self.feed.record_key)
+        sentence = (
+            pl.when(empty)
+            .then(pl.lit(f"nothing names the record: {named} {'are' if ',' in named else 'is'} empty"))
+            .otherwise(pl.lit(f"{named}: longer than {KEY_BYTES_AT_MOST} bytes, which no code is"))
+        )
+        texts = received_texts(received_as, self.home, bad[LINE])
+        rejected = bad.join(texts, on=LINE).with_columns(
+            reasons(
+                named, pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).str.slice(0, 200), "key", sentence
+            )
+        )
+        return keyed.join(bad, on=LINE, how="anti"), rejected.select(REJECTED)
+
+
+def _facts(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in found.items() if name != "contract"}
