@@ -60,7 +60,7 @@ def valid_on(day: date) -> pl.Expr:
 
 
 def _bom_lines(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return item_id, component_id (null: unknown), component, quantity_per in the component's base unit, and the rest."""
+    """Return item_id, component_id (null: unknown), component, quantity_per in its base unit, and the rest."""
     columns = ["item", "component", "quantity_per", "unit", "scrap_ratio", "valid_from", "valid_to"]
     rows = with_item_ids(connection, read_accepted(connection, site, "boms", columns).drop_nulls("item"))
     rows = _first_source(rows)

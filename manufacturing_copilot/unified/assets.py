@@ -1,0 +1,166 @@
+"""Unified as Dagster assets: the facts of a day in one step, because they are one transaction; stock by day."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+
+from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, column_schema, days, table_metadata
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store.tables import (
+    demand_day,
+    inventory_snapshot,
+    item,
+    process,
+    quality_day,
+    supply_line,
+)
+from manufacturing_copilot.unified.partitions import as_of_of
+from manufacturing_copilot.unified.refresh import RefreshCounts, refresh
+from manufacturing_copilot.unified.stock import refresh_snapshots
+
+GROUP = "unified"
+OWNERS = ["team:planning"]
+POOL = "bulk_load"
+"""Shared with ingest: one bulk load at a time."""
+
+ITEMS = dg.AssetKey([GROUP, "items"])
+PROCESSES = dg.AssetKey([GROUP, "processes"])
+DEMAND = dg.AssetKey([GROUP, "demand_history"])
+SUPPLY = dg.AssetKey([GROUP, "supply_history"])
+QUALITY = dg.AssetKey([GROUP, "quality_history"])
+SNAPSHOTS = dg.AssetKey([GROUP, "inventory_snapshots"])
+
+_MASTERS = {"items", "item_references", "item_costs", "suppliers", "locations", "unit_conversions"}
+_PURCHASES = {"purchase_orders", "purchase_lines", "receipts"}
+
+
+def facts_asset(site: Site) -> dg.AssetsDefinition:
+    """Return the assets of items, processes and history; one step, in one transaction."""
+    specs = [
+        _spec(site, ITEMS, item, _MASTERS, "One item master over all sources, with what they disagree about."),
+        _spec(site, PROCESSES, process, {"boms", "routings"}, "Bills of materials and routings, cycles found.", ITEMS),
+        _spec(site, DEMAND, demand_day, {site.demand.records}, "What customers wanted, by day and item.", ITEMS),
+        _spec(site, SUPPLY, supply_line, {*_PURCHASES, "work_orders"}, "Ordered, promised, received.", ITEMS),
+        _spec(
+            site,
+            QUALITY,
+            quality_day,
+            {*_PURCHASES, "work_orders", "inspections"},
+            "Looked at, defective and scrapped, by day, item, operation and supplier.",
+            ITEMS,
+        ),
+    ]
+
+    @dg.multi_asset(name="facts", specs=specs, pool=POOL, can_subset=False)
+    def facts(context: dg.AssetExecutionContext, plant: Plant) -> Iterator[dg.MaterializeResult]:
+        as_of = as_of_of(context, plant)
+        with plant.open() as store:
+            counts = refresh(store, plant.site, as_of)
+            context.log.info(f"{counts.items.items} items, as of {as_of}")
+            yield from _results(store, counts)
+
+    return facts
+
+
+def snapshots_asset(site: Site) -> dg.AssetsDefinition:
+    """Return the asset of stock by item, location and day; a range of days is one pass."""
+
+    @dg.asset(
+        key=SNAPSHOTS,
+        deps=[*_feed_deps(site, {"stock_levels", "item_costs"}), ITEMS, SUPPLY],
+        partitions_def=days(site),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        kinds={"table"},
+        owners=OWNERS,
+        pool=POOL,
+        description="Stock by item and location at the end of each day: on hand, reserved, on order.",
+        metadata={
+            "dagster/table_name": inventory_snapshot.name,
+            "dagster/column_schema": column_schema(inventory_snapshot),
+        },
+    )
+    def inventory_snapshots(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
+        asked = sorted(date.fromisoformat(key) for key in context.partition_keys)
+        if not asked:
+            raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
+        with plant.open() as store:
+            with store.write() as connection:
+                counts = refresh_snapshots(connection, plant.site, asked[0], asked[-1])
+            shown = _sample(store, inventory_snapshot, inventory_snapshot.c.day == asked[-1])
+        return dg.MaterializeResult(
+            metadata={
+                **table_metadata(inventory_snapshot, rows=counts.rows, frame=shown),
+                "dagster/partition_row_count": counts.rows,
+                "days": len(asked),
+                "rows written or removed": counts.touched,
+                "negative": counts.negative,
+                "without a unit factor": counts.without_factor,
+            }
+        )
+
+    return inventory_snapshots
+
+
+def _spec(
+    site: Site, key: dg.AssetKey, table: sa.Table, kinds: set[str], description: str, *deps: dg.AssetKey
+) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
+        deps=[*_feed_deps(site, kinds), *deps],
+        description=description,
+        group_name=GROUP,
+        kinds={"table"},
+        owners=OWNERS,
+        metadata={"dagster/table_name": table.name, "dagster/column_schema": column_schema(table)},
+    )
+
+
+def _feed_deps(site: Site, kinds: Iterable[str]) -> list[dg.AssetDep]:
+    # Batches and days have nothing to do with each other: every day rests on all batches.
+    return [
+        dg.AssetDep(dg.AssetKey(["ingest", feed.source, feed.name]), partition_mapping=dg.AllPartitionMapping())
+        for feed in site.feeds
+        if feed.records in set(kinds)
+    ]
+
+
+def _results(store: Store, counts: RefreshCounts) -> Iterator[dg.MaterializeResult]:
+    yield _result(
+        store, ITEMS, item, counts.items.items, counts,
+        codes=counts.items.codes, conflicts=counts.items.conflicts, unmapped_codes=counts.items.unmapped_codes,
+        gone=counts.gone_items,
+    )  # fmt: skip
+    processes = counts.processes
+    yield _result(
+        store, PROCESSES, process, processes.processes, counts,
+        bom_lines=processes.bom_lines, routing_steps=processes.routing_steps, problems=processes.problems,
+    )  # fmt: skip
+    yield _result(
+        store, DEMAND, demand_day, counts.demand.rows.rows, counts,
+        written=counts.demand.rows.touched, without_factor=counts.demand.without_factor,
+    )  # fmt: skip
+    supply = counts.supply
+    yield _result(
+        store, SUPPLY, supply_line, supply.rows.rows, counts,
+        written=supply.rows.touched, orphan_receipts=supply.orphan_receipts, without_factor=supply.without_factor,
+    )  # fmt: skip
+    yield _result(store, QUALITY, quality_day, counts.quality.rows.rows, counts, written=counts.quality.rows.touched)
+
+
+def _result(
+    store: Store, key: dg.AssetKey, table: sa.Table, rows: int, counts: RefreshCounts, **more: int
+) -> dg.MaterializeResult:
+    metadata: dict[str, Any] = table_metadata(table, rows=rows, frame=_sample(store, table))
+    said = {name.replace("_", " "): count for name, count in more.items()}
+    return dg.MaterializeResult(asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said})
+
+
+def _sample(store: Store, table: sa.Table, where: sa.ColumnElement[bool] | None = None) -> Any:
+    query = sa.select(table).limit(PREVIEW_ROWS)
+    with store.read() as connection:
+        return read_frame(connection, query if where is None else query.where(where))

@@ -1,0 +1,195 @@
+"""One item in full, found by any code of any system, or by words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import CopilotError
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import (
+    bom_line,
+    external_id,
+    inventory_snapshot,
+    item,
+    item_conflict,
+    location,
+    process,
+    supplier,
+    supply_line,
+)
+from manufacturing_copilot.unified.codes import normal
+
+SHOWN = 20
+"""Rows shown of each list."""
+
+
+class ItemNotFoundError(CopilotError):
+    """No item, or more than one, answers to what was asked for."""
+
+
+@dataclass(frozen=True)
+class ItemStory:
+    """What is known of one item.
+
+    `codes`: source, external_id, matched_by. `stock`: day, location, on_hand, reserved, on_order, counted_on.
+    `on_order`: order_no, line_no, made, supplier, promised_on, missing. `made_of` and `goes_into`: sku, name,
+    quantity_per, valid_from, valid_to. `conflicts`: field, kept_source, kept, other_source, other.
+    """
+
+    item_id: int
+    sku: str
+    name: str | None
+    facts: dict[str, Any]
+    codes: pl.DataFrame
+    stock: pl.DataFrame
+    on_order: pl.DataFrame
+    made_of: pl.DataFrame
+    goes_into: pl.DataFrame
+    conflicts: pl.DataFrame
+    problem: str | None = field(default=None)
+
+
+def describe_item(connection: sa.Connection, code: str) -> ItemStory:
+    """Return all that is known of the item that `code` means: its SKU, a code of any source, or words of its name.
+
+    Raises ItemNotFoundError, naming what comes near, where no item or more than one answers.
+    """
+    item_id = find_item(connection, code)
+    row = connection.execute(
+        sa.select(item, supplier.c.code.label("supplier"))
+        .select_from(item.outerjoin(supplier, item.c.supplier_id == supplier.c.id))
+        .where(item.c.id == item_id)
+    ).one()
+    hidden = {"id", "sku", "name", "supplier_id", "batch_id", "file_id", "line"}
+    facts = {name: _plain(value) for name, value in row._mapping.items() if name not in hidden}
+    return ItemStory(
+        item_id=item_id,
+        sku=row.sku,
+        name=row.name,
+        facts=facts,
+        codes=_codes(connection, item_id),
+        stock=_stock(connection, item_id),
+        on_order=_on_order(connection, item_id),
+        made_of=_made_of(connection, item_id),
+        goes_into=_goes_into(connection, item_id),
+        conflicts=_conflicts(connection, item_id),
+        problem=connection.scalar(sa.select(process.c.problem).where(process.c.item_id == item_id).limit(1)),
+    )
+
+
+def find_item(connection: sa.Connection, code: str) -> int:
+    """Return the id of the item that `code` means; raises ItemNotFoundError with what comes near."""
+    text = code.strip()
+    for query in (
+        sa.select(item.c.id).where(item.c.sku == text),
+        sa.select(external_id.c.item_id).where(external_id.c.external_id == text).distinct(),
+    ):
+        found = connection.scalars(query).all()
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ItemNotFoundError(
+                f"{code!r} means {len(found)} items: {_skus(connection, found)}; ask for one of them"
+            )
+    found = _otherwise_spelt(connection, text)
+    if not found:
+        words = [item.c.name.icontains(word, autoescape=True) for word in text.split()]
+        found = list(connection.scalars(sa.select(item.c.id).where(*words).limit(SHOWN))) if words else []
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ItemNotFoundError(f"no item answers to {code!r}, as a code or as words of a name; see v_item for all")
+    raise ItemNotFoundError(f"{code!r} fits several items: {_skus(connection, found)}; ask for one of them")
+
+
+def _otherwise_spelt(connection: sa.Connection, text: str) -> list[int]:
+    """Return the items with a code that differs only in case, padding and separators."""
+    asked = pl.DataFrame({"code": [text]}).select(normal("code")).item()
+    if asked is None:
+        return []
+    # The database narrows it down by the last character, which neither padding, separators nor case change.
+    near = sa.select(external_id.c.item_id.label("id"), external_id.c.external_id.label("code")).where(
+        sa.func.upper(external_id.c.external_id).contains(asked[-1], autoescape=True)
+    )
+    skus = sa.select(item.c.id, item.c.sku.label("code")).where(
+        sa.func.upper(item.c.sku).contains(asked[-1], autoescape=True)
+    )
+    codes = read_frame(connection, sa.union_all(near, skus))
+    return sorted(codes.filter(normal("code") == asked)["id"].unique().to_list())
+
+
+def _skus(connection: sa.Connection, ids: Any) -> str:
+    return ", ".join(sorted(connection.scalars(sa.select(item.c.sku).where(item.c.id.in_(list(ids)[:SHOWN])))))
+
+
+def _codes(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    table = external_id
+    query = sa.select(table.c.source, table.c.external_id, table.c.matched_by).where(table.c.item_id == item_id)
+    return read_frame(connection, query).sort("source", "external_id")
+
+
+def _stock(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    table = inventory_snapshot
+    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    query = (
+        sa.select(
+            table.c.day,
+            location.c.code.label("location"),
+            table.c.on_hand,
+            table.c.reserved,
+            table.c.on_order,
+            table.c.counted_on,
+        )
+        .join(location, location.c.id == table.c.location_id)
+        .where(table.c.item_id == item_id, table.c.day == newest)
+    )
+    return read_frame(connection, query).sort("location")
+
+
+def _on_order(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    table = supply_line
+    columns = [table.c[name] for name in ("order_no", "line_no", "made", "promised_on", "ordered", "received")]
+    query = (
+        sa.select(*columns, supplier.c.code.label("supplier"))
+        .select_from(table.outerjoin(supplier, table.c.supplier_id == supplier.c.id))
+        .where(table.c.item_id == item_id, table.c.status == "open")
+    )
+    missing = (pl.col("ordered") - pl.col("received")).round(6)
+    frame = read_frame(connection, query).with_columns(missing=missing).drop("ordered", "received")
+    return frame.sort("promised_on", "order_no", "line_no", nulls_last=True).head(SHOWN)
+
+
+def _made_of(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    return _bom(connection, item.c.id == bom_line.c.component_id, process.c.item_id == item_id)
+
+
+def _goes_into(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    return _bom(connection, item.c.id == process.c.item_id, bom_line.c.component_id == item_id)
+
+
+def _bom(connection: sa.Connection, shown: Any, wanted: Any) -> pl.DataFrame:
+    columns = [bom_line.c[name] for name in ("quantity_per", "valid_from", "valid_to")]
+    query = (
+        sa.select(item.c.sku, item.c.name, *columns)
+        .select_from(bom_line.join(process, process.c.id == bom_line.c.process_id).join(item, shown))
+        .where(wanted)
+    )
+    return read_frame(connection, query).sort("sku", "valid_from").head(SHOWN)
+
+
+def _conflicts(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    columns = [column for column in item_conflict.c if column.name != "item_id"]
+    query = sa.select(*columns).where(item_conflict.c.item_id == item_id)
+    return read_frame(connection, query).sort("field", "other_source")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value
