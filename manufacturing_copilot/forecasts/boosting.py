@@ -78,9 +78,7 @@ def boosted(
     return np.exp(matrix.levels[:, -1:] + change) - offset[:, None]
 
 
-def _aligned(
-    adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64], season: int, base: int
-) -> _Matrix:
+def _aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64], season: int, base: int) -> _Matrix:
     width = max(len(y) for y in adjusted)
     values = np.full((len(adjusted), width), np.nan)
     for row, y in enumerate(adjusted):

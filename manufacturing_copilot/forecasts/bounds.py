@@ -26,7 +26,7 @@ def conformal_widths(errors: Floats) -> Floats:
     all series (and neighbouring steps, where there are few) at the two-sided level, with the finite-sample
     correction of conformal prediction; it never shrinks with the step.
     """
-    count, horizon = errors.shape
+    horizon = errors.shape[1]
     two_sided = np.abs(2 * LEVELS - 1)
     widths = np.empty((horizon, len(LEVELS)))
     for step in range(horizon):
@@ -42,7 +42,7 @@ def conformal_widths(errors: Floats) -> Floats:
 
 
 def _pooled(errors: Floats, step: int) -> Floats:
-    count, horizon = errors.shape
+    horizon = errors.shape[1]
     reach = 0
     while True:
         window = np.abs(errors[:, max(0, step - reach) : step + reach + 1])
@@ -116,19 +116,20 @@ def recalibrated_levels(found: Floats) -> Floats:
     return np.maximum.accumulate(np.clip(asked, lowest, highest))
 
 
-def inflation(errors: Floats, deviations: Floats) -> Floats:
+def inflation(errors: Floats) -> Floats:
     """Return by how much the variance of a running sum exceeds the sum of the variances, at least 1, per step.
 
-    `errors` is series × steps, `deviations` the standard deviation of one period of each series.
+    `errors` is series × steps. Each series counts alike: its errors are divided by their root mean square. For
+    errors that are independent the result is 1, for errors that are all alike it is the number of steps.
     """
-    count, horizon = errors.shape
-    if count < 5:
+    horizon = errors.shape[1]
+    size = np.sqrt(np.mean(errors**2, axis=1))
+    if (size > 0).sum() < 5:
         return np.ones(horizon)
-    scaled = errors / np.maximum(deviations, 1e-9)[:, None]
-    sums = np.median(np.abs(np.cumsum(scaled, axis=1)), axis=0) ** 2
-    parts = np.cumsum(np.median(np.abs(scaled), axis=0) ** 2)
-    ratio = np.where(parts > 0, sums / np.maximum(parts, 1e-12), 1.0)
-    return np.clip(np.maximum.accumulate(ratio), 1.0, np.arange(1, horizon + 1))
+    scaled = errors[size > 0] / size[size > 0][:, None]
+    steps = np.arange(1, horizon + 1)
+    ratio = np.mean(np.cumsum(scaled, axis=1) ** 2, axis=0) / steps
+    return np.clip(np.maximum.accumulate(ratio), 1.0, steps)
 
 
 def noise_grid(noise: Floats, horizon: int) -> NDArray[np.float64]:

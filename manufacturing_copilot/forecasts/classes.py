@@ -48,6 +48,4 @@ def demand_class(y: Floats, frequency: Frequency, *, discontinued: bool = False)
 
 def classify(values: Sequence[Floats], frequency: Frequency, discontinued: Sequence[bool]) -> list[str]:
     """Return the class of every history."""
-    return [
-        demand_class(y, frequency, discontinued=gone) for y, gone in zip(values, discontinued, strict=True)
-    ]
+    return [demand_class(y, frequency, discontinued=gone) for y, gone in zip(values, discontinued, strict=True)]

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.forecasts.calendar import EVERY, HISTORY, SEASON, first_period, number_of, period_of, periods_from
+from manufacturing_copilot.forecasts.calendar import (
+    EVERY,
+    HISTORY,
+    SEASON,
+    first_period,
+    number_of,
+    period_of,
+    periods_from,
+)
 from manufacturing_copilot.forecasts.tasks import Floats
 from manufacturing_copilot.site import Frequency
 from manufacturing_copilot.store import read_frame
@@ -171,4 +180,4 @@ def _filled(keys: pl.DataFrame, sums: pl.DataFrame, last: int) -> list[Floats]:
     )
     flat = np.zeros(int(starts[-1]))
     flat[at["at"].to_numpy()] = at["quantity"].to_numpy()
-    return [flat[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [flat[a:b] for a, b in pairwise(starts)]

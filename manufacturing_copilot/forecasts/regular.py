@@ -68,7 +68,7 @@ def forecast(task: Task) -> Outcome:
         mean=now.mean,
         quantiles=quantiles,
         deviation=_deviation(quantiles),
-        inflation=inflation(actual - then.mean, np.std(actual - then.mean, axis=1)),
+        inflation=inflation(actual - then.mean),
         backtest=backtest,
         failures=now.failures,
         clipped=now.clipped,

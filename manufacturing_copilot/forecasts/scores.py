@@ -38,9 +38,7 @@ def score_series(backtest: Backtest, season: int) -> pl.DataFrame:
         .join(_coverage(backtest), on="unique_id")
         .with_columns(pl.when(pl.col("level") > 0).then(pl.col("bias") / pl.col("level")).alias("bias"))
     )
-    finite = [
-        pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in MEASURES
-    ]
+    finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in MEASURES]
     return joined.select("unique_id", *finite).sort("unique_id")
 
 
@@ -75,7 +73,7 @@ def _coverage(backtest: Backtest) -> pl.DataFrame:
 
 
 def _long(backtest: Backtest) -> tuple[pl.DataFrame, pl.DataFrame]:
-    count, horizon = backtest.actual.shape
+    horizon = backtest.actual.shape[1]
     # A series may come more than once (one row for each delivered line): its lines follow each other.
     held = (
         pl.DataFrame(

@@ -8,7 +8,7 @@ from scipy import stats
 from manufacturing_copilot.forecasts.tasks import Floats
 
 LOWEST_INDEX = 0.1
-MIN_SEASONS_SMOOTH = 1.7
+MIN_SEASONS_SMOOTH = 1.3
 SMOOTH_LEVEL = 0.001
 SMOOTH_SHARE = 0.3
 
@@ -17,8 +17,8 @@ def season_index(y: Floats, season: int) -> Floats:
     """Return the factor of each place in the season, the last of them belonging to the last value of `y`.
 
     All are 1 where no season shows. With three seasons or more of up to 26 periods: the test of the Theta
-    method (autocorrelation at the season's lag, 90 %) and classical decomposition; else, from 1.7 seasons on,
-    a trend with two harmonics, kept where its F test says so (0.1 %) and it explains 30 % of the variance.
+    method (autocorrelation at the season's lag, 90 %) and classical decomposition; else, from 1.3 seasons on,
+    a trend with one harmonic (two from two seasons on), kept where its F test says so (0.1 %) and it explains 30 % of the variance.
     """
     flat = np.ones(max(season, 1))
     total = float(np.sum(y))
@@ -79,9 +79,11 @@ def _mean_of_known(ratios: Floats) -> float:
 def _harmonic(y: Floats, season: int) -> Floats:
     ones = np.ones(season)
     time = np.arange(len(y)) - len(y)
-    waves = [f(2 * np.pi * k * time / season) for k in (1, 2) for f in (np.sin, np.cos)]
-    trend = np.column_stack([np.ones(len(y)), time])
-    full = np.column_stack([trend, *waves])
+    # Less than two seasons cannot tell a second harmonic from a bend in the trend.
+    waves_kept = (1, 2) if len(y) >= 2 * season else (1,)
+    waves = [f(2 * np.pi * k * time / season) for k in waves_kept for f in (np.sin, np.cos)]
+    trend: Floats = np.column_stack([np.ones(len(y)), time]).astype(np.float64)
+    full: Floats = np.column_stack([trend, *waves])
     scaled = y / y.mean()
     without = _squares(trend, scaled)
     coefficients, *_ = np.linalg.lstsq(full, scaled, rcond=None)
@@ -89,11 +91,11 @@ def _harmonic(y: Floats, season: int) -> Floats:
     free = len(y) - full.shape[1]
     if free < 4 or without <= 0 or left <= 0:
         return ones
-    statistic = ((without - left) / 4) / (left / free)
-    if stats.f.sf(statistic, 4, free) > SMOOTH_LEVEL or 1 - left / without < SMOOTH_SHARE:
+    statistic = ((without - left) / len(waves)) / (left / free)
+    if stats.f.sf(statistic, len(waves), free) > SMOOTH_LEVEL or 1 - left / without < SMOOTH_SHARE:
         return ones
     places = np.arange(season)
-    ahead = np.column_stack([f(2 * np.pi * k * places / season) for k in (1, 2) for f in (np.sin, np.cos)])
+    ahead = np.column_stack([f(2 * np.pi * k * places / season) for k in waves_kept for f in (np.sin, np.cos)])
     return 1 + ahead @ coefficients[2:]
 
 

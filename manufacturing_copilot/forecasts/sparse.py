@@ -120,5 +120,4 @@ def _held_back(
         naive=np.array([seasonal_naive(y, 1, horizon) for y in train]) * unit[:, None],
         train=[y * u for y, u in zip(train, unit, strict=True)],
     )
-    spread = np.sqrt(np.maximum(mean[:, 0], 1e-9) * ratio)
-    return recalibrated_levels(found), backtest, inflation(actual - mean, spread)
+    return recalibrated_levels(found), backtest, inflation(actual - mean)

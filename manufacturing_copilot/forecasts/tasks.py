@@ -38,12 +38,12 @@ class Task:
     noise: Floats
 
     def __len__(self) -> int:
-        """The number of series."""
+        """Return the number of series."""
         return len(self.names)
 
     def part(self, keep: NDArray[np.bool_]) -> Task:
         """Return the task of the series where `keep` is true."""
-        chosen = np.flatnonzero(keep)
+        chosen = np.flatnonzero(keep).tolist()
         return Task(
             [self.names[i] for i in chosen],
             [self.values[i] for i in chosen],
@@ -78,7 +78,7 @@ class Backtest:
         if not mine.any():
             return None
         place = np.cumsum(keep) - 1
-        chosen = np.flatnonzero(mine)
+        chosen = np.flatnonzero(mine).tolist()
         return Backtest(
             place[self.rows[mine]],
             self.actual[mine],
@@ -106,7 +106,7 @@ class Observations:
     noise: Floats
 
     def __len__(self) -> int:
-        """The number of series."""
+        """Return the number of series."""
         return len(self.names)
 
 

@@ -28,7 +28,9 @@ def forecast(task: Task) -> Outcome:
     mean = np.repeat(level[:, None], task.horizon, axis=1)
     ratio = WIDER * variance_ratios(values, task.horizon)
     quantiles = tidy(negative_binomial_quantiles(mean, ratio)) * units[:, None, None]
-    failures = [(i, "the history holds a value that is no number") for i, y in enumerate(task.values) if np.isnan(y).any()]
+    failures = [
+        (i, "the history holds a value that is no number") for i, y in enumerate(task.values) if np.isnan(y).any()
+    ]
     return Outcome(
         mean=mean * units[:, None],
         quantiles=quantiles,

@@ -69,6 +69,9 @@ _REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
 _BOOSTING = {"trees": 120, "leaves": 31, "rate": 0.06, "seeds": 1, "rows": 80_000}
 _AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
 
+# The chance that a dying series sells again halves each month, whatever the length of its periods.
+_DECAY = {Frequency.DAILY: 0.03, Frequency.WEEKLY: 0.15, Frequency.MONTHLY: 0.5, Frequency.QUARTERLY: 0.88}
+
 
 def _demand_policies(frequency: Frequency) -> list[Policy]:
     regular = {**_REGULAR_PARAMETERS[frequency], **_BOOSTING}
@@ -118,7 +121,7 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 name,
                 f"{_METHODS}.dying:forecast",
                 "TSB's level, which has decayed since the last demand and decays on",
-                {"decay": 0.1},
+                {"decay": _DECAY[frequency]},
                 light,
             )
             for name in DYING

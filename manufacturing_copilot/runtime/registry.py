@@ -136,9 +136,7 @@ def aliased(
             f"version {row.version} of {row.model} was changed after it was registered: its content does not"
             " match its hash; register the policy again and promote the new version"
         )
-    return ModelVersion(
-        row.id, row.model, row.version, row.status, row.code, row.parameters, row.packages, row.hash
-    )
+    return ModelVersion(row.id, row.model, row.version, row.status, row.code, row.parameters, row.packages, row.hash)
 
 
 def load_code(code: str) -> Callable[..., Any]:

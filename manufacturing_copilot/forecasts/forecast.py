@@ -1,0 +1,259 @@
+"""Forecasting a target as of a day: read, forecast at every declared frequency, write in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.forecasts.calendar import first_period, periods_from
+from manufacturing_copilot.forecasts.observed import defect_task, lead_time_task, read_defects, read_lead_times
+from manufacturing_copilot.forecasts.panel import demand_panel, read_demand, read_names
+from manufacturing_copilot.forecasts.parts import Champions, Part, Progress, demand_parts, observed_part
+from manufacturing_copilot.forecasts.scores import pooled_metrics, score_series
+from manufacturing_copilot.forecasts.stock import read_paths
+from manufacturing_copilot.forecasts.tasks import Outcome
+from manufacturing_copilot.runtime.policies import ALL, DYING, REGULAR, SPARSE, YOUNG
+from manufacturing_copilot.runtime.registry import champion, load_code
+from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores
+from manufacturing_copilot.runtime.series import register_series
+from manufacturing_copilot.site import Frequency, Site, Target
+from manufacturing_copilot.store import Store, insert_frame
+from manufacturing_copilot.store.tables import QUANTILES, series
+from manufacturing_copilot.store.tables import forecast as forecast_table
+from manufacturing_copilot.store.types import utc_now
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One model run of a forecast, as recorded."""
+
+    id: int
+    frequency: str
+    demand_class: str
+    series: int
+    failed: int
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ForecastSummary:
+    """What forecasting a target as of a day wrote."""
+
+    target: Target
+    as_of: date
+    series: int
+    rows: int
+    runs: tuple[RunSummary, ...]
+    seconds: float
+    preview: pl.DataFrame
+
+
+def forecast_target(
+    store: Store,
+    site: Site,
+    target: Target,
+    as_of: date,
+    *,
+    run_id: str | None = None,
+    progress: Progress | None = None,
+) -> ForecastSummary:
+    """Forecast `target` at every frequency the site declares, from the facts up to the end of `as_of`.
+
+    Writes series, model runs, scores and forecasts in one transaction; what was forecast as of that day before
+    is replaced. `run_id` is the Dagster run. Raises ModelError where a champion is not registered. Inventory
+    rests on the demand forecast of the same day and gives nothing without one.
+    """
+    start = perf_counter()
+    say = progress or (lambda _: None)
+    frequencies = site.forecasts.get(target, ())
+    with store.read() as connection:
+        parts = _parts(connection, site, target, frequencies, as_of, say)
+    with store.write() as connection:
+        _forget(connection, target, as_of)
+        written = [_write(connection, part, as_of, run_id) for part in parts]
+    say(f"{target.value}: wrote {sum(rows for _, rows, _ in written)} forecasts")
+    return ForecastSummary(
+        target=target,
+        as_of=as_of,
+        series=sum(part.keys.height for part in parts),
+        rows=sum(rows for _, rows, _ in written),
+        runs=tuple(run for run, _, _ in written),
+        seconds=perf_counter() - start,
+        preview=pl.concat([head for _, _, head in written]) if written else pl.DataFrame(),
+    )
+
+
+def _parts(
+    connection: sa.Connection,
+    site: Site,
+    target: Target,
+    frequencies: Sequence[Frequency],
+    as_of: date,
+    say: Progress,
+) -> list[Part]:
+    champions = _champions(connection, target, frequencies)
+    if target is Target.DEMAND:
+        demand = read_demand(connection, as_of)
+        items, places = read_names(connection)
+        parts: list[Part] = []
+        for frequency in frequencies:
+            panel = demand_panel(demand, items, places, frequency, as_of, site.horizons[frequency])
+            say(f"demand {frequency.value}: {panel.keys.height} series")
+            parts += demand_parts(panel, champions, as_of)
+        return parts
+    if target is Target.INVENTORY:
+        return _inventory_parts(connection, site, frequencies, champions, as_of, say)
+    read, make = (read_lead_times, lead_time_task) if target is Target.SUPPLY else (read_defects, defect_task)
+    seen = read(connection, as_of)
+    parts = []
+    for frequency in frequencies:
+        version = champions[frequency, ALL]
+        periods = periods_from(first_period(as_of, frequency), frequency, site.horizons[frequency])
+        keys, task = make(seen, frequency, as_of, len(periods), version.parameters)
+        say(f"{target.value} {frequency.value}: {keys.height} series")
+        parts += observed_part(target, frequency, keys, task, version, periods)
+    return parts
+
+
+def _champions(connection: sa.Connection, target: Target, frequencies: Sequence[Frequency]) -> Champions:
+    classes = (*REGULAR, *SPARSE, *YOUNG, *DYING) if target is Target.DEMAND else (ALL,)
+    return {
+        (frequency, name): champion(connection, target.value, frequency.value, name)
+        for frequency in frequencies
+        for name in classes
+    }
+
+
+def _inventory_parts(
+    connection: sa.Connection,
+    site: Site,
+    frequencies: Sequence[Frequency],
+    champions: Champions,
+    as_of: date,
+    say: Progress,
+) -> list[Part]:
+    """Project stock day by day once; a coarser frequency shows the balance at the end of each of its periods."""
+    ends: dict[Frequency, tuple[list[date], list[int]]] = {}
+    for frequency in frequencies:
+        periods = periods_from(first_period(as_of, frequency), frequency, site.horizons[frequency] + 1)
+        ends[frequency] = (periods[:-1], [(following - as_of).days - 2 for following in periods[1:]])
+    days = max((steps[-1] + 1 for _, steps in ends.values()), default=0)
+    started_at, start = utc_now(), perf_counter()
+    paths = read_paths(connection, as_of, days) if days else None
+    if paths is None:
+        say("inventory: demand is not forecast as of that day, so nothing is projected")
+        return []
+    keys = paths.keys.select("item_id", "location_id", pl.lit(None, pl.Int64).alias("supplier_id"), "name")
+    parts = []
+    for frequency, (periods, steps) in ends.items():
+        version = champions[frequency, ALL]
+        outcome = load_code(version.code)(paths)
+        say(f"inventory {frequency.value}: {keys.height} series")
+        seconds, start = perf_counter() - start, perf_counter()
+        parts.append(
+            Part(Target.INVENTORY, frequency, ALL, version, keys, outcome, periods, steps, 1, started_at, seconds)
+        )
+    return parts
+
+
+def _forget(connection: sa.Connection, target: Target, as_of: date) -> None:
+    mine = sa.select(series.c.id).where(series.c.target == target.value)
+    connection.execute(
+        sa.delete(forecast_table).where(forecast_table.c.as_of == as_of, forecast_table.c.series_id.in_(mine))
+    )
+
+
+def _write(
+    connection: sa.Connection, part: Part, as_of: date, run_id: str | None
+) -> tuple[RunSummary, int, pl.DataFrame]:
+    named = part.keys.select("item_id", "location_id", "supplier_id", "name").with_columns(
+        pl.lit(part.target.value).alias("target"),
+        pl.lit(part.frequency.value).alias("frequency"),
+        pl.lit(part.demand_class).alias("demand_class"),
+    )
+    ids = register_series(connection, named)["series_id"].to_numpy()
+    outcome = part.outcome
+    scores = score_series(outcome.backtest, part.season) if outcome.backtest else None
+    metrics = _metrics(part, scores)
+    names = part.keys["name"].to_list()
+    number = record_run(
+        connection,
+        Run(
+            version_id=part.version.id,
+            target=part.target.value,
+            frequency=part.frequency.value,
+            demand_class=part.demand_class,
+            as_of=as_of,
+            started_at=part.started_at,
+            seconds=part.seconds,
+            series=len(names),
+            failures=[Failure(names[row], reason) for row, reason in outcome.failures],
+            metrics=metrics,
+            run_id=run_id,
+        ),
+    )
+    record_scores(connection, _scores(outcome, scores, ids, number))
+    frame = _rows(part, ids, as_of, number)
+    insert_frame(connection, forecast_table, frame)
+    summary = RunSummary(number, part.frequency.value, part.demand_class, len(names), len(outcome.failures), metrics)
+    head = frame.head(2).select(
+        pl.lit(part.frequency.value).alias("frequency"),
+        pl.lit(part.demand_class).alias("class"),
+        pl.lit(names[0] if names else "").alias("series"),
+        "period",
+        *(pl.col(name).round(3) for name in ("mean", "q025", "q10", "q50", "q90", "q975")),
+    )
+    return summary, frame.height, head
+
+
+def _metrics(part: Part, scores: pl.DataFrame | None) -> dict[str, Any]:
+    outcome = part.outcome
+    metrics: dict[str, Any] = {
+        "series": part.keys.height,
+        "clipped_forecasts": outcome.clipped,
+        "clipped_history": part.clipped_history,
+        "inflation": [round(float(value), 4) for value in outcome.inflation],
+        **outcome.notes,
+    }
+    if scores is not None and outcome.backtest is not None:
+        metrics |= pooled_metrics(scores, outcome.backtest)
+    return metrics
+
+
+def _scores(outcome: Outcome, scores: pl.DataFrame | None, ids: np.ndarray, run: int) -> pl.DataFrame:
+    long = pl.DataFrame({"series_id": ids, "measure": "deviation", "value": outcome.deviation})
+    if scores is not None:
+        measured = scores.unpivot(index="unique_id", variable_name="measure", value_name="value").drop_nulls("value")
+        measured = measured.select(
+            pl.Series("series_id", ids[measured["unique_id"].to_numpy()], dtype=pl.Int64), "measure", "value"
+        )
+        long = pl.concat([long, measured])
+    return long.select(pl.lit(run).alias("run_id"), "series_id", "measure", pl.col("value").cast(pl.Float64))
+
+
+def _rows(part: Part, ids: np.ndarray, as_of: date, run: int) -> pl.DataFrame:
+    steps = np.array(part.steps, dtype=int)
+    closed = steps < 0
+    mean = np.where(closed, 0.0, part.outcome.mean[:, steps])
+    quantiles = np.where(closed[:, None], 0.0, part.outcome.quantiles[:, steps, :])
+    if "discontinued_on" in part.keys.columns:
+        last_day = part.keys["discontinued_on"].fill_null(date.max).to_numpy()
+        gone = np.array(part.periods, dtype="datetime64[D]")[None, :] > last_day.astype("datetime64[D]")[:, None]
+        mean, quantiles = np.where(gone, 0.0, mean), np.where(gone[:, :, None], 0.0, quantiles)
+    count = len(ids)
+    flat = quantiles.reshape(-1, len(QUANTILES))
+    return pl.DataFrame(
+        {
+            "series_id": np.repeat(ids, len(steps)),
+            "period": pl.Series(list(part.periods) * count, dtype=pl.Date),
+            "mean": mean.ravel(),
+            **{name: flat[:, place] for place, name in enumerate(QUANTILES)},
+        }
+    ).with_columns(pl.lit(as_of).alias("as_of"), pl.lit(run).alias("run_id"))

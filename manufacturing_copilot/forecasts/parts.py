@@ -1,0 +1,165 @@
+"""Parts of a forecast: the series of one frequency and class, with the version that forecast them and the outcome."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from time import perf_counter
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+
+from manufacturing_copilot.forecasts.calendar import SEASON
+from manufacturing_copilot.forecasts.classes import classify
+from manufacturing_copilot.forecasts.panel import Panel
+from manufacturing_copilot.forecasts.tasks import Floats, Method, Observations, Outcome, Task, name_noise
+from manufacturing_copilot.runtime.policies import ALL, YOUNG
+from manufacturing_copilot.runtime.registry import ModelVersion, load_code
+from manufacturing_copilot.site import Frequency, Target
+from manufacturing_copilot.store.types import utc_now
+
+Champions: TypeAlias = Mapping[tuple[Frequency, str], ModelVersion]
+Progress: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one version forecast for the series of one frequency and class.
+
+    `keys` names the series (item_id, location_id, supplier_id, name); `outcome` has them in that order, with
+    `steps` telling which of its steps belongs to each of `periods` (-1: nothing is expected).
+    """
+
+    target: Target
+    frequency: Frequency
+    demand_class: str
+    version: ModelVersion
+    keys: pl.DataFrame
+    outcome: Outcome
+    periods: Sequence[date]
+    steps: Sequence[int]
+    season: int
+    started_at: datetime
+    seconds: float
+    clipped_history: int = 0
+
+
+def demand_parts(panel: Panel, champions: Champions, as_of: date) -> list[Part]:
+    """Forecast every series of the panel with the champion of its class.
+
+    Classes whose champions have the same code and parameters are forecast together: they share the global model
+    and the pooled errors. A discontinued item is expected to sell nothing after its last day.
+    """
+    if panel.keys.is_empty():
+        return []
+    gone = (panel.keys["discontinued_on"] <= as_of).fill_null(False).to_list()
+    classes = np.array(classify(panel.values, panel.frequency, gone))
+    task = _task(panel, classes)
+    parts: list[Part] = []
+    for names in _sharing(sorted(set(classes)), champions, panel.frequency):
+        version = champions[panel.frequency, names[0]]
+        started_at, start = utc_now(), perf_counter()
+        shared = np.isin(classes, names)
+        method: Method = load_code(version.code)
+        outcome = method(_with_parameters(task.part(shared), version))
+        seconds = perf_counter() - start
+        for name in names:
+            inside = classes[shared] == name
+            keys = panel.keys.filter(pl.Series(classes == name))
+            parts.append(
+                Part(
+                    Target.DEMAND,
+                    panel.frequency,
+                    name,
+                    champions[panel.frequency, name],
+                    keys.select(
+                        "item_id", "location_id", pl.lit(None, pl.Int64).alias("supplier_id"), "name", "discontinued_on"
+                    ),
+                    outcome.part(inside),
+                    panel.periods,
+                    panel.steps,
+                    panel.season,
+                    started_at,
+                    seconds * float(inside.mean()),
+                    panel.clipped,
+                )
+            )
+    return parts
+
+
+def observed_part(
+    target: Target,
+    frequency: Frequency,
+    keys: pl.DataFrame,
+    task: Observations,
+    version: ModelVersion,
+    periods: Sequence[date],
+) -> list[Part]:
+    """Forecast a target that is observed now and then (supply, quality) as one part; none where nothing was seen."""
+    if not len(task):
+        return []
+    started_at, start = utc_now(), perf_counter()
+    outcome = load_code(version.code)(task)
+    return [
+        Part(
+            target,
+            frequency,
+            ALL,
+            version,
+            keys,
+            outcome,
+            periods,
+            range(len(periods)),
+            1,
+            started_at,
+            perf_counter() - start,
+        )
+    ]
+
+
+def _task(panel: Panel, classes: np.ndarray) -> Task:
+    categories = panel.keys["category"].fill_null("").to_list()
+    numbers = {name: place for place, name in enumerate(sorted(set(categories)))}
+    groups = np.array([numbers[name] for name in categories], dtype=np.int64)
+    names = panel.keys["name"].to_list()
+    return Task(
+        names, panel.values, panel.season, panel.horizon, {}, groups, _priors(panel, classes, groups), name_noise(names)
+    )
+
+
+def _priors(panel: Panel, classes: np.ndarray, groups: np.ndarray) -> Floats:
+    """Give the level of comparable series: the median of the category's grown ones, else of all grown ones."""
+    grown = ~np.isin(classes, [*YOUNG, "dying"])
+    levels = np.array([float(np.mean(y[-SEASON[panel.frequency] :])) for y in panel.values])
+    overall = float(np.median(levels[grown])) if grown.any() else np.nan
+    priors = np.full(len(levels), overall)
+    for group in np.unique(groups):
+        inside = grown & (groups == group)
+        if inside.any():
+            priors[groups == group] = float(np.median(levels[inside]))
+    return priors
+
+
+def _sharing(classes: list[str], champions: Champions, frequency: Frequency) -> list[list[str]]:
+    together: dict[str, list[str]] = {}
+    for name in classes:
+        version = champions[frequency, name]
+        content = json.dumps([version.code, dict(version.parameters)], sort_keys=True)
+        together.setdefault(content, []).append(name)
+    return list(together.values())
+
+
+def _with_parameters(task: Task, version: ModelVersion) -> Task:
+    return Task(
+        task.names,
+        task.values,
+        task.season,
+        task.horizon,
+        version.parameters,
+        task.groups,
+        task.priors,
+        task.noise,
+    )
