@@ -24,6 +24,10 @@ from manufacturing_copilot.site import Site, load_site, site_folder  # noqa: E40
 from manufacturing_copilot.unified.definitions import build_definitions as unified  # noqa: E402
 
 AFTER_INGEST = ("unified", "runtime", "forecasts", "alerts", "report")
+"""The groups of assets that are made as of a day, in the order of the flow."""
+
+_STAGE_JOBS = (("forecasts", "runtime", "forecasts"), ("alerts", "alerts"), ("report", "report"))
+"""Name and groups of the jobs of single stages; unified brings its own."""
 
 
 def build(folder: Path | None = None) -> dg.Definitions:
@@ -34,11 +38,11 @@ def build(folder: Path | None = None) -> dg.Definitions:
     chosen = folder or site_folder()
     site = load_site(chosen)
     stages = [stage(site) for stage in (ingest, unified, runtime, forecasts, alerts, notify, report)]
-    daily = _daily_job(site)
+    daily = _daily_job(site, "daily", *AFTER_INGEST)
     return dg.Definitions.merge(
         *stages,
         dg.Definitions(
-            jobs=[daily],
+            jobs=[daily, *(_daily_job(site, *groups) for groups in _STAGE_JOBS)],
             schedules=[_daily_schedule(site, daily)],
             resources={"plant": Plant(site_folder=str(chosen))},
             executor=dg.in_process_executor,
@@ -46,13 +50,13 @@ def build(folder: Path | None = None) -> dg.Definitions:
     )
 
 
-def _daily_job(site: Site) -> dg.UnresolvedAssetJobDefinition:
+def _daily_job(site: Site, name: str, *groups: str) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
-        "daily",
-        selection=dg.AssetSelection.groups(*AFTER_INGEST),
+        name,
+        selection=dg.AssetSelection.groups(*groups),
         partitions_def=days(site),
         executor_def=dg.in_process_executor,
-        description="Everything after ingest, as known at the end of one day: facts, forecasts, alerts, report.",
+        description=f"{', '.join(groups)}: as known at the end of one day.",
     )
 
 

@@ -1,0 +1,97 @@
+"""Verbs about alerts: what is open, and what a person makes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+
+from manufacturing_copilot.alerts import settle
+from manufacturing_copilot.cli.console import actor, opened_store, out, show
+from manufacturing_copilot.notify import ledger
+from manufacturing_copilot.site.durations import parse_duration
+from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.tables import alert
+from manufacturing_copilot.store.types import utc_now
+
+app = typer.Typer(help="What needs a person.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+
+
+@app.command("list")
+def list_alerts(
+    status: Annotated[str, typer.Option(help="open, acknowledged, snoozed, resolved or all")] = "open",
+    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List alerts, the most severe first."""
+    worst_first = sa.case({"critical": 0, "warning": 1}, value=alert.c.severity, else_=2)
+    query = (
+        sa.select(
+            alert.c.id,
+            alert.c.severity,
+            alert.c.title,
+            alert.c.advice,
+            alert.c.first_seen_on,
+            alert.c.status,
+            worst_first.label("rank"),
+            alert.c.value,
+        )
+        .order_by(worst_first, alert.c.value.desc(), alert.c.id)
+        .limit(limit)
+    )
+    if status != "all":
+        query = query.where(alert.c.status == status)
+    with opened_store() as store, store.read() as connection:
+        found = read_frame(connection, query).sort(["rank", "value", "id"], descending=[False, True, False])
+    shown = ["id", "severity", "title", "advice"] + (["status"] if status == "all" else [])
+    show(found, as_json=as_json, empty=f"no alert is {status}" if status != "all" else "no alerts yet", columns=shown)
+
+
+@app.command("ack")
+def acknowledge(alert_id: int, note: Note = "") -> None:
+    """Say that somebody is on it."""
+    with opened_store() as store:
+        settle.acknowledge(store, alert_id, actor(), note)
+    out.print(f"alert {alert_id} is acknowledged by {actor()}")
+
+
+@app.command("snooze")
+def snooze(
+    alert_id: int, for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")], note: Note = ""
+) -> None:
+    """Say nothing more of it for a while."""
+    try:
+        length: timedelta = parse_duration(for_)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    until = utc_now() + length
+    with opened_store() as store:
+        settle.snooze(store, alert_id, actor(), until, note)
+    out.print(f"alert {alert_id} sleeps until {until:%Y-%m-%d %H:%M} UTC")
+
+
+@app.command("resolve")
+def resolve(alert_id: int, note: Note = "") -> None:
+    """Say that it is over."""
+    with opened_store() as store:
+        settle.resolve(store, alert_id, actor(), note)
+    out.print(f"alert {alert_id} is resolved by {actor()}")
+
+
+@app.command("told")
+def told(
+    person: Annotated[str | None, typer.Option(help="only this person")] = None,
+    alert_id: Annotated[int | None, typer.Option("--alert", help="only about this alert")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List who was told what, when, by which channel, and whether it arrived."""
+    with opened_store() as store, store.read() as connection:
+        found = ledger.told(connection, person=person, alert_id=alert_id, limit=limit)
+    shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]
+    show(found, as_json=as_json, empty="nobody was told anything yet", columns=shown)

@@ -1,0 +1,79 @@
+"""What all verbs share: the consoles, the site and the store in use, frames as tables, who is acting."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from manufacturing_copilot.site import Site, load_site, site_folder
+from manufacturing_copilot.store import Store, open_store
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def complain(sentence: str) -> None:
+    """Tell the user, on standard error, what is wrong."""
+    err.print(sentence, style="bold red", markup=False)
+
+
+def actor() -> str:
+    """Return who acts: COPILOT_ACTOR, else the name of the signed-in user."""
+    try:
+        return os.environ.get("COPILOT_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in a container
+        return f"user {os.getuid()}"
+
+
+@contextmanager
+def site_and_store() -> Iterator[tuple[Site, Store]]:
+    """Give the site in use and its open store."""
+    site = load_site(site_folder())
+    store = open_store()
+    try:
+        yield site, store
+    finally:
+        store.close()
+
+
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """Give the open store."""
+    store = open_store()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[str] | None = None) -> None:
+    """Print a frame: as a table for people, or as a JSON list of all columns for programs."""
+    if as_json:
+        out.print_json(json.dumps(frame.to_dicts(), default=str))
+        return
+    if frame.is_empty():
+        out.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    chosen = frame.select(columns) if columns else frame
+    for name, dtype in chosen.schema.items():
+        table.add_column(name.replace("_", " "), justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in chosen.rows():
+        table.add_row(*(_cell(value) for value in row))
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if hasattr(value, "isoformat") and hasattr(value, "hour"):
+        return f"{value:%Y-%m-%d %H:%M}"
+    # Brackets in a plant's own texts are no colours.
+    return str(value).replace("[", r"\[")

@@ -1,0 +1,134 @@
+"""Verbs of the demo plant: make it and run everything, or let it live another day."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manufacturing_copilot.cli.console import out
+from manufacturing_copilot.cli.flow import run_flow
+from manufacturing_copilot.demo.listener import Listener
+from manufacturing_copilot.demo.simulator import next_day as live_another_day
+from manufacturing_copilot.demo.simulator import simulate
+from manufacturing_copilot.site import load_site, site_folder
+from manufacturing_copilot.store import home_folder
+
+DAYS_BEHIND = 31
+"""The demo's calendar runs behind ours, so that days can be added to it one by one."""
+
+MESSAGES_SHOWN = 3
+
+app = typer.Typer(help="A plant to try it on.", invoke_without_command=True)
+
+
+@app.callback(invoke_without_command=True)
+def demo(
+    context: typer.Context,
+    end: Annotated[str | None, typer.Option(help="last day of the exports; 31 days ago where not given")] = None,
+    seed: Annotated[int, typer.Option(help="another number, another plant")] = 7,
+) -> None:
+    """Simulate a plant, run everything, and show what happened and where to look."""
+    if context.invoked_subcommand is not None:
+        return
+    _use_demo_site()
+    started = time.monotonic()
+    home = home_folder()
+    if _is_made(home):
+        out.print(f"The demo plant in {home} is there already; looking for what is new.")
+    else:
+        _make(home, _day(end), seed)
+    with listening_for_demo() as environment:
+        os.environ.update(environment)
+        piped = time.monotonic()
+        success = run_flow()
+    _show_messages(messages_file(home))
+    _show_where_to_look(home, time.monotonic() - started, time.monotonic() - piped)
+    if not success:
+        raise typer.Exit(1)
+
+
+@app.command("next-day")
+def next_day() -> None:
+    """Add a day to the plant's exports: the sensors of `copilot up`, or `copilot run`, find it in the inbox."""
+    home = home_folder()
+    day = live_another_day(home)
+    out.print(f"The exports of {day:%A %d %B %Y} are in {home / 'inbox'}; `make up` sees them, `make demo` runs them.")
+
+
+@contextmanager
+def listening_for_demo() -> Iterator[dict[str, str]]:
+    """Start the mail and chat servers that the demo's people are told on; give the environment that names them.
+
+    Gives an empty environment, and starts nothing, where the site in use is not the demo plant.
+    """
+    if site_folder() != demo_site():
+        yield {}
+        return
+    with Listener(keep_in=messages_file(home_folder())) as listener:
+        yield listener.environment(load_site(demo_site()).people)
+
+
+def demo_site() -> Path:
+    """Return the folder of the demo plant's site."""
+    return Path(__file__).resolve().parent.parent / "demo" / "site"
+
+
+def messages_file(home: Path) -> Path:
+    """Return the file that keeps the messages which the demo's servers received, one JSON a line."""
+    return home / "demo" / "messages.jsonl"
+
+
+def _use_demo_site() -> None:
+    os.environ["COPILOT_SITE"] = str(demo_site())
+
+
+def _is_made(home: Path) -> bool:
+    return (home / "demo" / "truth.json").exists()
+
+
+def _day(text: str | None) -> date:
+    if text is None:
+        return date.today() - timedelta(days=DAYS_BEHIND)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"found {text!r}, expected a day such as 2026-03-31") from None
+
+
+def _make(home: Path, end: date, seed: int) -> None:
+    started = time.monotonic()
+    with out.status("simulating two years of a plant ..."):
+        simulate(home, end=end, seed=seed)
+    files = sum(1 for path in (home / "inbox").rglob("*") if path.is_file())
+    out.print(f"simulated a plant up to {end}: {files} files in {home / 'inbox'}, {time.monotonic() - started:.1f} s")
+
+
+def _show_messages(file: Path) -> None:
+    if not file.exists():
+        return
+    messages = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    out.print(f"\nMessages received by the demo's mail and chat servers: {len(messages)}; for example")
+    for message in messages[:MESSAGES_SHOWN]:
+        out.rule(f"{message['kind']} to {message['to']}", align="left", style="dim")
+        out.print(message["subject"], style="bold", markup=False)
+        out.print("\n".join(message["body"].splitlines()[:14]), markup=False)
+    out.rule(style="dim")
+
+
+def _show_where_to_look(home: Path, seconds: float, pipeline: float) -> None:
+    pages = sorted((home / "reports").glob("*.html"))
+    out.print(f"\nAll of it took {seconds:.0f} s, the pipeline {pipeline:.0f} s. Where to look:")
+    if pages:
+        out.print(f"  the report          {pages[-1]}", soft_wrap=True)
+    out.print(f"  the messages        {messages_file(home)}", soft_wrap=True)
+    out.print("  how things stand    make status")
+    out.print("  the Dagster UI      make up, then http://127.0.0.1:3000")
+    out.print("  another day         make next-day")

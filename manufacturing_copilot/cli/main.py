@@ -1,0 +1,39 @@
+"""The command `copilot`: its groups of verbs joined, and how a mistake is told."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from manufacturing_copilot.cli import alerts, batches, database, demo, flow, items, sites
+from manufacturing_copilot.cli.console import complain
+from manufacturing_copilot.errors import CopilotError
+
+app = typer.Typer(
+    name="copilot",
+    help="From a plant's exports to the right person's inbox.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+sites.add_to(app)
+flow.add_to(app)
+items.add_to(app)
+app.add_typer(batches.batch_app, name="batch")
+app.add_typer(batches.rejected_app, name="rejected")
+app.add_typer(alerts.app, name="alert")
+app.add_typer(database.app, name="db")
+app.add_typer(demo.app, name="demo")
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user ends it with one sentence and exit code 1."""
+    try:
+        app()
+    except CopilotError as error:
+        complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        complain("stopped; what was not finished is as before, and the next run goes on")
+        sys.exit(130)

@@ -1,0 +1,175 @@
+"""The whole flow in one process, without a daemon, as recorded Dagster runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from manufacturing_copilot.ingest.batches import pending_batches, sweep
+from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.notify.deliver import due
+from manufacturing_copilot.notify.outbox import unplanned
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.types import utc_now
+from manufacturing_copilot.unified.progress import is_current
+
+if TYPE_CHECKING:  # importing Dagster takes seconds, and a run that finds nothing new does without
+    import dagster as dg
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded run: what it was, whether it succeeded, its seconds, and what went wrong in words."""
+
+    name: str
+    success: bool
+    seconds: float
+    run_id: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass
+class Outcome:
+    """What one call of `run_site` did; no step at all where nothing was new."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def success(self) -> bool:
+        """Whether every step succeeded."""
+        return all(step.success for step in self.steps)
+
+
+Tell = Callable[[str], None]
+"""Called with the name of a step before it begins."""
+
+
+def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, told: Callable[[Step], None]) -> Outcome:
+    """Load what waits in the inbox and bring every stage up to date, each step a recorded Dagster run.
+
+    Batches that a dead process left half done are taken up again. A feed that fails does not keep the others from
+    being loaded; a later stage that fails ends the flow. Raises SiteError where the site's YAML is wrong.
+    """
+    sweep(store, actor=actor)
+    claim(store, site, home, actor=actor)
+    outcome = Outcome()
+    if not is_anything_to_do(store, site):
+        return outcome
+    flow = _Flow(store, site, outcome, tell, told)
+    with flow.instance() as instance:
+        flow.ingest(instance)
+        flow.stages(instance)
+        flow.notify(instance)
+    return outcome
+
+
+def is_anything_to_do(store: Store, site: Site) -> bool:
+    """Whether a batch waits, a stage is behind, or somebody is still to be told."""
+    with store.read() as connection:
+        return not pending_batches(connection).is_empty() or bool(_stages_behind(store, site)) or _is_news(store, site)
+
+
+def _stages_behind(store: Store, site: Site) -> list[str]:
+    stages = ["unified", *(f"forecasts/{target.value}" for target in site.forecasts), "alerts", "report"]
+    with store.read() as connection:
+        as_of = as_of_day(connection, site)
+        return [stage for stage in stages if not is_current(connection, site, as_of, stage)]
+
+
+def _is_news(store: Store, site: Site) -> bool:
+    now = utc_now()
+    with store.read() as connection:
+        return unplanned(connection, site, now) > 0 or due(connection, now) > 0
+
+
+class _Flow:
+    """The steps of one call, in order."""
+
+    def __init__(self, store: Store, site: Site, outcome: Outcome, tell: Tell, told: Callable[[Step], None]) -> None:
+        from manufacturing_copilot import definitions
+
+        self.store, self.site, self.outcome, self.tell, self.told = store, site, outcome, tell, told
+        self.definitions = definitions.build(site.folder)
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        import dagster as dg
+
+        os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+
+    def ingest(self, instance: dg.DagsterInstance) -> None:
+        from manufacturing_copilot.ingest.sensors import requests_for
+
+        with self.store.read() as connection:
+            pending = pending_batches(connection)
+        asked = requests_for(instance, self.site.feeds, pending)
+        for addition in asked.dynamic_partitions_requests or []:
+            instance.add_dynamic_partitions(addition.partitions_def_name, list(addition.partition_keys))
+        for request in asked.run_requests or []:
+            self._execute(request.job_name or "", instance, request.partition_key, dict(request.tags))
+
+    def stages(self, instance: dg.DagsterInstance) -> None:
+        behind = _stages_behind(self.store, self.site)
+        with self.store.read() as connection:
+            day = as_of_day(connection, self.site).isoformat()
+        groups = list(dict.fromkeys(stage.partition("/")[0] for stage in behind))
+        for group in groups:
+            if not self._execute(group, instance, day, {}):
+                return
+
+    def notify(self, instance: dg.DagsterInstance) -> None:
+        if self.outcome.success and _is_news(self.store, self.site):
+            self._execute("notify", instance, None, {})
+
+    def _execute(
+        self,
+        name: str,
+        job: dg.JobDefinition,
+        instance: dg.DagsterInstance,
+        partition: str | None,
+        tags: dict[str, str],
+    ) -> bool:
+        job = self.definitions.resolve_job_def(name)
+        self.tell(name)
+        started = time.monotonic()
+        result = job.execute_in_process(
+            instance=instance, partition_key=partition, tags=tags, run_config=_QUIET, raise_on_error=False
+        )
+        problems = tuple(dict.fromkeys(_problem_of(event) for event in result.all_events if event.is_step_failure))
+        step = Step(name, result.success, time.monotonic() - started, result.run_id, problems)
+        self.outcome.steps.append(step)
+        self.told(step)
+        return step.success
+
+
+def _problem_of(event: dg.DagsterEvent) -> str:
+    """Return the sentence of a failed step: the innermost error's own words."""
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return failure.user_failure_data.description
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else f"step {event.step_key} failed"
+
+
+def dagster_home() -> Path:
+    """Return the folder whose dagster.yaml holds: this one where it has one, else `dagster` in the home folder."""
+    from manufacturing_copilot.store import home_folder
+
+    if (Path.cwd() / "dagster.yaml").exists():
+        return Path.cwd()
+    folder = home_folder() / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
