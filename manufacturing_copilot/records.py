@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandera.polars as pa
+    import polars as pl
 
 
 class FieldType(StrEnum):
@@ -386,16 +388,11 @@ _KINDS = (
 RECORD_KINDS: MappingProxyType[str, RecordKind] = MappingProxyType({kind.name: kind for kind in _KINDS})
 
 
-def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
-    """Return the pandera schema (polars) of the accepted records of `kind`.
-
-    It is the contract at the door between reading and storing: column types, which columns may be
-    empty, ranges and choices. Columns the feed does not deliver are present and empty.
-    """
-    import pandera.polars as pa
+def polars_type(field_type: FieldType) -> type[pl.DataType]:
+    """Return the polars type of a field's values in frames; exact decimals are Float64 there."""
     import polars as pl
 
-    dtypes: dict[FieldType, type[pl.DataType]] = {
+    dtypes: dict[FieldType, Any] = {
         FieldType.CODE: pl.String,
         FieldType.TEXT: pl.String,
         FieldType.QUANTITY: pl.Float64,
@@ -405,6 +402,17 @@ def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
         FieldType.DATE: pl.Date,
         FieldType.FLAG: pl.Boolean,
     }
+    return dtypes[field_type]
+
+
+@cache
+def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
+    """Return the pandera schema (polars) of the accepted records of `kind`.
+
+    It is the contract at the door between reading and storing: column types, which columns may be
+    empty, ranges and choices. Columns the feed does not deliver are present and empty.
+    """
+    import pandera.polars as pa
 
     def checks(field: Field) -> list[pa.Check]:
         found = []
@@ -419,7 +427,7 @@ def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
     return pa.DataFrameSchema(
         {
             field.name: pa.Column(
-                dtypes[field.type],
+                polars_type(field.type),
                 checks=checks(field),
                 nullable=not field.required,
                 description=field.meaning,

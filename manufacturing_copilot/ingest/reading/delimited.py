@@ -46,6 +46,7 @@ def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict
     if len(delimiter) > 1:
         body, delimiter = body.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
     parsed = _parse(body, delimiter, format, layout, decoded.lossy, stand_ins.line_break)
+    del body
     rows = _rows(parsed, layout, stand_ins.line_break)
     bad = [
         (line + layout.line, _shown(text, layout, stand_ins), reason, rule) for line, text, reason, rule in parsed.bad
@@ -163,7 +164,7 @@ def _cells(
         return "skip"
 
     schema = {name: pa.string() for name in names}
-    if not body.strip(b"\n"):
+    if body.count(b"\n") == len(body):
         return pa.table({name: pa.array([], pa.string()) for name in names}), []
     for block in (_BLOCK, len(body) + 1):
         ragged.clear()

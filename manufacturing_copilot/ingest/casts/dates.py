@@ -1,0 +1,234 @@
+"""Dates as people and systems write them; which part comes first is decided over the whole column, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from manufacturing_copilot.ingest.casts.faults import Cast, Fault, faults_of, spread
+from manufacturing_copilot.site.feeds import DateOrder
+
+EARLIEST, LATEST = date(1900, 1, 1), date(2100, 12, 31)
+
+_FOUR_DIGITS = date(1000, 1, 1)
+_TIME = r"(?:[T ,]\s*[0-9]{1,2}[:.][0-9]{2}.*)?$"
+_PARTS = r"^([0-9]{1,4})\s*[-./ ]\s*([0-9]{1,2}|[A-Za-zäÄ]{3,9})\.?\s*[-./ ]\s*([0-9]{1,4})\.?" + _TIME
+_NAMED_FIRST = r"^([A-Za-zäÄ]{3,9})\.?\s+([0-9]{1,2}),?\s+([0-9]{4})" + _TIME
+_COMPACT = r"^((?:19|20|21)[0-9]{2})([0-9]{2})([0-9]{2})$"
+_SERIAL = r"^([1-7][0-9]{4})(?:\.[0-9]+)?$"
+_BARE_TIME = r"^[0-9]{1,2}:[0-9]{2}(?:[:.][0-9]+)*(?:\s*[AaPp][Mm])?$"
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("jan", "jän"), ("feb",), ("mar", "mär", "mrz", "mae"), ("apr",), ("may", "mai"), ("jun",), ("jul",),
+            ("aug",), ("sep",), ("oct", "okt"), ("nov",), ("dec", "dez"),
+        ),
+        start=1,
+    )
+    for name in names
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OrderEvidence:
+    """How many of a column's dates can only be day-first, only month-first, or either; and where the first stand."""
+
+    day_first: int
+    month_first: int
+    either: int
+    day_row: int | None = None
+    month_row: int | None = None
+    either_row: int | None = None
+    bare_times: int = 0
+    bare_row: int | None = None
+    filled: int = 0
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A column of dates, taken apart once: `iso` are those already read, the others stand in `places`."""
+
+    iso: pl.Series
+    places: pl.Series
+    held: pl.Series
+    parts: pl.DataFrame
+
+
+def take_apart(texts: pl.Series) -> DateColumn:
+    """Return the parts of a column's dates; `texts` are stripped, null where empty."""
+    iso = texts.str.to_date("%Y-%m-%d", strict=False)
+    if (low := iso.min()) is not None and low < _FOUR_DIGITS:  # type: ignore[operator]
+        iso = iso.set((iso < _FOUR_DIGITS).fill_null(False), None)  # 01-02-17 is no day of the year 1
+    others = iso.is_null() & texts.is_not_null()
+    if not others.any():
+        none = pl.Series([], dtype=pl.String)
+        return DateColumn(iso, others.arg_true(), none, _parts(none))
+    held = texts.filter(others)
+    return DateColumn(iso, others.arg_true(), held, _parts(held.unique(maintain_order=True)))
+
+
+def _parts(texts: pl.Series) -> pl.DataFrame:
+    """Return for each distinct text its `kind` and its numbers a, b, c in the order written."""
+    text = pl.col("text")
+    written = text.str.extract_groups(_PARTS)
+    named = text.str.extract_groups(_NAMED_FIRST)
+    compact = text.str.extract_groups(_COMPACT)
+    table = pl.DataFrame({"text": texts}).with_columns(
+        written.struct.field("1").alias("w1"),
+        written.struct.field("2").alias("w2"),
+        written.struct.field("3").alias("w3"),
+        named.struct.field("1").alias("n1"),
+        named.struct.field("2").alias("n2"),
+        named.struct.field("3").alias("n3"),
+        compact.struct.field("1").alias("c1"),
+        compact.struct.field("2").alias("c2"),
+        compact.struct.field("3").alias("c3"),
+        text.str.extract(_SERIAL).cast(pl.Int64).alias("serial"),
+        text.str.contains(_BARE_TIME).alias("bare"),
+    )
+    month = (
+        pl.coalesce("w2", "n1")
+        .str.to_lowercase()
+        .str.slice(0, 3)
+        .replace_strict(_MONTHS, default=None, return_dtype=pl.Int64)
+    )
+    a, b, c = pl.col("w1"), pl.col("w2"), pl.col("w3")
+    numbers = b.str.contains("^[0-9]+$")
+    kind = (
+        pl.when(pl.col("serial").is_not_null())
+        .then(pl.lit("serial"))
+        .when(pl.col("c1").is_not_null())
+        .then(pl.lit("year first"))
+        .when(pl.col("n1").is_not_null() & pl.col("month").is_not_null())
+        .then(pl.lit("named"))
+        .when(a.is_null())
+        .then(None)
+        .when(~numbers & pl.col("month").is_not_null())
+        .then(pl.lit("named"))
+        .when(numbers & (a.str.len_chars() == 4) & (c.str.len_chars() <= 2))
+        .then(pl.lit("year first"))
+        .when(numbers & (a.str.len_chars() <= 2) & c.str.len_chars().is_in([2, 4]))
+        .then(pl.lit("order"))
+        .alias("kind")
+    )
+    return (
+        table.with_columns(month.alias("month"))
+        .with_columns(kind)
+        .select(
+            "text",
+            "kind",
+            "serial",
+            "bare",
+            "month",
+            pl.coalesce("c1", "w1", "n2").cast(pl.Int64, strict=False).alias("a"),
+            pl.coalesce("c2", "w2").cast(pl.Int64, strict=False).alias("b"),
+            pl.coalesce("c3", "w3", "n3").cast(pl.Int64, strict=False).alias("c"),
+            pl.coalesce("w3", "n3").str.len_chars().alias("c_width"),
+            pl.col("w1").str.len_chars().alias("a_width"),
+        )
+    )
+
+
+def order_evidence(column: DateColumn) -> OrderEvidence:
+    """Return what a column's dates say about which part comes first."""
+    filled = len(column.held) + (len(column.iso) - column.iso.null_count())
+    if column.parts.is_empty():
+        return OrderEvidence(0, 0, 0, filled=filled)
+    a, b = pl.col("a"), pl.col("b")
+    ordered = pl.col("kind") == "order"
+    says = (
+        pl.when(pl.col("bare"))
+        .then(pl.lit("bare"))
+        .when(ordered & a.is_between(13, 31) & b.is_between(1, 12))
+        .then(pl.lit("day"))
+        .when(ordered & b.is_between(13, 31) & a.is_between(1, 12))
+        .then(pl.lit("month"))
+        .when(ordered & a.is_between(1, 12) & b.is_between(1, 12) & (a != b))
+        .then(pl.lit("either"))
+    )
+    told = pl.DataFrame({"text": column.held}).join(
+        column.parts.select("text", says.alias("says")), on="text", how="left", maintain_order="left"
+    )
+    counts: dict[str, int] = {}
+    rows: dict[str, int | None] = {}
+    for word in ("day", "month", "either", "bare"):
+        matches = (told.get_column("says") == word).fill_null(False)
+        counts[word] = int(matches.sum())
+        rows[word] = int(column.places[int(matches.arg_max() or 0)]) if counts[word] else None
+    return OrderEvidence(
+        counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
+        counts["bare"], rows["bare"], filled,
+    )  # fmt: skip
+
+
+def cast_dates(column: DateColumn, order: DateOrder | None) -> Cast:
+    """Return the dates, read with `order` where the order of their parts is open."""
+    values: pl.Series = column.iso
+    faults: tuple[Fault, ...] = ()
+    if len(column.held):
+        table = _whole_dates(column.parts, order)
+        values, rules = spread(values, column.places, column.held, table)
+        example = {DateOrder.DAY_FIRST: "31.12.2025", DateOrder.MONTH_FIRST: "12/31/2025"}.get(
+            order or DateOrder.YEAR_FIRST, "2025-12-31"
+        )
+        expected = f"expected a date such as {example}"
+        bare = "expected a date, found only a time, as Excel leaves when it saves a date it cannot show;"
+        faults = faults_of(
+            column.places, rules, {"date": expected, "time": f"{bare} export again without opening the file in Excel"}
+        )
+    low, high = values.min(), values.max()
+    cast = Cast(values, faults)
+    if low is not None and (low < EARLIEST or high > LATEST):  # type: ignore[operator]
+        cast = cast.checked("range", (values < EARLIEST) | (values > LATEST), "expected a date from 1900 to 2100")
+    return cast
+
+
+def not_after(cast: Cast, latest: date) -> Cast:
+    """Return the cast with dates after `latest` taken out: what has happened cannot lie ahead."""
+    newest = cast.values.max()
+    if newest is None or newest <= latest:  # type: ignore[operator]
+        return cast
+    return cast.checked(
+        "future", cast.values > latest, f"which is in the future, expected a day up to {latest - timedelta(days=1)}"
+    )
+
+
+def _whole_dates(parts: pl.DataFrame, order: DateOrder | None) -> pl.DataFrame:
+    a, b, c, kind = pl.col("a"), pl.col("b"), pl.col("c"), pl.col("kind")
+    short_year = (kind == "order") & (pl.col("c_width") == 2)
+    if order is DateOrder.YEAR_FIRST:
+        year = pl.when(short_year).then(_century(a)).otherwise(a)
+        month, day = b, c
+    else:
+        written = pl.when(pl.col("c_width") == 2).then(_century(c)).otherwise(c)
+        year = pl.when(kind == "year first").then(a).otherwise(written)
+        day_first = order is not DateOrder.MONTH_FIRST
+        month = pl.when(kind == "year first").then(b).otherwise(b if day_first else a)
+        day = pl.when(kind == "year first").then(c).otherwise(a if day_first else b)
+    named = kind == "named"
+    named_year = pl.when(pl.col("c_width") == 2).then(_century(c)).otherwise(c)
+    text = pl.format(
+        "{}-{}-{}",
+        pl.when(named).then(named_year).otherwise(year).cast(pl.String).str.zfill(4),
+        pl.when(named).then(pl.col("month")).otherwise(month).cast(pl.String).str.zfill(2),
+        pl.when(named).then(a).otherwise(day).cast(pl.String).str.zfill(2),
+    )
+    from_serial = pl.lit(date(1899, 12, 30)) + pl.duration(days=pl.col("serial"))
+    value = (
+        pl.when(kind == "serial")
+        .then(from_serial.cast(pl.Date))
+        .when(kind.is_not_null())
+        .then(text.str.to_date("%Y-%m-%d", strict=False))
+    )
+    rule = pl.when(pl.col("value").is_null()).then(
+        pl.when(pl.col("bare")).then(pl.lit("time")).otherwise(pl.lit("date"))
+    )
+    return parts.with_columns(value.alias("value")).select("text", "value", rule.alias("rule"))
+
+
+def _century(two_digits: pl.Expr) -> pl.Expr:
+    """Two-digit years from 70 are of the last century, as POSIX has it."""
+    return pl.when(two_digits < 70).then(two_digits + 2000).otherwise(two_digits + 1900)

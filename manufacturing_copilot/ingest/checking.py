@@ -1,0 +1,254 @@
+"""Checking: rows as they were written → records that pass, and rejected rows with their reasons.
+
+Works on whole columns. A row is rejected for every reason it gives, not only the first; the rows of a file are
+its records plus its rejected rows, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import pandera.errors
+import polars as pl
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.casts.dates import DateColumn, cast_dates, not_after, order_evidence, take_apart
+from manufacturing_copilot.ingest.casts.faults import Cast
+from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
+from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, marks_by_x, plain_texts
+from manufacturing_copilot.ingest.decisions import Place, decide_marks, decide_orders
+from manufacturing_copilot.ingest.headers import match_columns
+from manufacturing_copilot.ingest.reasons import Complaint, rejected_lines, rejected_rows
+from manufacturing_copilot.ingest.received import LINE, Checked, Received
+from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType, RecordKind, pandera_schema, polars_type
+from manufacturing_copilot.site import ColumnSpec, Feed
+from manufacturing_copilot.site.feeds import DateOrder
+
+HAPPENED = frozenset(
+    {
+        *("ordered_on", "moved_on", "inspected_on", "received_on", "shipped_on", "started_on", "finished_on"),
+        "day",
+    }
+)
+"""Dates of what has happened: not after the day on which the file was written, with a day's grace for time zones."""
+_NUMBERS = NUMERIC_TYPES | {FieldType.INTEGER}
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One field that the file delivers: its texts in our words, null where empty."""
+
+    field: Field
+    spec: ColumnSpec
+    name: str
+    texts: pl.Series
+
+
+def check(
+    received: Received, feed: Feed, *, file_name: str, written_on: date | None, contract: dict[str, Any] | None
+) -> Checked:
+    """Return the records of a file and its rejected rows, which together are all its rows.
+
+    `file_name` is how sentences call the file; `written_on` the day it was written (None: unknown, then no date is
+    in the future). `contract` is what earlier files were found to be. `found["contract"]` of the result is what
+    holds for the next file; `found["columns"]` says which column each field was read from, `found["new_columns"]`
+    which columns earlier files did not have.
+    Raises BatchError where a needed column is missing, or the file could only be read by guessing.
+    """
+    before = {**(contract or {}), **received.found.get("contract", {})}
+    names = [name for name in received.rows.columns if name != LINE]
+    matched = match_columns(names, feed, file_name)
+    kind, rows = feed.kind, received.rows
+    columns = {
+        field: _Column(
+            kind.field(field),
+            feed.columns[field],
+            name,
+            plain_texts(rows.get_column(name), feed.columns[field].missing, feed.columns[field].values),
+        )
+        for field, name in matched.items()
+    }
+    casts, decided = _cast_all(columns, rows, before, received.found, file_name)
+    complaints: list[Complaint] = []
+    values: list[pl.Series] = []
+    for field in kind.fields:
+        column, cast = columns.get(field.name), casts.get(field.name)
+        if column is None or cast is None:
+            values.append(_without_column(field, feed, rows.height, written_on, file_name))
+            continue
+        cast = _finish(cast, column, kind, feed, written_on, file_name)
+        values.append(cast.values.rename(field.name))
+        complaints += _complaints(cast, column)
+    rejected = rejected_rows(rows, complaints, file_name)
+    records = pl.DataFrame(values).with_columns(rows.get_column(LINE))
+    if complaints:
+        faulty = pl.concat([complaint.rows.cast(pl.UInt32) for complaint in complaints]).unique()
+        keep = pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True).scatter(faulty, False)
+        records = records.filter(keep)
+    if not received.bad_lines.is_empty():
+        rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
+    _hold_the_door(records, kind)
+    return Checked(records, rejected, _found(received, feed, matched, names, before, decided))
+
+
+def _cast_all(
+    columns: dict[str, _Column], rows: pl.DataFrame, before: dict[str, Any], found: dict[str, Any], file_name: str
+) -> tuple[dict[str, Cast], dict[str, Any]]:
+    lines = rows.get_column(LINE)
+    numbers = [column for column in columns.values() if column.field.type in _NUMBERS]
+    dates = {name: take_apart(c.texts) for name, c in columns.items() if c.field.type is FieldType.DATE}
+    held_marks, held_orders = before.get("decimal", {}), before.get("dates", {})
+    marks, decided_marks = decide_marks(
+        [
+            (
+                Place[Mark](c.field.name, c.name, c.texts, lines, c.spec.decimal, held_marks.get(c.field.name)),
+                mark_evidence(c.texts),
+            )
+            for c in numbers
+        ],
+        file_name,
+        plain=set(found.get("plain_numbers", ())),
+    )
+    orders, decided_orders = decide_orders(
+        [
+            (
+                Place[DateOrder](name, c.name, c.texts, lines, c.spec.dates, _order(held_orders.get(name))),
+                order_evidence(dates[name]),
+            )
+            for name, c in columns.items()
+            if name in dates
+        ],
+        file_name,
+    )
+    marked_by_x = set(before.get("marked_by_x", ()))
+    marked_by_x |= {n for n, c in columns.items() if c.field.type is FieldType.FLAG and marks_by_x(c.texts)}
+    casts = {
+        name: _cast(column, marks.get(name, "."), orders.get(name), dates.get(name), name in marked_by_x)
+        for name, column in columns.items()
+    }
+    decided: dict[str, Any] = {
+        "decimal": {**held_marks, **decided_marks},
+        "dates": {**held_orders, **{name: str(order) for name, order in decided_orders.items()}},
+        "marked_by_x": sorted(marked_by_x),
+    }
+    return casts, {key: value for key, value in decided.items() if value}
+
+
+def _order(word: str | None) -> DateOrder | None:
+    return DateOrder(word) if word else None
+
+
+def _cast(column: _Column, mark: Mark, order: DateOrder | None, dates: DateColumn | None, by_x: bool) -> Cast:
+    kind = column.field.type
+    if kind is FieldType.INTEGER:
+        return cast_integers(column.texts, mark)
+    if kind in NUMERIC_TYPES:
+        return cast_numbers(column.texts, mark, percent=kind is FieldType.RATIO)
+    if kind is FieldType.DATE:
+        return cast_dates(dates if dates is not None else take_apart(column.texts), order)
+    if kind is FieldType.FLAG:
+        return cast_flags(column.texts, empty_is_no=by_x)
+    if column.field.choices:
+        return cast_choices(column.texts, column.field.choices)
+    return Cast(column.texts)
+
+
+def _finish(cast: Cast, column: _Column, kind: RecordKind, feed: Feed, written_on: date | None, file_name: str) -> Cast:
+    """Apply what holds after reading: sign, default, ranges, the future, and that something must be there."""
+    field, spec = column.field, column.spec
+    if spec.negate and field.type in _NUMBERS:
+        cast = Cast(0 - cast.values, cast.faults)
+    empty = column.texts.is_null()
+    if spec.default is not None and empty.any():
+        cast = Cast(cast.values.set(empty, _declared(spec.default, field, feed)), cast.faults)
+        empty = cast.values.is_null() & empty
+    if field.name == "day" and kind.name == "stock_levels" and empty.any():
+        cast = Cast(cast.values.set(empty, _day_written(written_on, file_name)), cast.faults)
+        empty = cast.values.is_null() & empty
+    cast = _in_range(cast, field)
+    if written_on is not None and field.name in HAPPENED and kind.name != "calendar":
+        cast = not_after(cast, written_on + timedelta(days=1))
+    if field.required and empty.any():
+        cast = cast.checked("required", empty, f"expected {field.meaning}")
+    return cast
+
+
+def _in_range(cast: Cast, field: Field) -> Cast:
+    if field.at_least is not None:
+        cast = cast.checked("at_least", cast.values < field.at_least, f"expected at least {field.at_least:g}")
+    if field.at_most is not None:
+        hint = " (5 % is 0.05)" if field.type is FieldType.RATIO else ""
+        cast = cast.checked("at_most", cast.values > field.at_most, f"expected at most {field.at_most:g}{hint}")
+    return cast
+
+
+def _complaints(cast: Cast, column: _Column) -> list[Complaint]:
+    return [Complaint(f.rows, column.name, f.rule, f.what, empty=f.rule == "required") for f in cast.faults]
+
+
+def _without_column(field: Field, feed: Feed, height: int, written_on: date | None, file_name: str) -> pl.Series:
+    """Return the values of a field that the file has no column for: its constant, its default, or nothing."""
+    spec = feed.columns.get(field.name)
+    text = None if spec is None else spec.constant if spec.constant is not None else spec.default
+    value: Any = None
+    if text is not None:
+        value = _declared(text, field, feed)
+    elif field.name == "day" and feed.kind.name == "stock_levels":
+        value = _day_written(written_on, file_name)
+    elif field.required and height:
+        column = spec.column if spec else field.name
+        raise BatchError(
+            f"{file_name}: the column {column!r}, from which {field.name} is read, is missing, and {feed.kind.name}"
+            f" need it; give it a default: in {feed.feed}, or correct the export"
+        )
+    return pl.repeat(value, height, dtype=polars_type(field.type), eager=True).rename(field.name)
+
+
+def _declared(text: str, field: Field, feed: Feed) -> Any:
+    """Return a constant or default of the feed as a value; raises BatchError where it is none."""
+    texts = plain_texts(pl.Series([text], dtype=pl.String), (), {})
+    spec = ColumnSpec(constant=text)
+    cast = _in_range(_cast(_Column(field, spec, field.name, texts), ".", None, None, False), field)
+    if cast.faults:
+        raise BatchError(f"{feed.feed}: {field.name} is declared as {text!r}, {cast.faults[0].what}; correct the feed")
+    return cast.values[0]
+
+
+def _day_written(written_on: date | None, file_name: str) -> date:
+    if written_on is None:
+        raise BatchError(
+            f"{file_name}: stock without a day is stock of the day the file was written, which is not known here;"
+            " give the feed a column for day:"
+        )
+    return written_on
+
+
+def _hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
+    """Raise RuntimeError where a record that was let through breaks the contract: a defect here, no user's mistake."""
+    try:
+        pandera_schema(kind).validate(records)
+    except pandera.errors.SchemaError as error:
+        raise RuntimeError(f"checking let records of {kind.name} through that break their schema: {error}") from error
+
+
+def _found(
+    received: Received,
+    feed: Feed,
+    matched: dict[str, str],
+    names: list[str],
+    before: dict[str, Any],
+    decided: dict[str, Any],
+) -> dict[str, Any]:
+    known = before.get("columns")
+    found: dict[str, Any] = {key: value for key, value in received.found.items() if key not in ("contract", "columns")}
+    found["columns"] = matched
+    found["unmapped_columns"] = [name for name in names if name not in set(matched.values())]
+    found["new_columns"] = [name for name in names if known is not None and name not in known]
+    found["missing_columns"] = [
+        str(spec.column) for field, spec in feed.columns.items() if spec.constant is None and field not in matched
+    ]
+    found["decided"] = decided
+    found["contract"] = {**before, **decided, "columns": list(dict.fromkeys([*(known or ()), *names]))}
+    return found
