@@ -116,7 +116,13 @@ def _stock_pictures(
         outlook = outlooks.get((row["item_id"], where)) or outlooks.get((row["item_id"], None))
         if outlook:
             caption = f"{name}, {outlook.frequency}"
-            found.append(Picture(caption, forecast_plot(outlook.history, outlook.bands, what=caption), "forecast"))
+            found.append(
+                Picture(
+                    caption,
+                    forecast_plot(outlook.history, outlook.bands, what=caption, level=name == "Stock"),
+                    "forecast",
+                )
+            )
     return tuple(found)
 
 

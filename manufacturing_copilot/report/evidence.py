@@ -16,7 +16,7 @@ from typing import Any
 from manufacturing_copilot.report import words
 from manufacturing_copilot.report.plots import Runway
 
-PLACES_SHOWN = 6
+LINES_SHOWN = 6
 LONGEST_LEAD_TIME = 3650
 
 
@@ -135,14 +135,12 @@ def runway_of(evidence: Mapping[str, Any] | None, today: date) -> Runway | None:
 
 
 def places_of(evidence: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Return where the numbers came from, in words: what, file, line and batch; at most `PLACES_SHOWN`."""
-    lines = (evidence or {}).get("lines") or []
-    texts = [_place(line) for line in lines[:PLACES_SHOWN]]
-    more = [f"and {len(lines) - PLACES_SHOWN} more"] if len(lines) > PLACES_SHOWN else []
-    return (*texts, *more)
-
-
-def _place(line: Mapping[str, Any]) -> str:
-    return (
-        f"{line['what']}: {PurePath(line['file']).name}, line {line['line']} (batch {line['batch'].lstrip('0') or '0'})"
+    """Return where the numbers came from, one text a file: what was read, the file, its lines and its batch."""
+    files: dict[tuple[str, str, str], list[str]] = {}
+    for line in (evidence or {}).get("lines") or []:
+        files.setdefault((line["what"], line["file"], line["batch"]), []).append(str(line["line"]))
+    return tuple(
+        f"{what}: {PurePath(file).name}, {'line' if len(lines) == 1 else 'lines'} {', '.join(lines[:LINES_SHOWN])}"
+        f"{' …' if len(lines) > LINES_SHOWN else ''} (batch {batch})"
+        for (what, file, batch), lines in files.items()
     )

@@ -48,11 +48,12 @@ class Sent:
 
 @dataclass(frozen=True)
 class UnmappedCode:
-    """A code that no item answers to, and how many records wait for it."""
+    """A code whose records cannot be used yet: why, and how many records wait for it."""
 
     source: str
     records: str
     code: str
+    sentence: str
     rows: int
 
 
@@ -175,7 +176,11 @@ def _sent(connection: sa.Connection) -> tuple[Sent, ...]:
 def _unmapped(connection: sa.Connection) -> tuple[UnmappedCode, ...]:
     query = (
         sa.select(
-            unmapped_id.c.source, unmapped_id.c.records, unmapped_id.c.external_id.label("code"), unmapped_id.c.rows
+            unmapped_id.c.source,
+            unmapped_id.c.records,
+            unmapped_id.c.external_id.label("code"),
+            unmapped_id.c.sentence,
+            unmapped_id.c.rows,
         )
         .order_by(unmapped_id.c.rows.desc(), unmapped_id.c.source, unmapped_id.c.external_id)
         .limit(CODES)

@@ -1,23 +1,22 @@
-"""Pictures as inline SVG: a forecast with its bands, the time left until stock runs out, a control chart.
+"""Pictures as inline SVG: a forecast with its bands, a control chart, the time left until stock runs out.
 
-Drawn from numbers alone; colours come from the page's style sheet by class, so that one picture serves light,
-dark and paper.
+Drawn from numbers alone, so that one picture serves light, dark and paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import floor, log10
 
 from markupsafe import Markup, escape
 
 from manufacturing_copilot.report import words
+from manufacturing_copilot.report.canvas import Canvas, picture
 
-WIDTH = 520
-HEIGHT = 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 10, 24
+SMALL, WIDE, STRIP = 350, 600, 830
+_STRIP_HEIGHT, _AXIS, _SIDE = 84.0, 44.0, 16.0
+_CHARACTER, _GAP = 7.0, 18.0
 
 
 @dataclass(frozen=True)
@@ -71,188 +70,118 @@ class Runway:
         return words.days_between(self.first, self.last)
 
 
-Scale = Callable[[float], float]
+def forecast_plot(
+    history: Sequence[tuple[date, float]], bands: Sequence[Band], *, what: str, level: bool = False
+) -> Markup:
+    """Return the picture of a history and its forecast: mean, 80 % band and 95 % band over the periods.
 
-
-def forecast_plot(history: Sequence[tuple[date, float]], bands: Sequence[Band], *, what: str) -> Markup:
-    """Return the picture of a history and its forecast: mean, 80 % band and 95 % band over the periods."""
+    A `level`, such as stock, goes on from where it stands, so its bands open out of the history; a quantity by
+    period, such as demand, starts anew.
+    """
     if not bands:
         return Markup()
     days = [day for day, _ in history] + [band.period for band in bands]
-    top = max([value for _, value in history] + [band.high95 for band in bands] + [1e-9])
-    low = min([0.0] + [value for _, value in history] + [band.low95 for band in bands])
-    x, y = _days_scale(min(days), max(days)), _values_scale(low, top)
-    # the bands start at the last known value, so that they open out of the history
-    opened = [*(Band(day, *[value] * 5) for day, value in history[-1:]), *bands]
-    split = x(_ordinal(bands[0].period))
+    values = [value for _, value in history] + [bound for band in bands for bound in (band.low95, band.high95)]
+    canvas = Canvas(SMALL, min(days), max(days), min(0.0, *values), max(1e-9, *values))
+    opened = [*(Band(day, *[value] * 5) for day, value in history[-1:] if level), *bands]
     parts = [
-        _axes(x, y, low, top, min(days), max(days)),
-        _area(((b.period, b.low95, b.high95) for b in opened), x, y, "band95"),
-        _area(((b.period, b.low80, b.high80) for b in opened), x, y, "band80"),
-        _line(history, x, y, "history"),
-        _line([(b.period, b.mean) for b in opened], x, y, "mean"),
-        f'<line class="now" x1="{split:.1f}" x2="{split:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>' if history else "",
+        canvas.axes(),
+        canvas.area([(band.period, band.low95, band.high95) for band in opened], "band95"),
+        canvas.area([(band.period, band.low80, band.high80) for band in opened], "band80"),
+        canvas.line(history, "history"),
+        canvas.line([(band.period, band.mean) for band in opened], "mean"),
+        canvas.upright(opened[0].period, "now") if history else "",
     ]
-    return _picture(parts, HEIGHT, f"{what}: history, forecast mean, 80 % and 95 % bounds")
+    return picture(parts, width=SMALL, label=f"{what}: history, forecast mean, 80 % and 95 % bounds")
 
 
-def control_chart(points: Sequence[Subgroup], center: float, *, what: str) -> Markup:
+def control_chart(points: Sequence[Subgroup], centre: float, *, what: str) -> Markup:
     """Return a p chart: the defective share of each subgroup, the centre line, the upper limit, the signals."""
     if not points:
         return Markup()
-    days = [point.day for point in points]
-    top = max([point.share for point in points] + [point.upper for point in points] + [1e-9])
-    x, y = _days_scale(days[0], days[-1]), _values_scale(0, top)
-    dots = "".join(
-        f'<circle class="{"signal" if p.signal else "point"}" cx="{x(_ordinal(p.day)):.1f}" cy="{y(p.share):.1f}"'
-        f' r="{4 if p.signal else 2.5}"><title>{escape(_point_words(p))}</title></circle>'
-        for p in points
-    )
+    top = max(max(point.share, point.upper) for point in points)
+    canvas = Canvas(WIDE, points[0].day, points[-1].day, 0.0, max(top, 1e-9))
     parts = [
-        _axes(x, y, 0, top, days[0], days[-1], show=words.percent),
-        _steps([(p.day, p.upper) for p in points], x, y, "limit"),
-        f'<line class="center" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y(center):.1f}" y2="{y(center):.1f}"/>',
-        _line([(p.day, p.share) for p in points], x, y, "history thin"),
-        dots,
+        canvas.axes(words.percent),
+        canvas.steps([(point.day, point.upper) for point in points], "limit"),
+        canvas.across(centre, "center"),
+        canvas.line([(point.day, point.share) for point in points], "history thin"),
+        *(_dot(canvas, point) for point in points),
     ]
-    return _picture(parts, HEIGHT, f"{what}: defective share, centre line and upper control limit")
+    return picture(parts, width=WIDE, label=f"{what}: share of bad pieces, usual share and upper control limit")
+
+
+def _dot(canvas: Canvas, point: Subgroup) -> str:
+    style, radius = ("signal", 4) if point.signal else ("point", 2.5)
+    said = (
+        f"{words.short_day(point.day)}: {words.number(point.defective)} of {words.number(point.inspected)}"
+        f" = {words.percent(point.share)}"
+    )
+    at = f'cx="{canvas.x(point.day):.1f}" cy="{canvas.y(point.share):.1f}"'
+    return f'<circle class="{style}" {at} r="{radius}"><title>{escape(said)}</title></circle>'
 
 
 def runway_strip(runway: Runway) -> Markup:
     """Return the strip of days from today to the last likely run-out, with what must happen when."""
-    width, height, axis, side = WIDTH * 1.6, 84.0, 44.0, 16.0
-    known = [d for d in (runway.order_by, runway.arrives, runway.likely, runway.last) if d is not None]
+    known = [day for day in (runway.order_by, runway.arrives, runway.likely, runway.last) if day is not None]
     first = min([runway.today, runway.first, *known])
-    last = max([runway.first, *known, runway.today]) + timedelta(days=7)
-    span = (last - first).days
-
-    def x(day: date) -> float:
-        return side + (width - 2 * side) * (day - first).days / span
-
-    start = x(runway.first)
-    end = width - side if runway.last is None else max(x(runway.last), start + 4)
+    last = max([runway.today, runway.first, *known]) + timedelta(days=7)
+    strip = _Strip(first, last)
+    start = strip.x(runway.first)
+    end = STRIP - _SIDE if runway.last is None else max(strip.x(runway.last), start + 4)
     parts = [
-        f'<line class="axis" x1="{side}" x2="{width - side}" y1="{axis}" y2="{axis}"/>',
-        f'<rect class="runout" x="{start:.1f}" y="{axis - 9}" width="{end - start:.1f}" height="18" rx="3"/>',
+        f'<line class="axis" x1="{_SIDE}" x2="{STRIP - _SIDE}" y1="{_AXIS}" y2="{_AXIS}"/>',
+        f'<rect class="runout" x="{start:.1f}" y="{_AXIS - 9}" width="{end - start:.1f}" height="18" rx="3"/>',
+        strip.bar(runway.likely),
+        strip.marks([_Mark("today", runway.today, "today"), _Mark("order by", runway.order_by, "order")], -18),
+        strip.marks(
+            [_Mark("an order of today arrives", runway.arrives, "arrives"), _Mark("likely out", runway.likely, "out")],
+            30,
+        ),
     ]
-    if runway.likely:
-        at = x(runway.likely)
-        parts.append(f'<line class="likely" x1="{at:.1f}" x2="{at:.1f}" y1="{axis - 9}" y2="{axis + 9}"/>')
-    parts += _marks([("today", runway.today, "today"), ("order by", runway.order_by, "order")], x, axis, -18, width)
-    below = [("an order of today arrives", runway.arrives, "arrives"), ("likely runs out", runway.likely, "out")]
-    parts += _marks(below, x, axis, 30, width)
-    return _picture(parts, height, f"runs out {runway.in_words}", width=width)
+    return picture(parts, width=STRIP, height=_STRIP_HEIGHT, label=f"runs out {runway.in_words}")
 
 
-def _marks(
-    marks: Sequence[tuple[str, date | None, str]], x: Callable[[date], float], axis: float, below: float, width: float
-) -> list[str]:
-    """Dots on the strip with their labels `below` it, moved apart where they would overlap."""
-    known = sorted(((day, text, style) for text, day, style in marks if day is not None), key=lambda one: one[0])
-    parts: list[str] = []
-    free_from = 0.0
-    for place, (day, text, style) in enumerate(known):
-        label = f"{text} {words.short_day(day)}"
-        length = 6.4 * len(label)
-        room = sum(6.4 * len(f"{t} {words.short_day(d)}") + 14 for d, t, _ in known[place + 1 :])
-        at = min(max(x(day) - length / 2, free_from, 4), width - length - 4 - room)
-        free_from = at + length + 14
-        if style != "out":
-            parts.append(f'<circle class="mark {style}" cx="{x(day):.1f}" cy="{axis}" r="5"/>')
-        parts.append(f'<text class="label {style}" x="{at:.1f}" y="{axis + below}">{escape(label)}</text>')
-    return parts
+@dataclass(frozen=True)
+class _Mark:
+    text: str
+    day: date | None
+    style: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.text} {words.short_day(self.day)}"
+
+    @property
+    def length(self) -> float:
+        return _CHARACTER * len(self.label)
 
 
-def _point_words(point: Subgroup) -> str:
-    return (
-        f"{words.short_day(point.day)}: {words.number(point.defective)} of {words.number(point.inspected)}"
-        f" = {words.percent(point.share)}"
-    )
+@dataclass(frozen=True)
+class _Strip:
+    first: date
+    last: date
 
+    def x(self, day: date) -> float:
+        return _SIDE + (STRIP - 2 * _SIDE) * (day - self.first).days / (self.last - self.first).days
 
-_EPOCH = date(1970, 1, 1)
+    def bar(self, day: date | None) -> str:
+        if day is None:
+            return ""
+        at = f"{self.x(day):.1f}"
+        return f'<line class="likely" x1="{at}" x2="{at}" y1="{_AXIS - 9}" y2="{_AXIS + 9}"/>'
 
-
-def _ordinal(day: date) -> int:
-    return (day - _EPOCH).days
-
-
-def _days_scale(first: date, last: date) -> Scale:
-    start, span = _ordinal(first), max((last - first).days, 1)
-    return lambda day: _LEFT + (WIDTH - _LEFT - _RIGHT) * (day - start) / span
-
-
-def _values_scale(low: float, top: float) -> Scale:
-    span = (top - low) or 1.0
-    return lambda value: HEIGHT - _BOTTOM - (HEIGHT - _BOTTOM - _TOP) * (value - low) / span
-
-
-def ticks(low: float, top: float, about: int = 4) -> list[float]:
-    """Return round numbers that divide the range from `low` to `top` into about `about` steps."""
-    raw = (top - low) / about
-    if raw <= 0:
-        return [low]
-    size: float = 10 ** floor(log10(raw))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * 0.999)
-    first = floor(low / step)
-    return [round(k * step, 12) for k in range(first, first + about + 3) if low <= k * step <= top * 1.0001]
-
-
-def _months(first: date, last: date) -> list[date]:
-    found, day = [], date(first.year, first.month, 1)
-    while day <= last:
-        if day >= first:
-            found.append(day)
-        day = date(day.year + day.month // 12, day.month % 12 + 1, 1)
-    every = max(1, -(-len(found) // 7))
-    return found[::every] if len(found) > 1 else [first, last]
-
-
-def _axes(
-    x: Scale, y: Scale, low: float, top: float, first: date, last: date, show: Callable[[float], str] = words.compact
-) -> str:
-    parts = []
-    for tick in ticks(low, top):
-        at = y(tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(
-            f'<text class="tick" x="{_LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{escape(show(tick))}</text>'
-        )
-    months = _months(first, last)
-    for month in months:
-        at = x(_ordinal(month))
-        name = f"{month:%b}" if month.day == 1 and (month.month > 1 or month is months[-1]) else f"{month:%b %Y}"
-        text = name if month.day == 1 else words.short_day(month)
-        anchor = "end" if at > WIDTH - 30 else "middle"
-        parts.append(f'<text class="tick" x="{at:.1f}" y="{HEIGHT - 6}" text-anchor="{anchor}">{escape(text)}</text>')
-    return "".join(parts)
-
-
-def _line(points: Sequence[tuple[date, float]], x: Scale, y: Scale, style: str) -> str:
-    if not points:
-        return ""
-    path = " ".join(f"{x(_ordinal(day)):.1f},{y(value):.1f}" for day, value in points)
-    return f'<polyline class="{style}" points="{path}"/>'
-
-
-def _steps(points: Sequence[tuple[date, float]], x: Scale, y: Scale, style: str) -> str:
-    path = []
-    for place, (day, value) in enumerate(points):
-        if place:
-            path.append(f"{x(_ordinal(day)):.1f},{y(points[place - 1][1]):.1f}")
-        path.append(f"{x(_ordinal(day)):.1f},{y(value):.1f}")
-    return f'<polyline class="{style}" points="{" ".join(path)}"/>'
-
-
-def _area(points: Iterable[tuple[date, float, float]], x: Scale, y: Scale, style: str) -> str:
-    listed = list(points)
-    there = [f"{x(_ordinal(day)):.1f},{y(high):.1f}" for day, _, high in listed]
-    back = [f"{x(_ordinal(day)):.1f},{y(low):.1f}" for day, low, _ in reversed(listed)]
-    return f'<polygon class="{style}" points="{" ".join(there + back)}"/>'
-
-
-def _picture(parts: Sequence[str], height: float, label: str, width: float = WIDTH) -> Markup:
-    inside = "".join(parts)
-    return Markup(  # every text inside was escaped where it was made
-        f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">{inside}</svg>'
-    )
+    def marks(self, marks: Sequence[_Mark], below: float) -> str:
+        """Return dots with their labels `below` the axis, the labels moved apart where they would overlap."""
+        placed = sorted(((mark.day, mark) for mark in marks if mark.day is not None), key=lambda one: one[0])
+        parts: list[str] = []
+        free_from = 4.0
+        for place, (day, mark) in enumerate(placed):
+            after = sum(other.length + _GAP for _, other in placed[place + 1 :])
+            at = min(max(self.x(day) - mark.length / 2, free_from), STRIP - mark.length - 4 - after)
+            free_from = at + mark.length + _GAP
+            if mark.style != "out":
+                parts.append(f'<circle class="mark {mark.style}" cx="{self.x(day):.1f}" cy="{_AXIS}" r="5"/>')
+            text = escape(mark.label)
+            parts.append(f'<text class="label {mark.style}" x="{at:.1f}" y="{_AXIS + below}">{text}</text>')
+        return "".join(parts)

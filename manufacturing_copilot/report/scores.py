@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -12,9 +11,6 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Frequency
 from manufacturing_copilot.store.tables import model, model_run, model_version
 
-_COVERAGE_80 = ("coverage_80", "coverage80", "coverage.80")
-_COVERAGE_95 = ("coverage_95", "coverage95", "coverage.95")
-_VALUE_ADDED = ("value_added", "value_added_against_naive", "forecast_value_added", "fva", "better_than_naive")
 _LENGTHS = {frequency.value: place for place, frequency in enumerate(Frequency)}
 
 
@@ -22,8 +18,8 @@ _LENGTHS = {frequency.value: place for place, frequency in enumerate(Frequency)}
 class Score:
     """The newest run of one target, frequency and class.
 
-    Coverages and value added are shares of one, None where the run could not measure them. `others` are the run's
-    further numbers by name.
+    Coverages are shares of past periods; value added is the share of the naive forecast's error that the model
+    saves. None where the run could not measure them.
     """
 
     target: str
@@ -36,7 +32,6 @@ class Score:
     coverage_80: float | None
     coverage_95: float | None
     value_added: float | None
-    others: tuple[tuple[str, float], ...]
 
 
 def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:
@@ -57,8 +52,7 @@ def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:
 
 
 def _score(row: Any) -> Score:
-    metrics = _flat(row["metrics"] or {})
-    used = {*_COVERAGE_80, *_COVERAGE_95, *_VALUE_ADDED}
+    metrics = row["metrics"] or {}
     return Score(
         target=row["target"],
         frequency=row["frequency"],
@@ -67,26 +61,5 @@ def _score(row: Any) -> Score:
         as_of=row["as_of"],
         series=row["series"],
         failed=row["failed_series"],
-        coverage_80=_share(_first(metrics, _COVERAGE_80)),
-        coverage_95=_share(_first(metrics, _COVERAGE_95)),
-        value_added=_first(metrics, _VALUE_ADDED),
-        others=tuple((name, value) for name, value in metrics.items() if name not in used),
+        **{name: metrics.get(name) for name in ("coverage_80", "coverage_95", "value_added")},
     )
-
-
-def _flat(metrics: Mapping[str, Any], before: str = "") -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            found.update(_flat(value, f"{before}{name}."))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{before}{name}"] = float(value)
-    return found
-
-
-def _first(metrics: Mapping[str, float], names: tuple[str, ...]) -> float | None:
-    return next((metrics[name] for name in names if name in metrics), None)
-
-
-def _share(value: float | None) -> float | None:
-    return value / 100 if value is not None and value > 1 else value

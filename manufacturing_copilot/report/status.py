@@ -73,7 +73,10 @@ class DeliveryCounts(_Part):
 
 
 class FeedStatus(_Part):
-    """What one feed delivered; `declared` is false where the site no longer names it."""
+    """What one feed delivered; `declared` is false where the site no longer names it.
+
+    `problem` says why its newest finished batch failed, if it did.
+    """
 
     feed: str
     declared: bool
@@ -176,9 +179,9 @@ def read_status(store: Store, site: Site) -> Status:
 def read_feeds(connection: sa.Connection, site: Site) -> tuple[FeedStatus, ...]:
     """Return what each feed delivered: those the site declares, in its order, then those it no longer names."""
     counted = batch.c.status != "withdrawn"
-    failed = (
+    newest = (
         sa.select(batch.c.feed_id, sa.func.max(batch.c.id).label("id"))
-        .where(counted)
+        .where(batch.c.status.in_(("success", "failed")))
         .group_by(batch.c.feed_id)
         .subquery()
     )
@@ -193,8 +196,8 @@ def read_feeds(connection: sa.Connection, site: Site) -> tuple[FeedStatus, ...]:
         )
         .select_from(feed)
         .join(batch, sa.and_(batch.c.feed_id == feed.c.id, counted), isouter=True)
-        .join(failed, failed.c.feed_id == feed.c.id, isouter=True)
-        .join(last, last.c.id == failed.c.id, isouter=True)
+        .join(newest, newest.c.feed_id == feed.c.id, isouter=True)
+        .join(last, last.c.id == newest.c.id, isouter=True)
         .group_by(feed.c.name)
         .order_by(feed.c.name)
     )

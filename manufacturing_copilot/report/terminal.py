@@ -46,7 +46,7 @@ def _came_in(status: Status, console: Console, width: int) -> None:
     standing = [f"{getattr(batches, n):,} {n.replace('_', ' ')}" for n in type(batches).model_fields]
     _line(console, width, f"batches: {', '.join(standing)}")
     codes = words.counted(status.unmapped_ids, "code")
-    waiting = f"; {codes} that no item answers to" if status.unmapped_ids else ""
+    waiting = f"; {codes} whose rows wait for an item or a unit factor" if status.unmapped_ids else ""
     _line(console, width, f"{words.counted(status.items, 'item')}{waiting}")
     console.print(Padding(_feeds(status), (0, 0, 0, 2)), width=width)
     for one in status.feeds:
@@ -75,7 +75,11 @@ def _rejected(status: Status, console: Console, width: int) -> None:
     if not status.rows.rejected:
         _line(console, width, "no row was rejected")
     for one in status.rejected:
-        _line(console, width, f"{one.rows:,} × {one.feed}: {one.sentence} ({one.file}, line {one.line})")
+        _line(
+            console,
+            width,
+            f"{words.counted(one.rows, 'row')} of {one.feed}, such as {one.file}, line {one.line}: {one.sentence}",
+        )
 
 
 def _forecast(status: Status, console: Console, width: int) -> None:
