@@ -18,7 +18,8 @@ def season_index(y: Floats, season: int) -> Floats:
 
     All are 1 where no season shows. With three seasons or more of up to 26 periods: the test of the Theta
     method (autocorrelation at the season's lag, 90 %) and classical decomposition; else, from 1.3 seasons on,
-    a trend with one harmonic (two from two seasons on), kept where its F test says so (0.1 %) and it explains 30 % of the variance.
+    a trend with one harmonic (two from two seasons on), kept where its F test says so
+    (0.1 %) and it explains 30 % of the variance.
     """
     flat = np.ones(max(season, 1))
     total = float(np.sum(y))

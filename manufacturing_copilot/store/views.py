@@ -10,7 +10,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.store.tables import external_id, inventory_snapshot, item, location, supplier
+from manufacturing_copilot.store.tables import (
+    alert,
+    delivery,
+    delivery_attempt,
+    external_id,
+    forecast,
+    inventory_snapshot,
+    item,
+    location,
+    notification,
+    series,
+    supplier,
+)
 from manufacturing_copilot.store.types import SCALE, ExactDecimal
 
 
@@ -30,7 +42,13 @@ def drop_views(connection: sa.Connection) -> None:
 
 def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
     """Return the views' queries by name."""
-    return {"v_item": _item(dialect), "v_stock": _stock(dialect)}
+    return {
+        "v_item": _item(dialect),
+        "v_stock": _stock(dialect),
+        "v_forecast": _forecast(),
+        "v_alert": _alert(),
+        "v_delivery": _delivery(),
+    }
 
 
 def _plain(column: sa.Column[Any], dialect: sa.Dialect) -> sa.Label[Any]:
@@ -84,4 +102,88 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
             table.join(item, table.c.item_id == item.c.id).join(location, table.c.location_id == location.c.id)
         )
         .where(table.c.day == newest)
+    )
+
+
+def _forecast() -> sa.Select[Any]:
+    """One row per series and period of its newest forecast: mean, median, 80 % and 95 % bounds, and who made it."""
+    newest = sa.select(sa.func.max(forecast.c.as_of)).where(forecast.c.series_id == series.c.id).scalar_subquery()
+    return (
+        sa.select(
+            series.c.id.label("series_id"),
+            series.c.target,
+            series.c.frequency,
+            series.c.name.label("series"),
+            series.c.demand_class,
+            series.c.item_id,
+            item.c.sku,
+            location.c.code.label("location"),
+            supplier.c.code.label("supplier"),
+            forecast.c.as_of,
+            forecast.c.period,
+            forecast.c.mean,
+            forecast.c.q50.label("median"),
+            forecast.c.q10.label("low_80"),
+            forecast.c.q90.label("high_80"),
+            forecast.c.q025.label("low_95"),
+            forecast.c.q975.label("high_95"),
+            forecast.c.run_id,
+        )
+        .select_from(
+            forecast.join(series, series.c.id == forecast.c.series_id)
+            .outerjoin(item, item.c.id == series.c.item_id)
+            .outerjoin(location, location.c.id == series.c.location_id)
+            .outerjoin(supplier, supplier.c.id == series.c.supplier_id)
+        )
+        .where(forecast.c.as_of == newest)
+    )
+
+
+def _alert() -> sa.Select[Any]:
+    """One row per alert, living or resolved: what it is about, how bad, since when."""
+    return sa.select(
+        alert.c.id.label("alert_id"),
+        alert.c.rule,
+        alert.c.topic,
+        alert.c.severity,
+        alert.c.status,
+        alert.c.subject,
+        item.c.sku,
+        alert.c.title,
+        alert.c.advice,
+        alert.c.value,
+        alert.c.opened_at,
+        alert.c.changed_at,
+        alert.c.first_seen_on,
+        alert.c.last_seen_on,
+        alert.c.snoozed_until,
+    ).select_from(alert.outerjoin(item, alert.c.item_id == item.c.id))
+
+
+def _delivery() -> sa.Select[Any]:
+    """One row per delivery: who was told what, on which channel, when, and what became of the last attempt."""
+    newest = (
+        sa.select(sa.func.max(delivery_attempt.c.id))
+        .where(delivery_attempt.c.delivery_id == delivery.c.id)
+        .correlate(delivery)
+        .scalar_subquery()
+    )
+    return sa.select(
+        delivery.c.id.label("delivery_id"),
+        delivery.c.notification_id,
+        notification.c.person,
+        delivery.c.channel,
+        notification.c.kind,
+        notification.c.severity,
+        notification.c.title,
+        delivery.c.status,
+        delivery.c.due_at,
+        delivery.c.attempts,
+        delivery.c.accepted_at,
+        delivery_attempt.c.outcome.label("last_outcome"),
+        delivery_attempt.c.detail.label("last_detail"),
+    ).select_from(
+        delivery.join(notification, notification.c.id == delivery.c.notification_id).outerjoin(
+            delivery_attempt, delivery_attempt.c.id == newest
+        )
     )
