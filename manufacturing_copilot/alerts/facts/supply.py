@@ -31,8 +31,8 @@ def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFr
             table.c.last_received_on,
             table.c.file_id.label("_file_id"),
             table.c.line.label("_line"),
-            sa.func.coalesce(supplier.c.name, supplier.c.code).label("line_supplier"),
-            supplier.c.code.label("line_supplier_code"),
+            sa.func.coalesce(supplier.c.name, supplier.c.code).label("supplier"),
+            supplier.c.code.label("_supplier_code"),
         )
         .select_from(table)
         .outerjoin(supplier, supplier.c.id == table.c.supplier_id)
@@ -43,7 +43,7 @@ def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFr
             sa.or_(sa.and_(table.c.status == "open", table.c.ordered > table.c.received), came_later),
         )
     )
-    return _worded(read_frame(connection, query), day).join(items(connection).drop("supplier"), on="item_id")
+    return _worded(read_frame(connection, query), day).join(items(connection).drop("supplier", "_supplier_code"), on="item_id")
 
 
 def _worded(lines: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -52,7 +52,6 @@ def _worded(lines: pl.DataFrame, day: date) -> pl.DataFrame:
     return lines.with_columns(
         (pl.col("ordered") - known).alias("open_quantity"),
         (pl.lit(day) - pl.col("promised_on")).dt.total_days().alias("days_late"),
-        pl.col("line_supplier").alias("supplier"),
         pl.format("purchase {} line {}", "order_no", "line_no").alias("subject"),
     ).with_columns(pl.col("days_late").cast(pl.Float64).alias("value"))
 

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from manufacturing_copilot.alerts import texts
+from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.site import Rule
+from manufacturing_copilot.store import Store
+from manufacturing_copilot_tests.alerts.factories import LOW, a_site, add_item, add_stock, alerts, judge
+
+
+def _rule(**keys: object) -> Rule:
+    return Rule.model_validate({**LOW, **keys})
+
+
+def test_days_and_numbers_read_as_people_say_them() -> None:
+    assert texts.day(date(2026, 12, 3)) == "Thursday 3 December"
+    assert texts.day(None) == "an unknown day"
+    assert [texts.number(value) for value in (1250.0, 0.25, 1234567.891, 0.0, 100)] == [
+        "1,250", "0.25", "1,234,567.89", "0", "100",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{{ itm.sku }}", "'itm' is undefined"),
+        ("{{ item.skuu }}", "no attribute 'skuu'"),
+        ("{{ runout.p50 | day }}", "'runout' is undefined"),
+        ("{{ item.sku | daay }}", "daay"),
+        ("{{ item.sku", "unexpected end"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe|undefined"),
+    ],
+)
+def test_a_text_with_an_unknown_name_says_which_rule_which_key_and_what_is_known(text: str, complaint: str) -> None:
+    with pytest.raises(SiteError, match=complaint) as caught:
+        texts.check([_rule(advise=text)])
+    assert "rule 'below the reorder point', key advise" in str(caught.value)
+    assert "item.sku" in str(caught.value)
+
+
+def test_a_wrong_text_stops_the_evaluation_before_anything_is_written(store: Store) -> None:
+    add_stock(store, add_item(store, "BOLT", reorder_point=100), 80)
+    with pytest.raises(SiteError):
+        judge(store, a_site({**LOW, "say": "{{ nothing }}"}))
+    assert alerts(store) == []
+
+
+def test_arithmetic_on_evidence_is_allowed() -> None:
+    rule = _rule(say="{{ (100 * value) | number }} % short")
+    texts.check([rule])
+    assert texts.render(rule, {"value": 0.25, "supplier": None})[0] == "25 % short"
+
+
+def test_a_title_is_one_line_however_the_data_is_written() -> None:
+    rule = _rule(say="{{ item.name }}\nBcc: everybody")
+    assert texts.render(rule, {"item": {"name": "a\r\n b"}, "supplier": ""})[0] == "a b Bcc: everybody"
+
+
+def test_a_scope_that_the_fact_does_not_have_is_a_mistake_in_words(store: Store) -> None:
+    add_stock(store, add_item(store, "BOLT", reorder_point=100), 80)
+    with pytest.raises(SiteError, match="below_reorder_point has no feed; it can be narrowed by item, category"):
+        judge(store, a_site({**LOW, "for": {"feed": "erp/items"}}))
