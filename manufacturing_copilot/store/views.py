@@ -107,7 +107,8 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
 
 def _forecast() -> sa.Select[Any]:
     """One row per series and period of its newest forecast: mean, median, 80 % and 95 % bounds, and who made it."""
-    newest = sa.select(sa.func.max(forecast.c.as_of)).where(forecast.c.series_id == series.c.id).scalar_subquery()
+    again = forecast.alias("again")
+    newest = sa.select(sa.func.max(again.c.as_of)).where(again.c.series_id == series.c.id).scalar_subquery()
     return (
         sa.select(
             series.c.id.label("series_id"),
