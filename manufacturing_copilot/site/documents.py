@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,9 +9,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.site.reading import SiteLoader
+from manufacturing_copilot.site.sentences import KeyProblemError, Position, did_you_mean, sentence, shown
+
+__all__ = ["Declared", "Document", "KeyProblemError", "did_you_mean", "shown"]
 
 Model = TypeVar("Model", bound=BaseModel)
-Position = tuple[str | int, ...]
 
 
 class Declared(BaseModel):
@@ -29,33 +30,38 @@ class Document:
         """Read `path`; raises SiteError where it is missing, not UTF-8 or not YAML."""
         self.path = path
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             raise SiteError(f"{path}: the file is missing; `copilot init DIR` writes a site to start from") from None
         except UnicodeDecodeError as error:
             raise SiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+        self._lines: dict[Position, int] = {}
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.content: Any = yaml.safe_load(text)
+            node = yaml.compose(text, Loader=SiteLoader)
+            if node is not None:
+                self._note_lines(node, ())
+            self.content: Any = yaml.load(text, Loader=SiteLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise SiteError(f"{path}, line {line}: this is not YAML: {error.problem}; check the indentation") from None
-        self._lines: dict[Position, int] = {}
-        if node is not None:
-            self._note_lines(node, ())
+            raise SiteError(f"{path}, line {line}: this is not YAML: {_problem(error)}") from None
+        except yaml.reader.ReaderError as error:
+            raise SiteError(
+                f"{path}: the character at {error.position} is not printable; save the file as plain UTF-8 text"
+            ) from None
 
     def _note_lines(self, node: yaml.Node, position: Position) -> None:
         self._lines.setdefault(position, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
+                line = key.start_mark.line + 1
+                if not isinstance(key, yaml.ScalarNode):
+                    raise SiteError(f"{self.path}, line {line}: a key is a list or a mapping; expected a word")
                 if key.value in seen:
-                    raise SiteError(
-                        f"{self.path}, line {key.start_mark.line + 1}: the key {key.value!r} stands twice; keep one"
-                    )
+                    raise SiteError(f"{self.path}, line {line}: the key {key.value!r} stands twice; keep one")
                 seen.add(key.value)
                 below = (*position, key.value)
-                self._lines[below] = key.start_mark.line + 1
+                self._lines[below] = line
                 self._note_lines(value, below)
         elif isinstance(node, yaml.SequenceNode):
             for index, value in enumerate(node.value):
@@ -67,54 +73,41 @@ class Document:
             position = position[:-1]
         return self._lines.get(position, 1)
 
-    def complaint(self, position: Position, sentence: str) -> SiteError:
-        """Return the error that says `sentence` about the key at `position`."""
+    def complaint(self, position: Position, what: str) -> SiteError:
+        """Return the error that says the sentence `what` about the key at `position`."""
         key = ".".join(str(part) for part in position)
         about = f", key {key}" if key else ""
-        return SiteError(f"{self.path}, line {self.line_of(position)}{about}: {sentence}")
+        return SiteError(f"{self.path}, line {self.line_of(position)}{about}: {what}")
 
     def parse(self, model: type[Model], content: Any, position: Position = ()) -> Model:
         """Return `content` as `model`; raises SiteError naming the first key that does not fit."""
+        if content is None and not position:
+            raise self.complaint(position, "the file is empty; expected keys and values")
         if not isinstance(content, dict):
             raise self.complaint(position, f"found {shown(content)}, expected keys and values")
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            # pydantic adds the names of union members and aliases to the path; keep what the file says.
-            inner = tuple(part for part in first["loc"] if not str(part).startswith(("function-", "tagged-")))
-            where = (*position, *inner)
-            while where and where not in self._lines and first["type"] != "missing":
-                where = where[:-1]
-            raise self.complaint(where, _sentence(first, model, inner)) from None
+            errors = error.errors(include_url=False)
+            where = self._place(errors[0], position)
+            # A key that may take several forms has an error for each; they are one mistake.
+            same = [one for one in errors if self._place(one, position) == where]
+            raise self.complaint(where, sentence(same, model, where[len(position) :])) from None
+
+    def _place(self, error: Any, position: Position) -> Position:
+        """Return the place in the file that `error` is about: pydantic adds the names of forms and aliases."""
+        where = (*position, *error["loc"])
+        if error["type"] == "missing":
+            return where
+        while where and where not in self._lines:
+            where = where[:-1]
+        reason = error.get("ctx", {}).get("error")
+        return (*where, *reason.where) if isinstance(reason, KeyProblemError) else where
 
 
-def shown(value: Any) -> str:
-    """Return how `value` is quoted in a sentence; long values are cut."""
-    if value is None:
-        return "nothing"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean X?" where a known word is near `word`, else an empty text."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _sentence(error: Any, model: type[BaseModel], inner: Position) -> str:
-    kind, found = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        names = sorted(_key_names(model)) if len(inner) == 1 else []
-        known = f"; known here: {', '.join(names)}" if names else ""
-        return f"this key is not known{did_you_mean(str(inner[-1]), names)}{known}"
-    if kind == "missing":
-        return "this key is required and missing"
-    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message.removeprefix("Input should be ")
-    return f"found {shown(found)}, expected {message}" if kind != "value_error" else message
-
-
-def _key_names(model: type[BaseModel]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    if "'\\t'" in str(error.problem):
+        return "a tab stands in the indentation; use spaces"
+    if "mapping values are not allowed" in str(error.problem):
+        return "a colon stands where no key can be; put the value in quotes, or check the indentation above"
+    return f"{error.problem}; check indentation, quotes and brackets"

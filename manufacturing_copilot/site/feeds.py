@@ -11,9 +11,11 @@ from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
 from manufacturing_copilot.records import RECORD_KINDS, RecordKind
-from manufacturing_copilot.site.documents import Declared, did_you_mean
+from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
 from manufacturing_copilot.site.durations import Duration
+from manufacturing_copilot.site.environment import in_environment
 
+SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 FEED_NAME = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")
 
 
@@ -65,6 +67,8 @@ class ColumnSpec(Declared):
     def _one_origin(self) -> ColumnSpec:
         if (self.column is None) == (self.constant is None):
             raise ValueError("expected either column: or constant:, exactly one of them")
+        if isinstance(self.column, int) and self.column < 1:
+            raise ValueError(f"found column {self.column}, expected a header, or a place counted from 1")
         return self
 
 
@@ -92,9 +96,10 @@ class SqlTable(Declared):
     @field_validator("url")
     @classmethod
     def _from_environment(cls, value: str) -> str:
-        if not value.startswith("env:"):
+        if not in_environment(value):
             raise ValueError(
-                "expected env:NAME; a database URL holds a password and belongs in an environment variable"
+                "expected env:NAME, such as env:SHOP_URL; a database URL holds a password and belongs in an environment"
+                " variable"
             )
         return value
 
@@ -145,16 +150,21 @@ class Feed(Declared):
         kind = self.kind
         for name in self.columns:
             if name not in kind.field_names:
-                raise ValueError(
-                    f"{name!r} under columns is not a field of {kind.name}{did_you_mean(name, kind.field_names)};"
-                    f" known: {', '.join(kind.field_names)}"
+                raise KeyProblemError(
+                    ("columns", name),
+                    f"{name!r} is not a field of {kind.name}{did_you_mean(name, kind.field_names)};"
+                    f" known: {', '.join(kind.field_names)}",
                 )
         for name in kind.required:
             if name not in self.columns:
-                raise ValueError(f"columns lacks {name!r} ({kind.field(name).meaning}), which {kind.name} need")
+                raise KeyProblemError(
+                    ("columns",), f"{name!r} ({kind.field(name).meaning}) is missing here, and {kind.name} need it"
+                )
         for name in self.key or ():
             if name not in self.columns:
-                raise ValueError(f"key names {name!r}, which is not under columns")
+                raise KeyProblemError(
+                    ("key",), f"found {name!r}, which is not under columns{did_you_mean(name, self.columns)}"
+                )
         if bool(self.files) == (self.sql is not None):
             raise ValueError("expected either files: or sql:, exactly one of them")
         return self

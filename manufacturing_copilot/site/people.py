@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
-from manufacturing_copilot.site.documents import Declared
+from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
+from manufacturing_copilot.site.durations import TimeOfDay, parse_time_of_day
+from manufacturing_copilot.site.environment import in_environment
 from manufacturing_copilot.site.rules import Severity, Topic
 
 Channel = str
@@ -31,8 +33,8 @@ class Hears(Declared):
 class QuietHours(Declared):
     """When only critical alerts come through; the rest waits for the end."""
 
-    start: time = Key(alias="from")
-    end: time = Key(alias="to")
+    start: TimeOfDay = Key(alias="from")
+    end: TimeOfDay = Key(alias="to")
     zone: str | None = None
 
     @field_validator("zone")
@@ -53,26 +55,34 @@ class Person(Declared):
     @field_validator("digest", mode="before")
     @classmethod
     def _daily(cls, value: Any) -> Any:
-        return value.removeprefix("daily at").strip() if isinstance(value, str) else value
+        if value is None or isinstance(value, time):
+            return value
+        try:
+            return parse_time_of_day(str(value).removeprefix("daily at"))
+        except ValueError:
+            raise ValueError(f"found {value!r}, expected 'daily at' and a time, such as daily at 07:00") from None
 
     @field_validator("channels")
     @classmethod
     def _from_environment(cls, value: dict[str, str]) -> dict[str, str]:
         for name, url in value.items():
-            if not url.startswith("env:"):
-                raise ValueError(
-                    f"channel {name!r}: expected env:NAME; the URL holds a password and belongs in an environment"
-                    " variable"
+            if not in_environment(url):
+                raise KeyProblemError(
+                    (name,),
+                    "expected env:NAME, such as env:BUYER_MAIL; the URL holds a password and belongs in an environment"
+                    " variable",
                 )
         return value
 
     @model_validator(mode="after")
     def _channels_exist(self) -> Person:
-        for line in self.hears:
+        for number, line in enumerate(self.hears):
             for channel in line.by:
                 if channel not in self.channels:
-                    raise ValueError(
-                        f"hears by {channel!r}, which is not one of the channels: {', '.join(self.channels)}"
+                    raise KeyProblemError(
+                        ("hears", number, "by"),
+                        f"found {channel!r}, which is not one of the person's channels:"
+                        f" {', '.join(self.channels)}{did_you_mean(channel, self.channels)}",
                     )
         return self
 

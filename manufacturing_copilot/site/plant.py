@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field as Key
-from pydantic import field_validator
+from pydantic import PositiveInt, field_validator
 
 from manufacturing_copilot.errors import SiteError
-from manufacturing_copilot.site.documents import Declared, Document, did_you_mean
-from manufacturing_copilot.site.feeds import Feed
+from manufacturing_copilot.site.documents import Declared, Document, KeyProblemError, did_you_mean
+from manufacturing_copilot.site.durations import parse_time_of_day
+from manufacturing_copilot.site.feeds import SOURCE_NAME, Feed
 from manufacturing_copilot.site.people import Person, known_zone
 from manufacturing_copilot.site.rules import Rule
 
@@ -75,7 +78,7 @@ class SiteFile(Declared):
     sources: dict[str, Source]
     demand: Demand = Demand()
     forecasts: dict[Target, tuple[Frequency, ...]] = Key(default_factory=dict)
-    horizons: dict[Frequency, int] = Key(
+    horizons: dict[Frequency, PositiveInt] = Key(
         default_factory=lambda: {
             Frequency.DAILY: 28,
             Frequency.WEEKLY: 13,
@@ -92,12 +95,20 @@ class SiteFile(Declared):
     def _known_zone(cls, value: str) -> str:
         return known_zone(value)
 
+    @field_validator("sources")
+    @classmethod
+    def _source_names(cls, value: dict[str, Source]) -> dict[str, Source]:
+        for name in value:
+            if not SOURCE_NAME.match(name):
+                raise KeyProblemError(
+                    (name,), f"found {name!r}, expected lower-case letters, digits and _, such as erp"
+                )
+        return value
+
     @field_validator("schedule")
     @classmethod
     def _time_of_day(cls, value: str) -> str:
-        hours, _, minutes = value.partition(":")
-        if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
-            raise ValueError(f'found {value!r}, expected a time of day such as "05:30"')
+        parse_time_of_day(value)
         return value
 
 
@@ -130,18 +141,21 @@ def load_site(folder: Path) -> Site:
         raise SiteError(f"{folder}: there is no such folder; `copilot init {folder}` writes a site to start from")
     main = Document(folder / "site.yaml")
     declared = main.parse(SiteFile, main.content)
-    return Site.model_construct(
+    feeds = _feeds(folder, declared)
+    return Site(
         **{name: getattr(declared, name) for name in SiteFile.model_fields},
         folder=folder,
-        feeds=_feeds(folder, declared),
-        rules=tuple(_listed(folder / "rules.yaml", Rule, "rule")),
+        feeds=feeds,
+        rules=tuple(_listed(folder / "rules.yaml", Rule, "rule", partial(_known_feeds, feeds))),
         people=tuple(_listed(folder / "people.yaml", Person, "person")),
     )
 
 
 def _feeds(folder: Path, declared: SiteFile) -> tuple[Feed, ...]:
     feeds: dict[str, Feed] = {}
-    for path in sorted((folder / "feeds").glob("*.yaml")):
+    for path in sorted((folder / "feeds").glob("*.y*ml")):
+        if path.suffix != ".yaml":
+            raise SiteError(f"{path}: the name of a feed's file ends in .yaml; rename it to {path.stem}.yaml")
         document = Document(path)
         feed = document.parse(Feed, document.content)
         if feed.source not in declared.sources:
@@ -158,7 +172,16 @@ def _feeds(folder: Path, declared: SiteFile) -> tuple[Feed, ...]:
     return tuple(feeds.values())
 
 
-def _listed(path: Path, model: type[Any], name: str) -> list[Any]:
+def _known_feeds(feeds: tuple[Feed, ...], rule: Rule) -> None:
+    names = [feed.feed for feed in feeds]
+    for name in rule.scope.get("feed", ()):
+        if name not in names:
+            raise KeyProblemError(
+                ("for", "feed"), f"found {name!r}, which is no feed of this site{did_you_mean(name, names)}"
+            )
+
+
+def _listed(path: Path, model: type[Any], name: str, check: Callable[[Any], None] = lambda _: None) -> list[Any]:
     if not path.exists():
         return []
     document = Document(path)
@@ -167,6 +190,11 @@ def _listed(path: Path, model: type[Any], name: str) -> list[Any]:
     if not isinstance(document.content, list):
         raise document.complaint((), f"expected a list, each entry starting with '- {name}:'")
     entries = [document.parse(model, entry, (index,)) for index, entry in enumerate(document.content)]
+    for index, entry in enumerate(entries):
+        try:
+            check(entry)
+        except KeyProblemError as mistake:
+            raise document.complaint((index, *mistake.where), str(mistake)) from None
     names = [getattr(entry, name) for entry in entries]
     for index, value in enumerate(names):
         if value in names[:index]:

@@ -9,8 +9,10 @@ from typing import Any
 from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
-from manufacturing_copilot.site.documents import Declared
+from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
 from manufacturing_copilot.site.durations import Duration
+
+SCOPES = ("item", "category", "supplier", "location", "abc", "feed")
 
 
 class Severity(StrEnum):
@@ -93,11 +95,11 @@ class Rule(Declared):
 
     @model_validator(mode="after")
     def _known_scope(self) -> Rule:
-        unknown = set(self.scope) - {"category", "supplier", "location", "abc", "feed", "item"}
-        if unknown:
-            raise ValueError(
-                f"for: {sorted(unknown)[0]!r} is not known; expected item, category, supplier, location, abc or feed"
-            )
+        for name in self.scope:
+            if name not in SCOPES:
+                raise KeyProblemError(
+                    ("for", name), f"found {name!r}, expected {', '.join(SCOPES)}{did_you_mean(name, SCOPES)}"
+                )
         return self
 
     def severity_of(self, value: float) -> Severity | None:
