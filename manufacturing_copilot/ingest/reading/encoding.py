@@ -6,6 +6,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 from manufacturing_copilot.errors import BatchError
 
 REPLACED = "\ufffd".encode()
@@ -19,7 +21,6 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _MULTIBYTE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_HIGH = re.compile(rb"[\x80-\xff]")
 # Bytes that Western exports in cp1252 really hold: signs and quotes, and accented letters beside another letter.
 _WESTERN = re.compile(
     rb"[\x80\x82\x84\x85\x91-\x97\x99\xa0\xa3\xa5\xa7-\xa9\xab\xae\xb0-\xb5\xb7\xb9-\xbe\xd7\xd8\xf8]"
@@ -102,7 +103,13 @@ def _wide(content: bytes) -> str | None:
 
 def _narrow(content: bytes, expected: str | None) -> str:
     """UTF-8 with a few damaged bytes, or a Western one-byte encoding."""
-    high = len(_HIGH.findall(content))
+    codes = np.frombuffer(content, dtype=np.uint8)
+    near = codes >= 0x80
+    high = int(near.sum())
+    # Only the bytes beyond ASCII and their neighbours are looked at: in most files, a few of millions.
+    near[1:] |= codes[:-1] >= 0x80
+    near[:-1] |= codes[1:] >= 0x80
+    content = codes[near].tobytes()
     multibyte = sum(len(match) for match in _MULTIBYTE.findall(content))
     if multibyte > high / 2:
         return "utf-8"

@@ -11,6 +11,7 @@ import io
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -40,47 +41,39 @@ def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, sta
     in between are not rows of their own. Else the line that opened the quote is a bad line, and its neighbours stay.
     """
     lines = body.split(b"\n")
-    spoilt = (
-        {place: reason for place, line in enumerate(lines) if (reason := _spoilt(line, lossy))}
-        if (lossy or b"\x00" in body)
-        else {}
-    )
+    ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n"))
+    spoilt = _spoilt(body, ends, lossy)
     joins, bad = _joins(lines, delimiter, quote, width, spoilt) if quote and quote.encode() in body else ({}, [])
-    kept: list[bytes] = []
-    numbers: list[int] = []
-    place = 0
-    bad_places = {entry[0] for entry in bad}
-    starts = sorted({*joins, *spoilt, *bad_places})
-    cursor = 0
-    while place < len(lines):
-        # everything up to the next unusual line is taken over as it is
-        while cursor < len(starts) and starts[cursor] < place:
-            cursor += 1
-        stop = starts[cursor] if cursor < len(starts) else len(lines)
-        kept.extend(lines[place:stop])
-        numbers.extend(range(place, stop))
-        if stop >= len(lines):
-            break
-        place = stop
-        last = joins.get(place, place)
-        inside = [p for p in range(place, last + 1) if p in spoilt]
-        if inside:
-            text = b"\n".join(lines[place : last + 1]).decode("utf-8", "replace")
-            bad.append((place, text, *spoilt[inside[0]]))
-        elif place not in bad_places:
-            kept.append(stand_in.join(lines[place : last + 1]))
-            numbers.append(place)
-        place = last + 1
-    filled = np.fromiter((len(line) > 0 for line in kept), dtype=bool, count=len(kept))
-    return PlainRows(b"\n".join(kept), np.asarray(numbers, dtype=np.int64)[filled], bad)
+    keep = np.diff(np.concatenate([[-1], ends, [len(body)]])) > 1  # the filled ones
+    for place, *_ in bad:
+        keep[place] = False
+    rows = sorted(joins)
+    spoilt_rows: dict[int, tuple[str, str]] = {}
+    for place, reason in spoilt.items():
+        at = bisect_right(rows, place) - 1
+        first = rows[at] if at >= 0 and place <= joins[rows[at]] else place
+        spoilt_rows.setdefault(first, reason)
+    for place, last in joins.items():
+        keep[place + 1 : last + 1] = False
+        lines[place] = stand_in.join(lines[place : last + 1])
+    for place, reason in spoilt_rows.items():
+        keep[place] = False
+        bad.append((place, lines[place].decode("utf-8", "replace"), *reason))
+    return PlainRows(b"\n".join(compress(lines, keep.tolist())), np.flatnonzero(keep), bad)
 
 
-def _spoilt(line: bytes, lossy: bool) -> tuple[str, str] | None:
-    if b"\x00" in line:
-        return "holds a NUL byte, which no text may hold", "nul"
-    if lossy and REPLACED in line:
-        return "holds bytes that are no text in the file's encoding", "encoding"
-    return None
+def _spoilt(body: bytes, ends: npt.NDArray[np.int64], lossy: bool) -> dict[int, tuple[str, str]]:
+    """Return the lines that hold what is no text, and why."""
+    reasons = {REPLACED: ("holds bytes that are no text in the file's encoding", "encoding")} if lossy else {}
+    reasons[b"\x00"] = ("holds a NUL byte, which no text may hold", "nul")
+    spoilt: dict[int, tuple[str, str]] = {}
+    for mark, reason in reasons.items():
+        position = body.find(mark)
+        while position >= 0:
+            line = int(np.searchsorted(ends, position))
+            spoilt[line] = reason
+            position = body.find(mark, int(ends[line])) if line < len(ends) else -1
+    return spoilt
 
 
 def _joins(
