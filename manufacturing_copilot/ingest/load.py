@@ -175,7 +175,7 @@ class _Reading:
                 named, pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).str.slice(0, 200), "key", sentence
             )
         )
-        return keyed.join(bad, on=LINE, how="anti"), rejected.select(REJECTED)
+        return keyed.join(bad, on=LINE, how="anti"), rejected.select(list(REJECTED))
 
 
 def _facts(found: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,10 @@ What has been done is in the ledger, what is being done in Dagster's runs; the s
 memory of its own. So a batch whose tick or whose run died is asked for again.
 """
 
-from collections.abc import Iterable, Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
@@ -12,10 +15,14 @@ import polars as pl
 from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.ingest.batches import pending_batches
 from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.jobs import feed_job, job_name
+from manufacturing_copilot.ingest.jobs import job_name
 from manufacturing_copilot.ingest.ledger import ATTEMPTS_AT_MOST, sweep
 from manufacturing_copilot.ingest.partitions import batches_of
 from manufacturing_copilot.site import Feed, Site
+
+if TYPE_CHECKING:
+    # dagster gives this type no public name
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 INTERVAL_SECONDS = 30
 BATCHES_A_RUN = 200
@@ -32,14 +39,14 @@ _UNFINISHED = [
 ]
 
 
-def source_sensor(site: Site, source: str) -> dg.SensorDefinition:
-    """Return the sensor of one source of the site."""
+def source_sensor(site: Site, source: str, jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+    """Return the sensor of one source of the site; `jobs` are the jobs of its feeds, by the feed's name."""
     feeds = [feed for feed in site.feeds if feed.source == source]
     running = dg.DefaultSensorStatus.RUNNING if site.schedule_on else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
         name=f"files_of_{source}",
-        jobs=[feed_job(feed) for feed in feeds],
+        jobs=[jobs[feed.feed] for feed in feeds],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=running,
         description=f"Claims new files of {source} as batches and asks for runs that load them.",
