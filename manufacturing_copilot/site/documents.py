@@ -89,6 +89,9 @@ class Document:
             return model.model_validate(content)
         except ValidationError as error:
             errors = error.errors(include_url=False)
+            # A misspelt key is two mistakes to pydantic, one unknown and one missing: tell the one that stands there.
+            unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+            errors = unknown[:1] or errors
             where = self._place(errors[0], position)
             # A key that may take several forms has an error for each; they are one mistake.
             same = [one for one in errors if self._place(one, position) == where]

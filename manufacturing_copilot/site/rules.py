@@ -91,7 +91,7 @@ class Rule(Declared):
     def _lists(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {k: tuple(v) if isinstance(v, list) else (str(v),) for k, v in value.items()}
+        return {k: tuple(map(str, v)) if isinstance(v, list | tuple) else (str(v),) for k, v in value.items()}
 
     @model_validator(mode="after")
     def _known_scope(self) -> Rule:
