@@ -95,10 +95,10 @@ class _Flow:
     """The steps of one call, in order."""
 
     def __init__(self, store: Store, site: Site, outcome: Outcome, tell: Tell, told: Callable[[Step], None]) -> None:
-        from manufacturing_copilot import definitions
+        from manufacturing_copilot import assembly
 
         self.store, self.site, self.outcome, self.tell, self.told = store, site, outcome, tell, told
-        self.definitions = definitions.build(site.folder)
+        self.definitions = assembly.build(site.folder)
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
@@ -135,7 +135,6 @@ class _Flow:
     def _execute(
         self,
         name: str,
-        job: dg.JobDefinition,
         instance: dg.DagsterInstance,
         partition: str | None,
         tags: dict[str, str],
