@@ -95,9 +95,9 @@ def _steadiness(lines: list[str], delimiter: str, format: FileFormat) -> float:
     counts = [_unquoted(line, format.quote).count(delimiter) for line in lines]
     usual = statistics.mode(counts) if counts else 0
     top = counts[0] if format.header is not False and counts else usual
-    if format.columns:
+    if format.header is False and format.columns:
         top = len(format.columns) - 1
-    if top == 0:
+    if top == 0 or not counts:
         return 0.0
     steady = sum(count == top for count in counts) / len(counts)
     # a long delimiter that cuts as well as its last character is the real one; more cells beat fewer
