@@ -304,7 +304,7 @@ def test_a_column_that_contradicts_the_contract_stops_the_file() -> None:
 
 def test_a_column_that_contradicts_the_declaration_stops_the_file() -> None:
     declared = feed(**{**ORDERS, "ordered_on": {"column": "Datum", "dates": "month-first"}})
-    with pytest.raises(BatchError, match="the feed declares the order of dates 'month-first'.*which is 'day-first'"):
+    with pytest.raises(BatchError, match=r"the feed declares the order of dates 'month-first'.*which is 'day-first'"):
         checked(orders("A;1;31.01.2026;1", "B;1;01.02.2026;1"), declared)
 
 

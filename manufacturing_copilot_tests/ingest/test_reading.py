@@ -277,5 +277,5 @@ def test_a_bomb_is_refused_before_it_is_unpacked(pack, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("content", [gzip.compress(b"a,b\n" * 999)[:-20], packed("a.csv", b"a,b\n" * 999)[:-40]])
 def test_damaged_packing_is_a_sentence(content: bytes) -> None:
-    with pytest.raises(BatchError, match="(cut off|damaged)"):
+    with pytest.raises(BatchError, match=r"(cut off|damaged)"):
         read(content, "o.csv.gz")
