@@ -19,7 +19,7 @@ from manufacturing_copilot.report.scores import Score, read_scores
 from manufacturing_copilot.report.status import Status, read_status
 from manufacturing_copilot.report.urgency import UNSETTLED
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.site.rules import Severity
+from manufacturing_copilot.site.rules import Severity, Topic
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import alert, delivery, delivery_attempt, notification, unmapped_id
 from manufacturing_copilot.store.types import utc_now
@@ -134,11 +134,16 @@ def render(contents: Contents) -> str:
         page=contents,
         status=contents.status,
         first=contents.cards[:FIRST],
-        rest=contents.cards[FIRST:],
+        rest=_by_topic(contents.cards[FIRST:]),
         made_at=utc_now(),
         version=__version__,
         database=DATABASES.get(contents.status.database, contents.status.database),
     )
+
+
+def _by_topic(cards: tuple[Card, ...]) -> list[tuple[str, list[Card]]]:
+    topics = {topic.value: [card for card in cards if card.topic == topic] for topic in Topic}
+    return [(topic, listed) for topic, listed in topics.items() if listed]
 
 
 def _critical(connection: sa.Connection) -> int:

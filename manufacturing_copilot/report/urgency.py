@@ -15,23 +15,30 @@ UNSETTLED = ("open", "acknowledged", "snoozed")
 def by_urgency(statuses: tuple[str, ...] = UNSETTLED, *, per_topic: int | None = None) -> sa.Select[Any]:
     """Return a query for the alerts in `statuses`, most urgent first; at most `per_topic` of each topic.
 
-    Severity comes first. Within a severity the topics take turns, so that twenty stock-outs do not hide the one
-    process that drifts. Within a topic, what must be ordered soonest comes first, then the larger value.
+    What nobody has in hand comes before what is acknowledged or snoozed; then severity decides. Within a severity
+    the topics take turns, so that twenty stock-outs do not hide the one process that drifts. Within a topic, what
+    must be ordered soonest comes first, then the larger value.
     """
     severity = sa.case({level.value: -level.rank for level in Severity}, value=alert.c.severity, else_=1)
     topic = sa.case({name.value: place for place, name in enumerate(Topic)}, value=alert.c.topic, else_=len(Topic))
     order_by = alert.c.evidence[("facts", "order", "by")].as_string()
     within = (sa.case((order_by.is_(None), 1), else_=0), order_by, alert.c.value.desc(), alert.c.id)
-    turn = sa.func.row_number().over(partition_by=(alert.c.severity, alert.c.topic), order_by=within)
-    place = sa.func.row_number().over(partition_by=alert.c.topic, order_by=(severity, *within))
+    in_hand = sa.case((alert.c.status == "open", 0), else_=1)
+    turn = sa.func.row_number().over(partition_by=(in_hand, alert.c.severity, alert.c.topic), order_by=within)
+    place = sa.func.row_number().over(partition_by=alert.c.topic, order_by=(in_hand, severity, *within))
     ranked = (
         sa.select(
-            alert, severity.label("by_severity"), topic.label("by_topic"), turn.label("turn"), place.label("place")
+            alert,
+            in_hand.label("in_hand"),
+            severity.label("by_severity"),
+            topic.label("by_topic"),
+            turn.label("turn"),
+            place.label("place"),
         )
         .where(alert.c.status.in_(statuses))
         .subquery()
     )
     query = sa.select(*(ranked.c[column.name] for column in alert.columns)).order_by(
-        ranked.c.by_severity, ranked.c.turn, ranked.c.by_topic
+        ranked.c.in_hand, ranked.c.by_severity, ranked.c.turn, ranked.c.by_topic
     )
     return query if per_topic is None else query.where(ranked.c.place <= per_topic)

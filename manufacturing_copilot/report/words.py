@@ -32,12 +32,12 @@ def compact(value: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share of one as a percentage: 0.123 is 12 %; small shares keep a place or two."""
+    """Return a share of one as a percentage that does not wrap: 0.123 is 12 %; small shares keep a place."""
     if share is None or not isfinite(share):
         return NOTHING
     hundredths = share * 100
     places = 0 if abs(hundredths) >= 10 or hundredths == int(hundredths) else 1 if abs(hundredths) >= 1 else 2
-    return f"{hundredths:.{places}f} %"
+    return f"{hundredths:.{places}f}\u00a0%"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

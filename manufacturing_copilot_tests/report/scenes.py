@@ -114,7 +114,7 @@ def add_run(store: Store, key: int = 1, target: str = "demand", **own: Any) -> N
 
 
 def add_forecasts(store: Store, items: int = 3, *, target: str = "demand", run: int = 1) -> None:
-    """Two years of history and 13 weeks of forecast for each item: the demand of item n is about 10 n a week."""
+    """Two hundred days of history and 13 weeks of forecast for each item n; its demand is about 10 n a week."""
     random = np.random.default_rng(4)
     first = 1 if target == "demand" else 1 + items
     names = {"id": range(first, first + items), "item_id": range(1, items + 1)}
@@ -131,7 +131,7 @@ def add_forecasts(store: Store, items: int = 3, *, target: str = "demand", run: 
         pl.lit(AS_OF).alias("as_of"), pl.lit(run).alias("run_id"),
         *(pl.Series(name, mean + z * spread) for name, z in zip(QUANTILES, _SPREAD, strict=True)),
     )  # fmt: skip
-    days = [AS_OF - timedelta(days=back) for back in range(728)]
+    days = [AS_OF - timedelta(days=back) for back in range(200)]
     of = np.repeat(np.arange(1, items + 1), len(days))
     past = pl.DataFrame({"day": days * items, "item_id": of}).with_columns(pl.lit(1).alias("location_id"))
     with store.write() as connection:
@@ -180,17 +180,24 @@ def stockout(item: int, **own: Any) -> dict[str, Any]:
 
 def late(item: int, **own: Any) -> dict[str, Any]:
     """An open alert for a purchase line that is nine days late."""
+    order = f"PO-{4700 + item}"
     facts = {
-        "item": {"sku": f"A-{item:03d}", "name": f"Bearing {item}"}, "supplier": "Kugel AG", "order_no": f"PO-{4700 + item}",
-        "line_no": "10", "promised_on": "2026-03-06", "days_late": 9, "open_quantity": 120.0, "ordered": 200.0, "value": 9.0,
+        "item": {"sku": f"A-{item:03d}", "name": f"Bearing {item}"}, "supplier": "Kugel AG", "order_no": order,
+        "line_no": "10", "promised_on": "2026-03-06", "days_late": 9, "open_quantity": 120.0, "ordered": 200.0,
     }  # fmt: skip
     lines = [{"what": "purchase line", "file": "inbox/purchases.csv", "line": 40 + item, "batch": "00000003"}]
-    evidence = {"fact": "days_late", "facts": facts, "lines": lines}
-    title = f"PO-{4700 + item} line 10 is 9 days late: 120 of 200 still to come"
     return alert(
-        rule="late supply", topic="supply", severity="warning", subject=f"purchase PO-{4700 + item} line 10",
-        item_id=item, title=title, advice="call Kugel AG; ask for the rest and a date", value=9.0, evidence=evidence, **own,
-    )  # fmt: skip
+        rule="late supply",
+        topic="supply",
+        severity="warning",
+        subject=f"purchase {order} line 10",
+        item_id=item,
+        title=f"{order} line 10 is 9 days late: 120 of 200 still to come",
+        advice="call Kugel AG; ask for the rest and a date",
+        value=9.0,
+        evidence={"fact": "days_late", "facts": facts, "lines": lines},
+        **own,
+    )
 
 
 def drifting(store: Store, item: int, **own: Any) -> dict[str, Any]:
@@ -198,38 +205,44 @@ def drifting(store: Store, item: int, **own: Any) -> dict[str, Any]:
     random = np.random.default_rng(9)
     weeks = [AS_OF - timedelta(days=6) - timedelta(days=7 * back) for back in range(60)]
     bad = [float(random.binomial(400, 0.075 if back < 3 else 0.02)) for back in range(60)]
+    frame = pl.DataFrame({"day": weeks, "inspected": [400.0] * 60, "defective": bad, "scrapped": [0.0] * 60})
+    named = {"item_id": item, "operation": "milling", "origin": "inspections"}
     with store.write() as connection:
-        frame = pl.DataFrame({"day": weeks, "inspected": [400.0] * 60, "defective": bad, "scrapped": [0.0] * 60})
-        named = (
-            pl.lit(item).alias("item_id"),
-            pl.lit("milling").alias("operation"),
-            pl.lit("inspections").alias("origin"),
-        )
-        insert_frame(connection, t.quality_day, frame.with_columns(*named))
+        insert_frame(connection, t.quality_day, frame.with_columns(pl.lit(v).alias(k) for k, v in named.items()))
     facts = {
-        "item": {"sku": f"A-{item:03d}", "name": f"Bearing {item}"}, "operation": "milling", "rate": 0.075, "centre": 0.02,
-        "limit": 0.041, "sigmas": 7.8, "signal": "one point beyond 3 sigmas", "inspected": 400.0, "bad": 30.0,
-        "period": {"from": "2026-03-09", "to": "2026-03-15"}, "value": 7.8,
+        "item": {"sku": f"A-{item:03d}", "name": f"Bearing {item}"}, "operation": "milling", "rate": 0.075,
+        "centre": 0.02, "limit": 0.041, "sigmas": 7.8, "signal": "one point beyond 3 sigmas", "inspected": 400.0,
+        "bad": 30.0, "period": {"from": "2026-03-09", "to": "2026-03-15"}, "value": 7.8,
     }  # fmt: skip
-    lines = [
-        {"what": "inspection", "file": "inbox/inspections.csv", "line": 900 + n, "batch": "00000004"} for n in range(9)
-    ]
-    evidence = {"fact": "quality_signal", "facts": facts, "lines": lines}
+    place = {"what": "inspection", "file": "inbox/inspections.csv", "batch": "00000004"}
     return alert(
-        rule="process out of control", topic="quality", severity="critical", item_id=item,
-        subject=f"A-{item:03d} at milling by inspections", title=f"milling of A-{item:03d} is out of control: 7.5 % bad, usual 2 %",
-        advice="stop and look at the tool; sort the last three weeks", value=7.8, evidence=evidence, **own,
-    )  # fmt: skip
+        rule="process out of control",
+        topic="quality",
+        item_id=item,
+        subject=f"A-{item:03d} at milling by inspections",
+        title=f"milling of A-{item:03d} is out of control: 7.5 % bad, usual 2 %",
+        advice="stop and look at the tool; sort the last three weeks",
+        value=7.8,
+        evidence={"fact": "quality_signal", "facts": facts, "lines": [{**place, "line": 900 + n} for n in range(9)]},
+        **own,
+    )
 
 
 def refused(**own: Any) -> dict[str, Any]:
     """An open alert about rejected rows."""
-    facts = {"feed": "shop/order_lines", "rows_rejected": 15, "rows_received": 700, "value": 15.0,
-             "example": "inbox/orders_0313.csv, line 2: Menge: 'x2' is no number"}  # fmt: skip
+    example = "inbox/orders_0313.csv, line 2: Menge: 'x2' is no number"
+    facts = {"feed": "shop/order_lines", "rows_rejected": 15, "rows_received": 700, "value": 15.0, "example": example}
     return alert(
-        rule="rejected rows", topic="data", severity="info", subject="shop/order_lines", title="15 rows were refused",
-        advice="mend them in the shop and export again", value=15.0, evidence={"fact": "rejected_rows", "facts": facts}, **own,
-    )  # fmt: skip
+        rule="rejected rows",
+        topic="data",
+        severity="info",
+        subject="shop/order_lines",
+        title="15 rows were refused",
+        advice="mend them in the shop and export again",
+        value=15.0,
+        evidence={"fact": "rejected_rows", "facts": facts},
+        **own,
+    )
 
 
 def alert(**own: Any) -> dict[str, Any]:
