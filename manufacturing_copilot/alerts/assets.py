@@ -1,7 +1,5 @@
 """The asset of the alerts stage: what needs a person now."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from manufacturing_copilot.alerts import summary

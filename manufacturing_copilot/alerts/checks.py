@@ -1,7 +1,5 @@
 """Checks of the alerts: each has its evidence, and no trouble is two alerts."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from manufacturing_copilot.alerts import summary

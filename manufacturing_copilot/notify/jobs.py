@@ -1,7 +1,5 @@
 """The job that tells people: plans what is news, and delivers what is due."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from manufacturing_copilot.edge import Plant, preview

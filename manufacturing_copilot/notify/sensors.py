@@ -1,7 +1,5 @@
 """The sensor that starts the notify job when somebody needs to be told."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from manufacturing_copilot.edge import Plant

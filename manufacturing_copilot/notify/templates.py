@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from manufacturing_copilot.alerts.texts import number
+from manufacturing_copilot.notify.reasons import reasons
 from manufacturing_copilot.site import Severity
 
 TITLE_LENGTH = 120
 IN_FULL = 10
 LISTED = 100
-_NOT_REASONS = frozenset({"item", "batches", "lines", "order", "feed", "example", "forecast_run"})
 
 
 @dataclass(frozen=True)
@@ -94,43 +93,11 @@ def _subject(trouble: list[News], over: list[News]) -> str:
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 3] + "..."
 
 
-def _reasons(evidence: Mapping[str, Any]) -> Iterator[str]:
-    """Give the lines that say why: the facts, then the forecast and the file lines that they came from."""
-    facts = [f"{name} {shown}" for name, value in evidence.items() if (shown := _fact(name, value))]
-    if facts:
-        yield "Why: " + "; ".join(facts)
-    if evidence.get("example"):
-        yield f"Such as: {evidence['example']}"
-    lines = [
-        f"{line['what']}: {line['file']}, line {line['line']}" for line in evidence.get("lines", ()) if line.get("file")
-    ]
-    if evidence.get("forecast_run") is not None:
-        lines.insert(0, f"forecast run {evidence['forecast_run']}")
-    for line in lines:
-        yield f"From {line}"
-
-
-def _fact(name: str, value: Any) -> str:
-    """Return the value as text; empty where it is no fact of its own (the name is worded by the caller)."""
-    if name in _NOT_REASONS or value is None or value == "":
-        return ""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{part} {shown}" for part, inner in value.items() if (shown := _fact(part, inner)))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(float(value), places=4) if isinstance(value, int | float) else " ".join(str(value).split())
-
-
-def _worded_reasons(evidence: Mapping[str, Any]) -> list[str]:
-    return list(_reasons({name.replace("_", " ") if name not in _NOT_REASONS else name: value
-                          for name, value in evidence.items()}))  # fmt: skip
-
-
 def _template() -> jinja2.Template:
     environment = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True
     )
-    environment.filters["reasons"] = _worded_reasons
+    environment.filters["reasons"] = reasons
     return environment.from_string(_BODY)
 
 

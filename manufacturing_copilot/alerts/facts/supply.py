@@ -43,7 +43,9 @@ def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFr
             sa.or_(sa.and_(table.c.status == "open", table.c.ordered > table.c.received), came_later),
         )
     )
-    return _worded(read_frame(connection, query), day).join(items(connection).drop("supplier", "_supplier_code"), on="item_id")
+    # the supplier of the line, not the item's usual one
+    known = items(connection).drop("supplier", "_supplier_code")
+    return _worded(read_frame(connection, query), day).join(known, on="item_id")
 
 
 def _worded(lines: pl.DataFrame, day: date) -> pl.DataFrame:
