@@ -1,6 +1,6 @@
 """An alert's evidence in words: the facts it rests on, and the files and lines they came from.
 
-Evidence is what `alerts` keeps with an alert: `facts` by their names, `lines` with file, line and batch. What is
+Evidence is what `alerts` keeps with an alert: facts by their names, and `lines` with file, line and batch. What is
 known here gets its label and its unit; a fact that is not known is shown under its own name rather than dropped,
 so that a new rule's facts reach the reader.
 """
@@ -38,7 +38,7 @@ def as_day(value: Any) -> date | None:
 
 def pick(evidence: Mapping[str, Any] | None, path: str) -> Any:
     """Return the fact that a dotted name such as `runout.p10` leads to; None where there is none."""
-    value: Any = (evidence or {}).get("facts")
+    value: Any = evidence
     for name in path.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
@@ -99,12 +99,12 @@ _LABELS: dict[str, tuple[str, Callable[[Any, str], str]]] = {
     "fresh_within": ("expected within", _plain),
     "since": ("last heard", _day),
 }
-_SHOWN_ELSEWHERE = frozenset({"value", "item", "runout", "order", "period", "forecast_run"})
+_SHOWN_ELSEWHERE = frozenset({"value", "fact", "forecast_run", "batches"})
 
 
 def facts_of(evidence: Mapping[str, Any] | None, unit: str = "") -> tuple[Fact, ...]:
     """Return the facts that the evidence holds: those with a label in their order, then the rest by their names."""
-    facts = (evidence or {}).get("facts") or {}
+    facts = evidence or {}
     found = []
     for name, (label, show) in _LABELS.items():
         if facts.get(name) not in (None, "") and not isinstance(facts[name], dict | list):

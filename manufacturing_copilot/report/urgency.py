@@ -21,7 +21,7 @@ def by_urgency(statuses: tuple[str, ...] = UNSETTLED, *, per_topic: int | None =
     """
     severity = sa.case({level.value: -level.rank for level in Severity}, value=alert.c.severity, else_=1)
     topic = sa.case({name.value: place for place, name in enumerate(Topic)}, value=alert.c.topic, else_=len(Topic))
-    order_by = alert.c.evidence[("facts", "order", "by")].as_string()
+    order_by = alert.c.evidence[("order", "by")].as_string()
     within = (sa.case((order_by.is_(None), 1), else_=0), order_by, alert.c.value.desc(), alert.c.id)
     in_hand = sa.case((alert.c.status == "open", 0), else_=1)
     turn = sa.func.row_number().over(partition_by=(in_hand, alert.c.severity, alert.c.topic), order_by=within)

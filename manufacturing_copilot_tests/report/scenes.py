@@ -159,7 +159,7 @@ def stockout(item: int, **own: Any) -> dict[str, Any]:
         "supplier": "Kugel AG", "location": "MAIN", "on_hand": 42.0, "on_order": 12.0, "lead_time_days": 14.0,
         "probability": 0.73, "expected_lead_time_demand": 61.5,
         "runout": {"p10": "2026-03-22", "p50": "2026-03-27", "p90": "2026-04-04"},
-        "order": {"quantity": 240.0, "by": f"2026-03-{16 + item % 10:02d}"}, "forecast_run": 1, "value": 0.73,
+        "order": {"quantity": 240.0, "by": f"2026-03-{16 + item % 10:02d}"}, "forecast_run": 1,
     }  # fmt: skip
     lines = [
         {"what": "count", "file": "inbox/stock_0315.csv", "line": 118 + item, "batch": "00000002"},
@@ -173,7 +173,7 @@ def stockout(item: int, **own: Any) -> dict[str, Any]:
         title=f"A-{item:03d} runs out about Friday 27 March, before an order can arrive",
         advice=f"order 240 from Kugel AG by {16 + item % 10} March",
         value=0.73,
-        evidence={"fact": "stockout_probability_in_lead_time", "facts": facts, "lines": lines},
+        evidence={**facts, "lines": lines},
         **own,
     )
 
@@ -195,7 +195,7 @@ def late(item: int, **own: Any) -> dict[str, Any]:
         title=f"{order} line 10 is 9 days late: 120 of 200 still to come",
         advice="call Kugel AG; ask for the rest and a date",
         value=9.0,
-        evidence={"fact": "days_late", "facts": facts, "lines": lines},
+        evidence={**facts, "lines": lines},
         **own,
     )
 
@@ -212,7 +212,7 @@ def drifting(store: Store, item: int, **own: Any) -> dict[str, Any]:
     facts = {
         "item": {"sku": f"A-{item:03d}", "name": f"Bearing {item}"}, "operation": "milling", "rate": 0.075,
         "centre": 0.02, "limit": 0.041, "sigmas": 7.8, "signal": "one point beyond 3 sigmas", "inspected": 400.0,
-        "bad": 30.0, "period": {"from": "2026-03-09", "to": "2026-03-15"}, "value": 7.8,
+        "bad": 30.0, "period": {"from": "2026-03-09", "to": "2026-03-15"},
     }  # fmt: skip
     place = {"what": "inspection", "file": "inbox/inspections.csv", "batch": "00000004"}
     return alert(
@@ -223,7 +223,7 @@ def drifting(store: Store, item: int, **own: Any) -> dict[str, Any]:
         title=f"milling of A-{item:03d} is out of control: 7.5 % bad, usual 2 %",
         advice="stop and look at the tool; sort the last three weeks",
         value=7.8,
-        evidence={"fact": "quality_signal", "facts": facts, "lines": [{**place, "line": 900 + n} for n in range(9)]},
+        evidence={**facts, "lines": [{**place, "line": 900 + n} for n in range(9)]},
         **own,
     )
 
@@ -231,7 +231,7 @@ def drifting(store: Store, item: int, **own: Any) -> dict[str, Any]:
 def refused(**own: Any) -> dict[str, Any]:
     """An open alert about rejected rows."""
     example = "inbox/orders_0313.csv, line 2: Menge: 'x2' is no number"
-    facts = {"feed": "shop/order_lines", "rows_rejected": 15, "rows_received": 700, "value": 15.0, "example": example}
+    facts = {"feed": "shop/order_lines", "rows_rejected": 15, "rows_received": 700, "example": example}
     return alert(
         rule="rejected rows",
         topic="data",
@@ -240,7 +240,7 @@ def refused(**own: Any) -> dict[str, Any]:
         title="15 rows were refused",
         advice="mend them in the shop and export again",
         value=15.0,
-        evidence={"fact": "rejected_rows", "facts": facts},
+        evidence={**facts, "lines": []},
         **own,
     )
 

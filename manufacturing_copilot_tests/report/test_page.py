@@ -1,11 +1,14 @@
 import re
 import xml.etree.ElementTree as ET
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.life import evaluate
 from manufacturing_copilot.report.page import write_report
+from manufacturing_copilot.site import Rule
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot_tests.report import scenes
@@ -124,12 +127,29 @@ def test_an_alert_with_little_evidence_still_gets_its_card(store: Store, home: P
         "order": {"quantity": None, "by": None},
         "new": 7,
     }
-    odd = scenes.alert(**bare | {"subject": "q"}, item_id=1, evidence={"facts": facts})
+    odd = scenes.alert(**bare | {"subject": "q"}, item_id=1, evidence=facts)
     scenes.add(store, t.alert, scenes.alert(**bare, evidence={}), odd)
     said = _words(_tree(_page(store, home)))
     assert said.count("something is odd") >= 2
     assert "20 Mar 2026 or later" in said
     assert "new 7" in said
+
+
+def test_the_evidence_that_the_alerts_stage_keeps_is_understood(store: Store, home: Path) -> None:
+    scenes.fill(store)
+    rule = {"rule": "late", "when": "days_late", "levels": {"warning": 3}, "say": "{{ order_no }} is late"}
+    site = scenes.make_site().model_copy(update={"rules": (Rule.model_validate(rule),)})
+    promised = scenes.AS_OF - timedelta(days=9)
+    line = {"made": False, "order_no": "PO-9", "line_no": "1", "item_id": 1, "location_id": 1, "promised_on": promised}
+    what = {"ordered": 200, "received": 80, "rejected": 0, "status": "open", "file_id": 1, "line": 44}
+    scenes.add(store, t.supply_line, {**line, **what})
+    with store.write() as connection:
+        connection.execute(sa.delete(t.alert))
+    evaluate(store, site, scenes.AS_OF, actor="test", now=scenes.NOON)
+    said = _words(_card(_page(store, home), _number_of(store, "supply")))
+    for fact in ("PO-9 is late", "still to come 120 pcs", "late 9 days", "promised Fri 6 Mar 2026"):
+        assert fact in said
+    assert "purchase line: items.csv, line 44 (batch 00000001)" in said
 
 
 def test_a_page_for_three_hundred_items_stays_small(store: Store, home: Path) -> None:
