@@ -40,8 +40,9 @@ def normal(column: str) -> pl.Expr:
 
     So `ab-0100`, `AB 0100` and `AB0100` are the same, and `000123` and `123` are. Null where nothing is left.
     """
-    text = pl.col(column).str.to_uppercase().str.replace_all(r"[^\p{L}\p{N}]", "").str.strip_chars_start("0")
-    return pl.when(text != "").then(text).otherwise(exact(column))
+    plain = pl.col(column).str.to_uppercase().str.replace_all(r"[^\p{L}\p{N}]", "")
+    text = plain.str.strip_chars_start("0")
+    return pl.when(text != "").then(text).when(plain != "").then(pl.lit("0")).otherwise(exact(column))
 
 
 def feed_sources(connection: sa.Connection, site: Site) -> pl.DataFrame:

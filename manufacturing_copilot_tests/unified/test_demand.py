@@ -1,0 +1,114 @@
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store.tables import demand_day, item, location, unmapped_id
+from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+
+SITE = make_site("erp/items", "erp/unit_conversions", "shop/order_lines")
+MONDAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+
+
+def _demand(store: Store) -> list[tuple[Any, ...]]:
+    table = demand_day
+    query = (
+        sa.select(table.c.day, item.c.sku, location.c.code, table.c.quantity, table.c.value, table.c.order_lines)
+        .join(item)
+        .join(location)
+    )
+    with store.read() as connection:
+        return read_frame(connection, query).sort("day", "sku", "code").rows()
+
+
+def _sold(store: Store, *lines: dict[str, Any]) -> None:
+    common = {"line_no": "1", "item": "A", "ordered_on": MONDAY, "quantity": 1.0}
+    add_records(store, "shop/order_lines", [{**common, "order_no": f"S{n}", **line} for n, line in enumerate(lines)])
+
+
+def _items(store: Store, *extra: dict[str, Any]) -> None:
+    add_records(store, "erp/items", [{"item": "A", "unit": "EA"}, *extra])
+
+
+def test_demand_falls_on_the_day_the_customer_wants_it_else_on_the_day_of_the_order(store: Store) -> None:
+    _items(store)
+    _sold(store, {"quantity": 3.0, "requested_on": TUESDAY}, {"quantity": 2.0}, {"quantity": 4.0, "location": "H4"})
+    refresh(store, SITE, DAY)
+    assert _demand(store) == [
+        (MONDAY, "A", "H4", 4.0, None, 1),
+        (MONDAY, "A", "MAIN", 2.0, None, 1),
+        (TUESDAY, "A", "MAIN", 3.0, None, 1),
+    ]
+
+
+def test_returns_are_netted_on_their_day_however_they_are_written(store: Store) -> None:
+    _items(store)
+    _sold(
+        store,
+        {"quantity": 10.0, "price": 2.0},
+        {"quantity": -1.0, "price": 2.0},
+        {"quantity": 2.0, "price": 2.0, "status": "returned"},
+        {"quantity": -3.0, "price": 2.0, "status": "returned", "requested_on": TUESDAY},
+    )
+    refresh(store, SITE, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 7.0, 14.0, 3), (TUESDAY, "A", "MAIN", -3.0, -6.0, 1)]
+
+
+def test_cancelled_lines_leave_no_trace_and_services_are_no_demand(store: Store) -> None:
+    _items(store, {"item": "FREIGHT", "service": True})
+    _sold(store, {"quantity": 9999.0, "status": "cancelled"}, {"item": "FREIGHT"}, {"quantity": 1.0, "status": "open"})
+    refresh(store, SITE, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 1.0, None, 1)]
+
+
+def test_boxes_become_pieces_and_the_price_of_a_box_that_of_its_pieces(store: Store) -> None:
+    _items(store)
+    add_records(store, "erp/unit_conversions", [{"item": "A", "from_unit": "BOX", "to_unit": "EA", "factor": 12.0}])
+    _sold(store, {"quantity": 2.0, "unit": "box", "price": 24.0}, {"quantity": 1.0, "unit": "PAL"})
+    counts = refresh(store, SITE, DAY)
+    with store.read() as connection:
+        waiting = connection.execute(sa.select(unmapped_id.c.external_id, unmapped_id.c.sentence)).one()
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 24.0, 48.0, 1)]
+    assert counts.demand.without_factor == 1
+    assert waiting.sentence.startswith("A is counted in PAL, and no factor leads from there to EA")
+
+
+def test_what_happens_after_the_day_does_not_count(store: Store) -> None:
+    _items(store)
+    _sold(store, {"quantity": 1.0}, {"quantity": 2.0, "ordered_on": TUESDAY}, {"quantity": 4.0, "requested_on": DAY})
+    refresh(store, SITE, MONDAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 1.0, None, 1)]
+
+
+def test_a_site_may_take_its_demand_from_movements_whatever_their_sign(store: Store) -> None:
+    _items(store)
+    rows = [("sale", -5.0), ("sale", 2.0), ("sales_return", 1.0), ("sales_return", -1.0), ("purchase", 50.0)]
+    add_records(
+        store,
+        "erp/stock_movements",
+        [
+            {"reference": str(n), "item": "A", "moved_on": MONDAY, "quantity": much, "movement": kind, "price": 10.0}
+            for n, (kind, much) in enumerate(rows)
+        ],
+    )
+    refresh(store, make_site("erp/items", "erp/stock_movements", demand={"records": "stock_movements"}), DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 5.0, 50.0, 4)]
+
+
+def test_the_items_that_make_most_of_the_years_value_are_a(store: Store) -> None:
+    worth = {"big": 800.0, "middle": 150.0, "small": 50.0, "old": 9000.0}
+    extra = [{"item": name, "unit_cost": 2.0} for name in worth]
+    _items(store, *extra, {"item": "FREIGHT", "service": True})
+    _sold(
+        store,
+        *(
+            {"item": name, "quantity": value / 2, "ordered_on": date(2024, 1, 1) if name == "old" else MONDAY}
+            for name, value in worth.items()
+        ),
+    )
+    refresh(store, SITE, DAY)
+    with store.read() as connection:
+        classes = dict(connection.execute(sa.select(item.c.sku, item.c.abc)).all())
+    assert classes == {"big": "A", "middle": "B", "small": "C", "old": "C", "A": "C", "FREIGHT": None}

@@ -1,0 +1,114 @@
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from manufacturing_copilot.edge import Plant
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store, open_store
+from manufacturing_copilot.store.tables import batch, inventory_snapshot
+from manufacturing_copilot.unified.assets import DEMAND, ITEMS, PROCESSES, QUALITY, SNAPSHOTS, SUPPLY
+from manufacturing_copilot.unified.definitions import build_definitions
+from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+
+MONDAY = date(2026, 3, 2)
+SITE = make_site("erp/items", "erp/boms", "erp/stock_levels", "shop/order_lines", clock=DAY)
+
+
+class SitePlant(Plant):
+    """A plant whose site is made in the test instead of read from a folder."""
+
+    @property
+    def site(self) -> Site:
+        return SITE
+
+
+@pytest.fixture
+def embedded(home: Path) -> Iterator[Store]:
+    store = open_store()
+    add_records(store, "erp/items", [{"item": "A"}, {"item": "B"}])
+    add_records(store, "erp/stock_levels", [{"item": "A", "day": MONDAY, "on_hand": -1.0}])
+    order = {"order_no": "S1", "line_no": "1", "ordered_on": MONDAY, "quantity": 2.0}
+    add_records(store, "shop/order_lines", [{**order, "item": "A"}, {**order, "line_no": "2", "item": "nobody"}])
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+@pytest.fixture
+def definitions() -> dg.Definitions:
+    plant = dg.Definitions(resources={"plant": SitePlant(site_folder="unused")})
+    return dg.Definitions.merge(build_definitions(SITE), plant)
+
+
+def _facts(definitions: dg.Definitions, instance: dg.DagsterInstance, **named: Any) -> dg.ExecuteInProcessResult:
+    return definitions.resolve_job_def("facts").execute_in_process(instance=instance, **named)
+
+
+def _days(store: Store) -> list[date]:
+    with store.read() as connection:
+        return sorted(connection.scalars(sa.select(inventory_snapshot.c.day).distinct()))
+
+
+def test_one_run_of_a_day_brings_all_facts_up_to_date_and_says_what_is_wrong(
+    embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    result = _facts(definitions, instance, partition_key=DAY.isoformat())
+    events = {event.asset_key: event for event in result.get_asset_materialization_events()}
+    said = {
+        key: event.step_materialization_data.materialization.metadata["dagster/row_count"].value
+        for key, event in events.items()
+        if key is not None
+    }
+    checks = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    assert said == {ITEMS: 2, PROCESSES: 0, DEMAND: 1, SUPPLY: 0, QUALITY: 0, SNAPSHOTS: 1}
+    assert _days(embedded) == [DAY]
+    assert {name for name, passed in checks.items() if not passed} == {"unmapped_codes", "negative_stock"}
+    assert len(checks) == 7
+
+
+def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(
+    embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    refresh(embedded, SITE, DAY)
+    last = MONDAY + timedelta(days=3)
+    days = {
+        "dagster/asset_partition_range_start": MONDAY.isoformat(),
+        "dagster/asset_partition_range_end": last.isoformat(),
+    }
+    result = _facts(definitions, instance, tags=days, asset_selection=[SNAPSHOTS])
+    assert result.success
+    assert _days(embedded) == [*(MONDAY + timedelta(days=n) for n in range(4)), DAY]
+
+
+def test_the_sensor_asks_once_for_what_was_loaded(
+    embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    sensor = definitions.get_sensor_def("new_batches")
+
+    def tick() -> Any:
+        resources = {"plant": SitePlant(site_folder="unused")}
+        with dg.build_sensor_context(instance=instance, resources=resources) as context:
+            return sensor(context)
+
+    first = tick()
+    assert [request.partition_key for request in first.run_requests] == [DAY.isoformat()]
+    assert [request.run_key for request in tick().run_requests] == [first.run_requests[0].run_key]
+    assert _facts(definitions, instance, partition_key=DAY.isoformat(), tags=first.run_requests[0].tags).success
+    assert tick().skip_reason.skip_message == "no batch was loaded since the facts were brought up to date"
+    newest = add_records(embedded, "erp/items", [{"item": "C"}])
+    again = tick()
+    assert again.run_requests[0].run_key != first.run_requests[0].run_key
+    with embedded.write() as connection:
+        connection.execute(sa.update(batch).where(batch.c.id < newest).values(status="in_progress"))
+    assert "being loaded" in tick().skip_reason.skip_message
