@@ -19,53 +19,70 @@ RECALIBRATE_FROM = 200
 """Ranks of held-back values needed before the levels are recalibrated."""
 
 
-def conformal_widths(errors: Floats) -> Floats:
+def conformal_widths(errors: Floats, *, signed: bool = False) -> Floats:
     """Return, per step and level, how many scales the quantile lies from the mean: steps × levels.
 
     `errors` is series × steps: actual less forecast, divided by the series' scale. The quantile of |error| over
     all series (and neighbouring steps, where there are few) at the two-sided level, with the finite-sample
-    correction of conformal prediction; it never shrinks with the step.
+    correction of conformal prediction; it never shrinks with the step. `signed` takes the quantiles of the errors
+    themselves: demand is skewed, and what matters to stock is its upper side.
     """
     horizon = errors.shape[1]
     two_sided = np.abs(2 * LEVELS - 1)
+    side = np.sign(LEVELS - 0.5)
     widths = np.empty((horizon, len(LEVELS)))
     for step in range(horizon):
         pooled = _pooled(errors, step)
-        if len(pooled) < FEW_ERRORS:
+        more = 1 + 1 / max(pooled.size, 1)
+        if pooled.size < FEW_ERRORS:
             # 1.253 turns a mean absolute error into a standard deviation; a scale's own error is about one.
-            spread = 1.253 * (np.mean(pooled) if len(pooled) >= 5 else 1.0)
-            widths[step] = spread * stats.norm.ppf((1 + two_sided) / 2)
+            spread = 1.253 * (np.mean(np.abs(pooled)) if pooled.size >= 5 else 1.0)
+            widths[step] = spread * stats.norm.ppf((1 + side * two_sided) / 2)
+        elif signed:
+            widths[step] = np.quantile(pooled, np.clip(0.5 + (LEVELS - 0.5) * more, 0.0, 1.0))
         else:
-            corrected = np.minimum(two_sided * (1 + 1 / len(pooled)), 1.0)
-            widths[step] = np.quantile(pooled, corrected)
-    return np.maximum.accumulate(widths, axis=0) * np.sign(LEVELS - 0.5)
+            widths[step] = side * np.quantile(np.abs(pooled), np.minimum(two_sided * more, 1.0))
+    upper, lower = LEVELS > 0.5, LEVELS < 0.5
+    widths[:, upper] = np.maximum.accumulate(widths[:, upper], axis=0)
+    widths[:, lower] = np.minimum.accumulate(widths[:, lower], axis=0)
+    return widths
 
 
 def _pooled(errors: Floats, step: int) -> Floats:
     horizon = errors.shape[1]
     reach = 0
     while True:
-        window = np.abs(errors[:, max(0, step - reach) : step + reach + 1])
+        window = errors[:, max(0, step - reach) : step + reach + 1]
         if window.size >= ENOUGH_ERRORS or window.shape[1] == horizon:
             return window.ravel()
         reach += 1
 
 
-def conformal_quantiles(mean: Floats, scale: Floats, errors: Floats) -> Floats:
+def conformal_quantiles(mean: Floats, scale: Floats, errors: Floats, *, signed: bool = False) -> Floats:
     """Return series × steps × levels: the mean plus the pooled widths times each series' scale, never below 0."""
-    widths = conformal_widths(errors) if errors.size else conformal_widths(np.zeros((0, mean.shape[1])))
+    widths = conformal_widths(errors, signed=signed)
     return tidy(mean[:, :, None] + scale[:, None, None] * widths[None, :, :])
 
 
-def cross_conformal_quantiles(mean: Floats, scale: Floats, errors: Floats) -> Floats:
+def cross_conformal_quantiles(mean: Floats, scale: Floats, errors: Floats, *, signed: bool = False) -> Floats:
     """Return the quantiles of held-back windows, each series' widths learned from the other folds only."""
     result = np.empty((*mean.shape, len(LEVELS)))
     fold = folds(len(mean))
     for part in np.unique(fold):
         inside = fold == part
-        others = errors[~inside] if (~inside).any() else errors[:0]
-        result[inside] = conformal_quantiles(mean[inside], scale[inside], others)
+        result[inside] = conformal_quantiles(mean[inside], scale[inside], errors[~inside], signed=signed)
     return result
+
+
+def pooled_deviation(errors: Floats) -> float:
+    """Return the standard deviation of one period's scaled error over all series; 1.253 where there are too few.
+
+    A series' own mean square counts at most as much as that of the series at the 95 % point.
+    """
+    if errors.size < FEW_ERRORS:
+        return 1.253
+    own = np.mean(errors**2, axis=1)
+    return float(np.sqrt(np.mean(np.minimum(own, np.quantile(own, 0.95)))))
 
 
 def variance_ratios(values: list[Floats], window: int, pooled: float | None = None) -> Floats:

@@ -20,9 +20,9 @@ def forecast(task: Task) -> Outcome:
     failures: list[tuple[int, str]] = []
     for row, (y, unit) in enumerate(zip(task.values, units, strict=True)):
         try:
+            if not np.isfinite(y).all():
+                raise ValueError("the history holds a value that is no number")
             level[row] = max(float(model.forecast(y=y / unit, h=1)["mean"][0]), 0.0)
-            if not np.isfinite(level[row]):
-                raise ValueError("the forecast is not a number")
         except Exception as error:  # noqa: BLE001 - models raise bare Exceptions; one series must not end the run
             level[row] = 0.0
             failures.append((row, f"TSB: {error or type(error).__name__}"))

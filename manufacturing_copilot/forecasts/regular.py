@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from manufacturing_copilot.forecasts.boosting import boosted
-from manufacturing_copilot.forecasts.bounds import conformal_quantiles, cross_conformal_quantiles, inflation
+from manufacturing_copilot.forecasts.bounds import (
+    conformal_quantiles,
+    cross_conformal_quantiles,
+    inflation,
+    pooled_deviation,
+)
 from manufacturing_copilot.forecasts.seasonal import future_factors, past_factors, season_index
 from manufacturing_copilot.forecasts.tasks import (
     Backtest,
@@ -39,46 +44,48 @@ class _Point:
 def forecast(task: Task) -> Outcome:
     """Forecast regular series.
 
-    Parameters: models (of theta, dynamic_theta, seasonal_average, boosting), cap (points the Theta models see),
+    Parameters: models (of theta, dynamic_theta, seasonal_average, boosting), cap (points the Theta models see), signed (bounds of their
+    own on each side),
     and those of `boosted`. A second fit, on the history less its last window, gives the errors for the bounds.
     """
     now = _point(task.values, task)
-    scale = np.array([seasonal_naive_scale(y, task.season) for y in task.values])
+    scale = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])
     rows = holdout(task.values, task.horizon, FEWEST_POINTS)
     if len(rows) == 0:
-        quantiles = conformal_quantiles(now.mean, scale, np.empty((0, task.horizon)))
-        steps = np.ones(task.horizon)
-        return Outcome(now.mean, quantiles, _deviation(quantiles), steps, None, now.failures, now.clipped)
+        none = np.empty((0, task.horizon))
+        return Outcome(
+            mean=now.mean,
+            quantiles=conformal_quantiles(now.mean, scale, none),
+            deviation=scale * pooled_deviation(none),
+            inflation=np.ones(task.horizon),
+            failures=now.failures,
+            clipped=now.clipped,
+        )
     train = [task.values[i][: -task.horizon] for i in rows]
     actual = np.array([task.values[i][-task.horizon :] for i in rows])
     held = task.part(np.isin(np.arange(len(task)), rows))
     then = _point(train, held)
     then_scale = np.array([seasonal_naive_scale(y, task.season) for y in train])
     errors = (actual - then.mean) / then_scale[:, None]
-    quantiles = conformal_quantiles(now.mean, scale, errors)
+    signed = bool(task.parameters.get("signed"))
     backtest = Backtest(
         rows=rows,
         actual=actual,
         mean=then.mean,
-        quantiles=cross_conformal_quantiles(then.mean, then_scale, errors),
+        quantiles=cross_conformal_quantiles(then.mean, then_scale, errors, signed=signed),
         naive=np.array([seasonal_naive(y, task.season, task.horizon) for y in train]),
         train=train,
     )
     return Outcome(
         mean=now.mean,
-        quantiles=quantiles,
-        deviation=_deviation(quantiles),
+        quantiles=conformal_quantiles(now.mean, scale, errors, signed=signed),
+        deviation=scale * pooled_deviation(errors),
         inflation=inflation(actual - then.mean),
         backtest=backtest,
         failures=now.failures,
         clipped=now.clipped,
         notes={"boosting": now.boosted},
     )
-
-
-def _deviation(quantiles: Floats) -> Floats:
-    # The upper half only: the lower one may be cut at zero. 1.2816 is the normal's 90 % point.
-    return np.maximum(quantiles[:, 0, 6] - quantiles[:, 0, 4], 1e-9) / 1.2816
 
 
 def _point(values: Sequence[Floats], task: Task) -> _Point:

@@ -26,7 +26,14 @@ def score_series(backtest: Backtest, season: int) -> pl.DataFrame:
 
     held, train = _long(backtest)
     models = ["model", "naive"]
-    scaled = rmsse(held, models, seasonality=season, train_df=train)
+    # A history without a whole season beyond the first has no seasonal differences; neighbours serve instead.
+    long_enough = train.group_by("unique_id").len().filter(pl.col("len") > season)
+    parts = []
+    for lag, how in ((season, "semi"), (1, "anti")):
+        chosen = held.join(long_enough, on="unique_id", how=how, maintain_order="left")  # type: ignore[arg-type]
+        if not chosen.is_empty():
+            parts.append(rmsse(chosen, models, seasonality=lag, train_df=train))
+    scaled = pl.concat(parts)
     error = smape(held, ["model"]).rename({"model": "smape"})
     lean = bias(held, ["model"]).rename({"model": "bias"})
     level = held.group_by("unique_id").agg(pl.col("y").abs().mean().alias("level"))

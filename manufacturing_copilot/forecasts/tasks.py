@@ -154,8 +154,9 @@ def tidy(quantiles: Floats, floor: float = 0.0, ceiling: float = np.inf) -> Floa
 
 
 def holdout(values: Sequence[Floats], horizon: int, at_least: int) -> NDArray[np.int64]:
-    """Return the places of the histories long enough to hold back `horizon` periods and keep `at_least`."""
-    return np.array([i for i, y in enumerate(values) if len(y) >= horizon + at_least], dtype=np.int64)
+    """Return the places of the whole histories long enough to hold back `horizon` periods and keep `at_least`."""
+    enough = [i for i, y in enumerate(values) if len(y) >= horizon + at_least and np.isfinite(y).all()]
+    return np.array(enough, dtype=np.int64)
 
 
 def seasonal_naive(y: Floats, season: int, horizon: int) -> Floats:

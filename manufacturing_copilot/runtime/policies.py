@@ -66,7 +66,7 @@ _REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
     Frequency.MONTHLY: {"models": ["dynamic_theta", "boosting"], "cap": 120, "lags": 6, "base": 3},
     Frequency.QUARTERLY: {"models": ["dynamic_theta", "boosting"], "cap": 40, "lags": 4, "base": 1},
 }
-_BOOSTING = {"trees": 120, "leaves": 31, "rate": 0.06, "seeds": 1, "rows": 80_000}
+_BOOSTING = {"trees": 120, "leaves": 31, "rate": 0.06, "seeds": 1, "rows": 80_000, "unbiased": True, "signed": True}
 _AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
 
 # The chance that a dying series sells again halves each month, whatever the length of its periods.
