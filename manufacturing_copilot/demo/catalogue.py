@@ -174,17 +174,18 @@ def _items(rng: np.random.Generator, *, items: int, end: date, days: int) -> pl.
 
 def _shuffled_classes(rng: np.random.Generator, count: int) -> list[str]:
     """Return `count` demand classes in the shares of CLASS_SHARES; each class at least twice."""
-    classes = [name for name, share in CLASS_SHARES.items() for _ in range(max(2, round(share * count)))]
-    classes = (classes + ["smooth"] * count)[:count]
+    others = [name for name in CLASS_SHARES if name != "smooth"]
+    classes = [name for name in others for _ in range(max(2, round(CLASS_SHARES[name] * count)))]
+    classes += ["smooth"] * (count - len(classes))
     return [classes[position] for position in rng.permutation(count)]
 
 
 def _suppliers(rng: np.random.Generator, role: NDArray, made: NDArray, demand_class: NDArray) -> Numbers:
-    """Return the supplier of each item; the one that slips has four sold items and two parts, no more."""
+    """Return the supplier of each item; the one that slips has six sold items and two parts, no more."""
     others = [number for number in range(len(_SUPPLIERS)) if number != SLIPPING]
     supplier = rng.choice(others, len(role))
     regular = np.flatnonzero(~made & np.isin(demand_class, ["smooth", "seasonal", "trending"]))
-    supplier[regular[:4]] = SLIPPING
+    supplier[regular[:6]] = SLIPPING
     supplier[np.flatnonzero(role == "part")[:2]] = SLIPPING
     return supplier.astype(np.int64)
 
@@ -299,7 +300,7 @@ def _controlled(
 
 
 def _forgotten(table: pl.DataFrame, place_item: Numbers, lines: Vector) -> Numbers:
-    """Return up to eight places, bought and steadily sold, whose replenishment somebody forgets at the end."""
+    """Return up to twelve places, bought and steadily sold, whose replenishment somebody forgets at the end."""
     item = table.select("made", "supplier", "demand_class", "lead_time_days")
     steady = item.select(
         ~pl.col("made")
@@ -307,9 +308,9 @@ def _forgotten(table: pl.DataFrame, place_item: Numbers, lines: Vector) -> Numbe
         & pl.col("demand_class").is_in(["smooth", "seasonal"])
         & pl.col("lead_time_days").is_between(14, 36)
     ).to_series()
-    candidates = np.flatnonzero(steady.to_numpy()[place_item] & (lines > 0.3))
+    candidates = np.flatnonzero(steady.to_numpy()[place_item] & (lines > 0.25))
     _, first = np.unique(place_item[candidates], return_index=True)
-    return candidates[np.sort(first)][:8]
+    return candidates[np.sort(first)][:12]
 
 
 def _miscounted(table: pl.DataFrame, place_item: Numbers) -> int:

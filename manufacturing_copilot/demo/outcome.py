@@ -68,16 +68,17 @@ def _shortages(plant: Plant, state: State) -> tuple[list[RunningOut], list[int]]
     """Return the places that surely run short within their lead time, and those that surely do not.
 
     Surely short: on some day of the lead time, stock and all that is promised by then fall below expected demand
-    less 1.3 standard deviations. Surely not: without anything overdue, they stay above it plus 2.5.
+    less 1.3 standard deviations. Surely not: what is not owed to waiting orders stays, without anything overdue,
+    above it plus 2.5.
     """
     ahead = plant.expect(state.day + timedelta(days=1), 0)
     units = np.cumsum(ahead * plant.catalogue.line_quantity, axis=0)
     deviation = np.sqrt(np.cumsum(ahead * plant.square, axis=0))
     owed = state.sales.filter(pl.col("cancel_on").is_null() & (pl.col("wanted_on") <= state.day))
-    stock = state.on_hand - np.bincount(owed["place"], owed["quantity"], minlength=len(state.on_hand))
+    free = state.on_hand - np.bincount(owed["place"], owed["quantity"], minlength=len(state.on_hand))
     within = np.arange(len(ahead))[:, None] < plant.replenishment.lead[None, :]
-    best = stock + _supply(state, len(ahead), overdue=True)
-    worst = stock + _supply(state, len(ahead), overdue=False)
+    best = state.on_hand + _supply(state, len(ahead), overdue=True)
+    worst = free + _supply(state, len(ahead), overdue=False)
     short = within & (best < units - _SHORT * deviation)
     safe = (~within | (worst > units + _SAFE * deviation)).all(axis=0)
     lead = plant.replenishment.lead

@@ -96,7 +96,11 @@ class Plant:
             work_orders=pl.concat([finished, started]),
             inspections=self._inspections(state, rng),
             stock=pl.DataFrame(
-                {"place": np.arange(len(state.on_hand)), "on_hand": state.on_hand, "reserved": self._backlog(state)}
+                {
+                    "place": np.arange(len(state.on_hand)),
+                    "on_hand": state.on_hand.copy(),  # a frame shares the memory of the array it is made from
+                    "reserved": self._backlog(state),
+                }
             ),
             adjusted=adjusted,
             consumed=consumed,
