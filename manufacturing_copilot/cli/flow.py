@@ -36,7 +36,7 @@ def run() -> None:
 
 def run_flow() -> bool:
     """Run the flow of the site in use with progress on the terminal; return whether all of it succeeded."""
-    from manufacturing_copilot.run import Step, run_site
+    from manufacturing_copilot.flow.run import Step, run_site
 
     started = time.monotonic()
 
@@ -91,7 +91,7 @@ def up(
     With the demo plant it also starts the mail and chat servers that the demo's people are told on.
     """
     from manufacturing_copilot.cli.demo import listening_for_demo
-    from manufacturing_copilot.run import dagster_home
+    from manufacturing_copilot.flow.run import dagster_home
 
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
     with site_and_store():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manufacturing_copilot.flow.behind import stages_behind
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.clock import as_of_day
@@ -18,7 +19,6 @@ from manufacturing_copilot.notify.outbox import unplanned
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.types import utc_now
-from manufacturing_copilot.unified.progress import is_current
 
 if TYPE_CHECKING:  # importing Dagster takes seconds, and a run that finds nothing new does without
     import dagster as dg
@@ -75,14 +75,11 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
 def is_anything_to_do(store: Store, site: Site) -> bool:
     """Whether a batch waits, a stage is behind, or somebody is still to be told."""
     with store.read() as connection:
-        return not pending_batches(connection).is_empty() or bool(_stages_behind(store, site)) or _is_news(store, site)
-
-
-def _stages_behind(store: Store, site: Site) -> list[str]:
-    stages = ["unified", *(f"forecasts/{target.value}" for target in site.forecasts), "alerts", "report"]
-    with store.read() as connection:
-        as_of = as_of_day(connection, site)
-        return [stage for stage in stages if not is_current(connection, site, as_of, stage)]
+        return (
+            not pending_batches(connection).is_empty()
+            or bool(stages_behind(connection, site, as_of_day(connection, site)))
+            or _is_news(store, site)
+        )
 
 
 def _is_news(store: Store, site: Site) -> bool:
@@ -95,7 +92,7 @@ class _Flow:
     """The steps of one call, in order."""
 
     def __init__(self, store: Store, site: Site, outcome: Outcome, tell: Tell, told: Callable[[Step], None]) -> None:
-        from manufacturing_copilot import assembly
+        from manufacturing_copilot.flow import assembly
 
         self.store, self.site, self.outcome, self.tell, self.told = store, site, outcome, tell, told
         self.definitions = assembly.build(site.folder)
@@ -120,12 +117,13 @@ class _Flow:
             self._execute(request.job_name or "", instance, request.partition_key, dict(request.tags))
 
     def stages(self, instance: dg.DagsterInstance) -> None:
-        behind = _stages_behind(self.store, self.site)
+        from manufacturing_copilot.flow.jobs import is_by_day
+
         with self.store.read() as connection:
-            day = as_of_day(connection, self.site).isoformat()
-        groups = list(dict.fromkeys(stage.partition("/")[0] for stage in behind))
-        for group in groups:
-            if not self._execute(group, instance, day, {}):
+            as_of = as_of_day(connection, self.site)
+            behind = stages_behind(connection, self.site, as_of)
+        for stage in behind:
+            if not self._execute(stage, instance, as_of.isoformat() if is_by_day(stage) else None, {}):
                 return
 
     def notify(self, instance: dg.DagsterInstance) -> None:
