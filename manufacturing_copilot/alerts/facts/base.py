@@ -98,10 +98,17 @@ def record_lines(
     *conditions: sa.ColumnElement[bool],
 ) -> pl.DataFrame:
     """Return where the accepted records of `kind` about these items stand: item_id, `columns`, file, line, batch."""
+    codes = read_frame(
+        connection,
+        sa.select(external_id.c.item_id, external_id.c.source, external_id.c.external_id.label("code")).where(
+            external_id.c.item_id.in_(list(item_ids))
+        ),
+    )
     records = accepted[kind]
     query = (
         sa.select(
-            external_id.c.item_id,
+            feed.c.name.label("feed"),
+            records.c.item.label("code"),
             *(records.c[name] for name in columns),
             batch_file.c.path.label("file"),
             records.c.line,
@@ -109,12 +116,9 @@ def record_lines(
         )
         .select_from(records)
         .join(feed, feed.c.id == records.c.feed_id)
-        .join(
-            external_id,
-            (external_id.c.external_id == records.c.item) & feed.c.name.like(external_id.c.source.concat("/%")),
-        )
         .join(batch_file, batch_file.c.id == records.c.file_id)
         .join(batch, batch.c.id == records.c.batch_id)
-        .where(external_id.c.item_id.in_(list(item_ids)), *conditions)
+        .where(records.c.item.in_(codes["code"].unique().to_list()), *conditions)
     )
-    return read_frame(connection, query)
+    source = pl.col("feed").str.split("/").list.first().alias("source")
+    return read_frame(connection, query).with_columns(source).join(codes, on=["source", "code"])

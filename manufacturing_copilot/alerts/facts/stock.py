@@ -37,6 +37,7 @@ def gather_stockouts(connection: sa.Connection, question: Question) -> pl.DataFr
     return (
         found.filter(pl.col("probability") > 0)
         .with_columns(pl.col(column).alias(name) for name, column in _STOCKOUT_NAMES.items())
+        .with_columns(pl.col("lead_time_days").cast(pl.Int64))
         .join(items(connection), on="item_id")
         .join(places, on="location_id")
         .join(_counts(connection, question, by_location=True), on=["item_id", "location_id"], how="left")
@@ -75,8 +76,15 @@ def trace(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
     if not batches:
         return declared
     levels = accepted["stock_levels"]
+    days = rows["_counted_on"].drop_nulls().unique().to_list()
+    on_the_day = sa.or_(levels.c.day.is_(None), levels.c.day.in_(days))
     counted = record_lines(
-        connection, "stock_levels", rows["item_id"].unique().to_list(), ("day",), levels.c.batch_id.in_(batches)
+        connection,
+        "stock_levels",
+        rows["item_id"].unique().to_list(),
+        ("day",),
+        levels.c.batch_id.in_(batches),
+        on_the_day,
     )
     found = (
         rows.select("subject", "item_id", "_counted_on")
