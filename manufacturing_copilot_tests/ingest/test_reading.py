@@ -177,6 +177,10 @@ def test_nul_bytes_cost_only_their_own_line() -> None:
     assert received.bad_lines.rows() == [(3, "2,\u2400", "holds a NUL byte, which no text may hold", "nul")]
 
 
+def test_nul_bytes_in_the_header_are_shown() -> None:
+    assert read(b"\x00a,\x00b,c\n1,2,3\n").rows.columns == ["\u2400a", "\u2400b", "c", LINE]
+
+
 def test_codes_stay_as_they_were_written() -> None:
     assert rows(read("a,b\n007,EA \n1e5, x\n")) == [("007", "EA ", 2), ("1e5", " x", 3)]
 

@@ -164,3 +164,11 @@ def test_a_cut_off_parquet_file_is_a_sentence() -> None:
     pl.DataFrame({"a": [1]}).write_parquet(buffer)
     with pytest.raises(BatchError, match=r"o.parquet: the Parquet file cannot be read"):
         read_file(buffer.getvalue()[:-20], "o.parquet", FORMAT, None)
+
+
+def test_a_row_of_a_table_with_a_nul_character_is_a_bad_line() -> None:
+    buffer = io.BytesIO()
+    pl.DataFrame({"a": ["x", "y\x00z", None], "b": [1, 2, 3]}).write_parquet(buffer)
+    received = read_file(buffer.getvalue(), "o.parquet", FORMAT, None)
+    assert received.rows.rows() == [("x", "1", 1), (None, "3", 3)]
+    assert received.bad_lines.rows() == [(2, "y\u2400z\t2", "holds a NUL character, which no text may hold", "nul")]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.reading.rows import BAD_LINES, column_names, tidy
+from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
 
@@ -28,10 +28,9 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
     frame.columns = column_names(frame.columns)
     plain = [column for column, dtype in frame.schema.items() if dtype.is_numeric()]
     rows = as_text(frame).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
+    rows, bad = take_out_nul(rows)
     rows, found = tidy(rows, format.totals)
-    return Received(
-        rows, pl.DataFrame(schema=BAD_LINES), {**found, "columns": frame.columns, "plain_numbers": plain, "reading": {}}
-    )
+    return Received(rows, bad, {**found, "columns": frame.columns, "plain_numbers": plain, "reading": {}})
 
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:

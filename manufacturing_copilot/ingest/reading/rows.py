@@ -25,7 +25,7 @@ def column_names(cells: Sequence[str | None]) -> list[str]:
     names: list[str] = []
     seen: set[str] = set()
     for place, cell in enumerate(cells, start=1):
-        plain = (cell or "").replace("\ufeff", "").strip() or f"column {place}"
+        plain = (cell or "").replace("\ufeff", "").replace("\x00", "\u2400").strip() or f"column {place}"
         name, number = plain, 2
         while name in seen or name == LINE:
             name, number = f"{plain} ({number})", number + 1
@@ -61,6 +61,23 @@ def drop_totals_rows(rows: pl.DataFrame, totals: str | None) -> tuple[pl.DataFra
     if not is_total.any():
         return rows, []
     return rows.filter(~is_total), rows.filter(is_total).get_column(LINE).to_list()
+
+
+def take_out_nul(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return `rows` without those that hold a NUL character, and those as bad lines: no database keeps them."""
+    names = [name for name in rows.columns if name != LINE]
+    holds = rows.select(
+        pl.any_horizontal([pl.col(name).str.contains("\x00", literal=True) for name in names]).fill_null(False)
+        if names
+        else pl.lit(False)
+    ).to_series()
+    if not holds.any():
+        return rows, pl.DataFrame(schema=BAD_LINES)
+    spoilt = rows.filter(holds)
+    texts = spoilt.select(pl.concat_str(names, separator="\t", ignore_nulls=True)).to_series()
+    bad = zip(spoilt.get_column(LINE).to_list(), texts.to_list(), strict=True)
+    reason = "holds a NUL character, which no text may hold"
+    return rows.filter(~holds), bad_frame([(line, text, reason, "nul") for line, text in bad])
 
 
 def tidy(rows: pl.DataFrame, totals: str | None) -> tuple[pl.DataFrame, dict[str, Any]]:

@@ -8,7 +8,7 @@ import fastexcel
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.reading.rows import BAD_LINES, column_names, tidy
+from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
 from manufacturing_copilot.site.documents import did_you_mean
@@ -31,8 +31,9 @@ def read_workbook(content: bytes, name: str, format: FileFormat, contract: dict[
     found: dict[str, Any] = {"sheet": sheet, "sheets": book.sheet_names, "reading": {"sheet": sheet}}
     names, body = _below_header(cells, name, sheet, format)
     body = body.rename(dict(zip(body.columns[:-1], names, strict=True)))
+    body, bad = take_out_nul(body)
     rows, left_out = tidy(body, format.totals)
-    return Received(rows, pl.DataFrame(schema=BAD_LINES), {**found, **left_out, "columns": names})
+    return Received(rows, bad, {**found, **left_out, "columns": names})
 
 
 def _cells(book: Any, name: str, wanted: str | None, *, declared: bool) -> tuple[str, pl.DataFrame]:
