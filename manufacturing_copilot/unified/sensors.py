@@ -7,7 +7,7 @@ from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import batch
-from manufacturing_copilot.unified.jobs import FACTS, facts_job
+from manufacturing_copilot.unified.jobs import FACTS
 from manufacturing_copilot.unified.progress import batches_hash, last_seen_batch, up_to_batch
 
 INTERVAL_SECONDS = 30
@@ -28,7 +28,7 @@ def new_batches_sensor(site: Site) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="new_batches",
-        job=facts_job(site),
+        job_name=FACTS,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=running,
         description="Asks for the facts to be brought up to date when batches have been loaded.",

@@ -14,7 +14,10 @@ from manufacturing_copilot.store.tables import batch, inventory_snapshot
 from manufacturing_copilot.unified.assets import DEMAND, ITEMS, PROCESSES, QUALITY, SNAPSHOTS, SUPPLY
 from manufacturing_copilot.unified.definitions import build_definitions
 from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot.unified.sensors import new_batches_sensor
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
 MONDAY = date(2026, 3, 2)
 SITE = make_site("erp/items", "erp/boms", "erp/stock_levels", "shop/order_lines", clock=DAY)
@@ -94,7 +97,7 @@ def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(
 def test_the_sensor_asks_once_for_what_was_loaded(
     embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
-    sensor = definitions.get_sensor_def("new_batches")
+    sensor = new_batches_sensor(SITE)
 
     def tick() -> Any:
         resources = {"plant": SitePlant(site_folder="unused")}

@@ -40,10 +40,11 @@ def _lines(store: Store, *names: str) -> list[tuple[Any, ...]]:
         "sku": item.c.sku,
         "supplier": supplier.c.code.label("supplier"),
     }
-    query = (
-        sa.select(supply_line.c.order_no, supply_line.c.line_no, *(columns[name] for name in names))
-        .select_from(supply_line.join(item, item.c.id == supply_line.c.item_id).outerjoin(supplier, supplier.c.id == supply_line.c.supplier_id))
-    )  # fmt: skip
+    joined = supply_line.join(item, item.c.id == supply_line.c.item_id).outerjoin(
+        supplier, supplier.c.id == supply_line.c.supplier_id
+    )
+    wanted = [columns[name] for name in ("order_no", "line_no", *names)]
+    query = sa.select(*wanted).select_from(joined)
     with store.read() as connection:
         return read_frame(connection, query).sort("order_no", "line_no").drop("order_no", "line_no").rows()
 
