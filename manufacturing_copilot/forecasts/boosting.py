@@ -76,7 +76,7 @@ def boosted(
         )
         predicted = model.predict(ahead)
         if parameters.get("unbiased"):
-            predicted = predicted + np.log(smearing(target, model.predict(features)))
+            predicted = predicted + np.log(smearing(target, np.asarray(model.predict(features))))
         total += predicted
     change = np.clip(total / int(parameters["seeds"]), -LARGEST_CHANGE, LARGEST_CHANGE).reshape(len(adjusted), horizon)
     return np.exp(matrix.levels[:, -1:] + change) - offset[:, None]
