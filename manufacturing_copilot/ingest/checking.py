@@ -55,6 +55,8 @@ def check(
     in the future). `contract` is what earlier files were found to be. `found["contract"]` of the result is what
     holds for the next file; `found["columns"]` says which column each field was read from, `found["new_columns"]`
     which columns earlier files did not have.
+    A contract is plain JSON: {"reading": {type, encoding, delimiter, sheet}, "columns": the file's names so far,
+    "decimal": {field: mark}, "dates": {field: order}, "marked_by_x": flags for which empty means no}.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
     before = {**(contract or {}), **received.found.get("contract", {})}

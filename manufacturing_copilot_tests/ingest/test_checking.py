@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest import checking
 from manufacturing_copilot.ingest.checking import check
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked
@@ -326,6 +327,14 @@ def test_a_file_without_rows_has_no_records() -> None:
     result = checked(orders())
     assert result.records.is_empty()
     assert result.records.schema["quantity"] == pl.Float64
+
+
+def test_a_record_that_breaks_its_schema_is_a_defect_of_checking_not_of_the_file() -> None:
+    kind = RECORD_KINDS["boms"]
+    records = checked("c;q\nA;1\n", feed("boms", component="c", quantity_per="q")).records
+    checking._hold_the_door(records, kind)
+    with pytest.raises(RuntimeError, match="checking let records of boms through"):
+        checking._hold_the_door(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
 
 
 def test_a_contract_is_plain_json() -> None:

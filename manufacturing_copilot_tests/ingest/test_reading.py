@@ -2,6 +2,7 @@ import gzip
 import io
 import random
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -249,6 +250,12 @@ def test_line_numbers_hold_where_ragged_rows_are_the_only_dirt() -> None:
     received = read("\n".join(lines))
     assert received.bad_lines[LINE].to_list() == [n for n in range(2, 300_000) if n % 97 == 0]
     assert (received.rows["no"].cast(int) == received.rows[LINE]).all()
+
+
+def test_a_file_may_be_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(b"a,b\n1,2\n")
+    assert rows(read_file(path, path.name, FORMAT, None)) == [("1", "2", 2)]
 
 
 def packed(name: str, content: bytes) -> bytes:
