@@ -21,17 +21,7 @@ _READERS = {
     "jsonl": read_json_lines,
     "parquet": read_parquet,
 }
-_ENDINGS = {
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".xls": "excel",
-    ".xlsb": "excel",
-    ".ods": "excel",
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-}
+_ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def read_file(content: bytes | Path, name: str, format: FileFormat, contract: dict[str, Any] | None) -> Received:
@@ -60,7 +50,7 @@ def _type_of(content: bytes, name: str) -> str:
     if is_workbook(content):
         return "excel"
     ending = Path(name).suffix.lower()
-    if ending in (".json", ".jsonl", ".ndjson"):
+    if ending in _ENDINGS:
         return _ENDINGS[ending]
     start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]"):
@@ -74,7 +64,7 @@ def _type_of(content: bytes, name: str) -> str:
 def _refuse_other_type(kind: str, content: bytes, name: str) -> None:
     """Refuse a workbook that is called .csv, or a table that is called .xlsx, instead of reading noise."""
     actual = "parquet" if content.startswith(b"PAR1") else "excel" if is_workbook(content) else None
-    if content and kind in ("parquet", "excel") and actual != kind and not name.lower().endswith(".ods"):
+    if content and kind in ("parquet", "excel") and actual != kind:
         what = "a Parquet file" if kind == "parquet" else "an Excel workbook"
         raise BatchError(f"{name}: expected {what}, but its first bytes are not those of one; export it again")
     if kind in ("csv", "json", "jsonl") and actual is not None:
