@@ -7,6 +7,7 @@ memory of its own. So a batch whose tick or whose run died is asked for again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,9 +17,10 @@ from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.ingest.batches import pending_batches
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.jobs import job_name
-from manufacturing_copilot.ingest.ledger import ATTEMPTS_AT_MOST, sweep
+from manufacturing_copilot.ingest.ledger import sweep
 from manufacturing_copilot.ingest.partitions import batches_of
 from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.store.types import utc_now
 
 if TYPE_CHECKING:
     # dagster gives this type no public name
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 INTERVAL_SECONDS = 30
 BATCHES_A_RUN = 200
 """More partitions in one run cost more than a second run, on SQLite."""
+
+RUNS_AN_HOUR = 5
+"""So often a run that dies before it begins on its batches is asked for again; then the next hour is waited for."""
 
 REFERENCES_TAG = "copilot/batches"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -87,7 +92,7 @@ def requests_for(instance: dg.DagsterInstance, feeds: Sequence[Feed], pending: p
         return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
     if given_up:
         return dg.SensorResult(
-            skip_reason=f"{ATTEMPTS_AT_MOST} runs ended before they began on {', '.join(given_up)}; look at their logs"
+            skip_reason=f"{RUNS_AN_HOUR} runs within an hour have not loaded {', '.join(given_up)}; look at their logs"
         )
     return dg.SensorResult(skip_reason="nothing new")
 
@@ -117,11 +122,15 @@ def _runs_of(order: Sequence[str], waiting: set[str]) -> Iterable[list[str]]:
 
 
 def _request(instance: dg.DagsterInstance, feed: Feed, references: list[str]) -> dg.RunRequest | None:
-    """Return the request for one run over `references`, None where runs for them have ended early too often."""
+    """Return the request for one run over `references`, None where they were asked for too often of late."""
     text = " ".join(references)
-    earlier = instance.get_runs_count(dg.RunsFilter(job_name=job_name(feed), tags={REFERENCES_TAG: text}))
-    if earlier >= 2 * ATTEMPTS_AT_MOST:
+    earlier = dg.RunsFilter(job_name=job_name(feed), tags={REFERENCES_TAG: text})
+    lately = dg.RunsFilter(
+        job_name=job_name(feed), tags={REFERENCES_TAG: text}, created_after=utc_now() - timedelta(hours=1)
+    )
+    if instance.get_runs_count(lately) >= RUNS_AN_HOUR:
         return None
+    number = instance.get_runs_count(earlier) + 1
     first, last = references[0], references[-1]
     tags = {REFERENCES_TAG: text}
     if len(references) > 1:
@@ -130,6 +139,6 @@ def _request(instance: dg.DagsterInstance, feed: Feed, references: list[str]) ->
         job_name=job_name(feed),
         partition_key=first if len(references) == 1 else None,
         # A run key is used up for ever, by failed runs too: so it counts the runs that there were.
-        run_key=f"{feed.feed} {text} {earlier + 1}",
+        run_key=f"{feed.feed} {text} {number}",
         tags=tags,
     )

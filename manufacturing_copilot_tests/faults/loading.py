@@ -1,20 +1,20 @@
-"""A process that claims what waits and loads every pending batch, to be killed on the way: `python -m … SITE`."""
+"""What a loading process does, for tests that kill it on the way."""
 
 from __future__ import annotations
 
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.site import load_site
-from manufacturing_copilot.store import Store, home_folder, open_store
+from manufacturing_copilot.store import Store, open_store
 
 
-def load_everything(store: Store, site_folder: Path, home: Path) -> None:
+def load_everything(store: Store, home: Path) -> None:
     """Put back what was left behind, claim what waits, and load until nothing is pending."""
-    site = load_site(site_folder)
+    site = load_site(home / "site")
     sweep(store, actor="test")
     claim(store, site, home, actor="test")
     with store.read() as connection:
@@ -23,8 +23,9 @@ def load_everything(store: Store, site_folder: Path, home: Path) -> None:
         load_batch(store, site, reference, home=home, actor="test")
 
 
-if __name__ == "__main__":
-    opened = open_store()
-    print("ready", flush=True)  # noqa: T201
-    load_everything(opened, Path(sys.argv[1]), home_folder())
-    opened.close()
+def process(home: Path, url: str, ready: Connection) -> None:
+    """Say that it is ready, then load everything."""
+    store = open_store(url)
+    ready.send("ready")
+    load_everything(store, home)
+    store.close()

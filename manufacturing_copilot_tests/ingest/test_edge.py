@@ -15,7 +15,7 @@ from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.definitions import build_definitions
 from manufacturing_copilot.ingest.jobs import feed_job
 from manufacturing_copilot.ingest.ledger import begin, counts_of
-from manufacturing_copilot.ingest.sensors import RANGE_END, RANGE_START, REFERENCES_TAG, source_sensor
+from manufacturing_copilot.ingest.sensors import RANGE_END, RANGE_START, REFERENCES_TAG, RUNS_AN_HOUR, source_sensor
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import duplicate_record
@@ -263,6 +263,19 @@ def test_a_batch_whose_run_died_is_asked_for_again_under_a_new_key(
     [again] = tick(site, instance).run_requests or []
     assert again.partition_key == "00000001"
     assert again.run_key != request.run_key
+
+
+def test_a_batch_whose_runs_die_before_they_begin_is_not_asked_for_without_end(
+    store: Store, site: Site, home: Path, instance: dg.DagsterInstance
+) -> None:
+    orders(home, 1, "A,1,7,2,2026-03-01")
+    for _ in range(RUNS_AN_HOUR):
+        [request] = tick(site, instance).run_requests or []
+        instance.create_run_for_job(_job(), tags=dict(request.tags), status=dg.DagsterRunStatus.FAILURE)
+    result = tick(site, instance)
+    assert not result.run_requests
+    assert result.skip_reason is not None
+    assert "have not loaded 00000001" in (result.skip_reason.skip_message or "")
 
 
 def test_a_failed_batch_is_not_loaded_by_standing_between_two_others(
