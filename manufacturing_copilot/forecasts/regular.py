@@ -45,7 +45,8 @@ def forecast(task: Task) -> Outcome:
     """Forecast regular series.
 
     Parameters: models (of theta, dynamic_theta, seasonal_average, boosting), cap (points the Theta models see),
-    signed (bounds of their own on each side), and those of `boosted`. A second fit, on the history less its last window, gives the errors for the bounds.
+    signed (bounds of their own on each side), and those of `boosted`. A second fit, on the history less its last
+    window, gives the errors for the bounds.
     """
     now = _point(task.values, task)
     scale = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])

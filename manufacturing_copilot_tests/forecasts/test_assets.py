@@ -16,6 +16,8 @@ from manufacturing_copilot_tests.forecasts.plants import AS_OF, add_demand, add_
 
 DAY = AS_OF.isoformat()
 
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
@@ -49,14 +51,11 @@ def materialized(site: Site, tags: dict[str, str], key: str | None) -> dg.Execut
         build_definitions(site),
         dg.Definitions(
             resources={"plant": Plant(site_folder=str(site.folder))},
-            jobs=[dg.define_asset_job("forecasts", dg.AssetSelection.groups("forecasts"))],
+            jobs=[dg.define_asset_job(stage, dg.AssetSelection.groups(stage)) for stage in ("runtime", "forecasts")],
         ),
     )
     with dg.DagsterInstance.ephemeral() as instance:
-        models = definitions.get_implicit_global_asset_job_def()
-        assert models.execute_in_process(
-            instance=instance, asset_selection=[dg.AssetKey(["runtime", "models"])]
-        ).success
+        assert definitions.resolve_job_def("runtime").execute_in_process(instance=instance).success
         return definitions.resolve_job_def("forecasts").execute_in_process(
             instance=instance, partition_key=key, tags=tags
         )
