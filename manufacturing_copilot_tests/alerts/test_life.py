@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.settle import AlertError, acknowledge, resolve, snooze
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import alert, alert_event, audit_event, fact_seen
+from manufacturing_copilot.store.tables import alert, alert_event, audit_event, fact_seen, refresh
+from manufacturing_copilot.unified.progress import is_current
 from manufacturing_copilot_tests.alerts.factories import LOW, NOW, a_site, add_item, add_stock, alerts, events, judge
 from manufacturing_copilot_tests.factories import DAY, add_records
 
@@ -42,6 +43,21 @@ def test_a_second_evaluation_of_the_same_facts_writes_nothing(store: Store) -> N
     again = judge(store, SITE, now=NOW + timedelta(hours=1))
     assert (again.changed, again.refreshed) == (0, 0)
     assert _dump(store) == before
+
+
+def test_an_evaluation_notes_that_alerts_are_up_to_date_until_the_next_batch(store: Store) -> None:
+    def current() -> bool:
+        with store.read() as connection:
+            return is_current(connection, SITE, DAY, "alerts")
+
+    add_records(store, "erp/items", [{"item": "BOLT"}])
+    assert not current()
+    judge(store, SITE)
+    assert current()
+    add_records(store, "erp/items", [{"item": "NUT"}])
+    assert not current()
+    judge(store, SITE)
+    assert current()
 
 
 def test_the_next_day_of_the_same_trouble_is_no_news(store: Store) -> None:
@@ -181,4 +197,4 @@ def test_what_cannot_be_settled_is_said_in_a_sentence(store: Store) -> None:
 
 def _dump(store: Store) -> list[object]:
     with store.read() as connection:
-        return [list(connection.execute(sa.select(table))) for table in (alert, alert_event, fact_seen)]
+        return [list(connection.execute(sa.select(table))) for table in (alert, alert_event, fact_seen, refresh)]
