@@ -129,7 +129,7 @@ def test_another_days_forecast_stays(plant: Store) -> None:
 
 def test_a_past_day_is_forecast_from_what_was_known_then(plant: Store) -> None:
     earlier = AS_OF - timedelta(days=60)
-    site = a_site()
+    site = a_site({target: (Frequency.WEEKLY,) for target in Target})
     for target in (Target.DEMAND, Target.SUPPLY, Target.QUALITY):
         forecast_target(plant, site, target, earlier)
     before = [forecasts_of(plant, target, Frequency.WEEKLY, earlier) for target in (Target.DEMAND, Target.SUPPLY)]

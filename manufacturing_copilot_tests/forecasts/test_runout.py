@@ -130,22 +130,22 @@ def test_a_day_without_a_demand_forecast_has_no_stock_outs(store: Store) -> None
     assert empty.columns == found(store).columns
 
 
-def test_the_stock_out_happens_as_often_as_it_is_said(store: Store) -> None:
+def test_the_stock_out_happens_as_often_as_it_is_said(embedded: Store) -> None:
     """What was said as of an earlier day, against the demand that came and one who knows the true distribution."""
     then, lead, count = AS_OF - timedelta(days=28), 10, 150
     random = np.random.default_rng(29)
-    with_models(store)
+    with_models(embedded)
     chances = 3 / (3 + random.uniform(2, 20, count))
     histories = [random.negative_binomial(3, chance, 300) for chance in chances]
     histories = [np.where(np.arange(300) == 0, 5, y) for y in histories]
     stocks = [float(round(y[:-28].mean() * lead * random.uniform(0.6, 1.7))) for y in histories]
-    with store.write() as connection:
+    with embedded.write() as connection:
         add_items(connection, count, lead_time_days=lead)
         for item, (y, stock) in enumerate(zip(histories, stocks, strict=True), start=1):
             add_demand(connection, y, item=item)
             add_stock(connection, stock, item=item, day=then)
-    forecast_target(store, a_site({Target.DEMAND: (Frequency.DAILY,)}), Target.DEMAND, then)
-    said = found(store, then)["probability"].to_numpy()
+    forecast_target(embedded, a_site({Target.DEMAND: (Frequency.DAILY,)}), Target.DEMAND, then)
+    said = found(embedded, then)["probability"].to_numpy()
     came = np.array([y[-28 : -28 + lead].sum() > stock for y, stock in zip(histories, stocks, strict=True)])
     assert said.mean() == pytest.approx(came.mean(), abs=0.1)
     knowing = nbinom.sf(stocks, 3 * lead, chances)
