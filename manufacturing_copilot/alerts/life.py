@@ -18,7 +18,7 @@ from manufacturing_copilot.site import Severity, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import alert, alert_event, fact_seen
-from manufacturing_copilot.unified.progress import batches_hash, is_current, note_refresh, up_to_batch
+from manufacturing_copilot.unified.progress import is_current, note_follows
 
 STAGE = "alerts"
 LIVE = ("open", "acknowledged", "snoozed")
@@ -56,13 +56,12 @@ def evaluate(store: Store, site: Site, as_of: date, *, actor: str, now: datetime
     Raises SiteError where a rule's text or scope is wrong; then nothing is written.
     """
     with store.read() as connection:
-        up_to, seen = up_to_batch(connection), batches_hash(connection)
         findings = find(connection, Question(site, as_of, now))
     with store.write() as connection:
         lock_until_commit(connection, STAGE)
         done = _Pass(connection, site, as_of, actor, now).run(findings)
         if not is_current(connection, site, as_of, STAGE):
-            note_refresh(connection, site, as_of, up_to=up_to, seen=seen, stage=STAGE)
+            note_follows(connection, site, as_of, STAGE)
         return done
 
 

@@ -68,7 +68,7 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     with flow.instance() as instance:
         flow.ingest(instance)
         flow.stages(instance)
-        flow.notify(instance)
+        flow.notify(instance)  # also what waited from before, where no stage is behind
     return outcome
 
 
@@ -123,6 +123,8 @@ class _Flow:
             as_of = as_of_day(connection, self.site)
             behind = stages_behind(connection, self.site, as_of)
         for stage in behind:
+            if stage == "report":
+                self.notify(instance)  # the page says who was told
             if not self._execute(stage, instance, as_of.isoformat() if is_by_day(stage) else None, {}):
                 return
 

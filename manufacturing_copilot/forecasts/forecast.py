@@ -28,6 +28,7 @@ from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.tables import QUANTILES, series
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.types import utc_now
+from manufacturing_copilot.unified.progress import note_follows
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def forecast_target(
     with store.write() as connection:
         _forget(connection, target, as_of)
         written = [_write(connection, part, as_of, run_id) for part in parts]
+        note_follows(connection, site, as_of, f"forecasts/{target.value}")
     say(f"{target.value}: wrote {sum(rows for _, rows, _ in written)} forecasts")
     return ForecastSummary(
         target=target,

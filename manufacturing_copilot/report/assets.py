@@ -8,6 +8,7 @@ from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.report.page import write_report
 from manufacturing_copilot.site import Site
+from manufacturing_copilot.unified.progress import note_follows
 
 
 def build_assets(site: Site) -> list[dg.AssetsDefinition]:
@@ -27,6 +28,8 @@ def build_assets(site: Site) -> list[dg.AssetsDefinition]:
             with store.read() as connection:
                 as_of = as_of_day(connection, plant.site)
             path = write_report(store, plant.site, plant.home, as_of=as_of)
+            with store.write() as connection:
+                note_follows(connection, plant.site, as_of, "report")
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(path),

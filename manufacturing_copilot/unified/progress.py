@@ -59,7 +59,16 @@ def note_refresh(
     )
 
 
-def last_seen_batch(connection: sa.Connection, stage: str = UNIFIED) -> str | None:
-    """Return the fingerprint of the batches that `stage` saw last; None where it has never run."""
-    newest = sa.select(refresh.c.batches_hash).where(refresh.c.stage == stage).order_by(refresh.c.at.desc()).limit(1)
-    return connection.scalar(newest)
+
+def note_follows(connection: sa.Connection, site: Site, as_of: date, stage: str) -> None:
+    """Record that `stage` has been brought up to date for `as_of` from what unified holds, which may be behind.
+
+    So it never claims to have seen a batch that unified has not; nothing is recorded where unified is of another day.
+    """
+    found = connection.execute(
+        sa.select(refresh.c.up_to_batch_id, refresh.c.batches_hash).where(
+            refresh.c.stage == UNIFIED, refresh.c.as_of == as_of
+        )
+    ).one_or_none()
+    if found is not None:
+        note_refresh(connection, site, as_of, up_to=found.up_to_batch_id, seen=found.batches_hash, stage=stage)

@@ -10,11 +10,10 @@ import sqlalchemy as sa
 from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, open_store
-from manufacturing_copilot.store.tables import batch, inventory_snapshot
+from manufacturing_copilot.store.tables import inventory_snapshot
 from manufacturing_copilot.unified.assets import DEMAND, ITEMS, PROCESSES, QUALITY, SNAPSHOTS, SUPPLY
 from manufacturing_copilot.unified.definitions import build_definitions
 from manufacturing_copilot.unified.refresh import refresh
-from manufacturing_copilot.unified.sensors import new_batches_sensor
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -55,7 +54,7 @@ def definitions() -> dg.Definitions:
 
 
 def _facts(definitions: dg.Definitions, instance: dg.DagsterInstance, **named: Any) -> dg.ExecuteInProcessResult:
-    return definitions.resolve_job_def("facts").execute_in_process(instance=instance, **named)
+    return definitions.resolve_implicit_global_asset_job_def().execute_in_process(instance=instance, **named)
 
 
 def _days(store: Store) -> list[date]:
@@ -92,26 +91,3 @@ def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(
     result = _facts(definitions, instance, tags=days, asset_selection=[SNAPSHOTS])
     assert result.success
     assert _days(embedded) == [*(MONDAY + timedelta(days=n) for n in range(4)), DAY]
-
-
-def test_the_sensor_asks_once_for_what_was_loaded(
-    embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance
-) -> None:
-    sensor = new_batches_sensor(SITE)
-
-    def tick() -> Any:
-        resources = {"plant": SitePlant(site_folder="unused")}
-        with dg.build_sensor_context(instance=instance, resources=resources) as context:
-            return sensor(context)
-
-    first = tick()
-    assert [request.partition_key for request in first.run_requests] == [DAY.isoformat()]
-    assert [request.run_key for request in tick().run_requests] == [first.run_requests[0].run_key]
-    assert _facts(definitions, instance, partition_key=DAY.isoformat(), tags=first.run_requests[0].tags).success
-    assert tick().skip_reason.skip_message == "no batch was loaded since the facts were brought up to date"
-    newest = add_records(embedded, "erp/items", [{"item": "C"}])
-    again = tick()
-    assert again.run_requests[0].run_key != first.run_requests[0].run_key
-    with embedded.write() as connection:
-        connection.execute(sa.update(batch).where(batch.c.id < newest).values(status="in_progress"))
-    assert "being loaded" in tick().skip_reason.skip_message
