@@ -76,21 +76,26 @@ def boosted(
         )
         predicted = model.predict(ahead)
         if parameters.get("unbiased"):
-            predicted = predicted + np.log(smearing(target, np.asarray(model.predict(features))))
+            fitted = np.asarray(model.predict(features))
+            predicted = predicted + np.log(smearing(target, fitted, features[:, lags + 1], ahead[:, lags + 1]))
         total += predicted
     change = np.clip(total / int(parameters["seeds"]), -LARGEST_CHANGE, LARGEST_CHANGE).reshape(len(adjusted), horizon)
     return np.exp(matrix.levels[:, -1:] + change) - offset[:, None]
 
 
-def smearing(target: Floats, fitted: Floats) -> float:
-    """Return the factor that turns the forecast median into a mean, at most 1.5 (Duan 1983, as a ratio of sums).
+def smearing(target: Floats, fitted: Floats, noise: Floats, noise_ahead: Floats) -> Floats:
+    """Return the factors that turn forecast medians into means, between 1 and 1.5, for series as noisy as given.
 
     The trees learn the median of a logarithm; of skewed demand that is less than the mean, and stock planned on
-    it runs out too often.
+    it runs out too often. A ratio of sums (Duan 1983), for each fifth of the examples by `noise` on its own: a
+    calm series needs no correction.
     """
+    edges = np.quantile(noise, (0.2, 0.4, 0.6, 0.8))
+    part, ahead = np.searchsorted(edges, noise), np.searchsorted(edges, noise_ahead)
     ceiling = np.quantile(target, 0.995)
-    ratio = np.sum(np.exp(np.minimum(target, ceiling))) / np.sum(np.exp(np.minimum(fitted, ceiling)))
-    return float(np.clip(ratio, 1.0, 1.5))
+    actual, median = np.exp(np.minimum(target, ceiling)), np.exp(np.minimum(fitted, ceiling))
+    ratios = np.array([actual[part == k].sum() / max(median[part == k].sum(), 1e-9) for k in range(5)])
+    return np.clip(ratios, 1.0, 1.5)[ahead]
 
 
 def _aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64], season: int, base: int) -> _Matrix:
