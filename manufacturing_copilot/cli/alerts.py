@@ -8,9 +8,7 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 
-from manufacturing_copilot.alerts import settle
 from manufacturing_copilot.cli.console import actor, opened_store, out, show
-from manufacturing_copilot.notify import ledger
 from manufacturing_copilot.site.durations import parse_duration
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import alert
@@ -55,6 +53,8 @@ def list_alerts(
 @app.command("ack")
 def acknowledge(alert_id: int, note: Note = "") -> None:
     """Say that somebody is on it."""
+    from manufacturing_copilot.alerts import settle  # what it rests on takes a second to import
+
     with opened_store() as store:
         settle.acknowledge(store, alert_id, actor(), note)
     out.print(f"alert {alert_id} is acknowledged by {actor()}")
@@ -65,6 +65,8 @@ def snooze(
     alert_id: int, for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")], note: Note = ""
 ) -> None:
     """Say nothing more of it for a while."""
+    from manufacturing_copilot.alerts import settle
+
     try:
         length: timedelta = parse_duration(for_)
     except ValueError as error:
@@ -78,6 +80,8 @@ def snooze(
 @app.command("resolve")
 def resolve(alert_id: int, note: Note = "") -> None:
     """Say that it is over."""
+    from manufacturing_copilot.alerts import settle
+
     with opened_store() as store:
         settle.resolve(store, alert_id, actor(), note)
     out.print(f"alert {alert_id} is resolved by {actor()}")
@@ -91,6 +95,8 @@ def told(
     as_json: AsJson = False,
 ) -> None:
     """List who was told what, when, by which channel, and whether it arrived."""
+    from manufacturing_copilot.notify import ledger
+
     with opened_store() as store, store.read() as connection:
         found = ledger.told(connection, person=person, alert_id=alert_id, limit=limit)
     shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]

@@ -15,9 +15,6 @@ import typer
 
 from manufacturing_copilot.cli.console import out
 from manufacturing_copilot.cli.flow import run_flow
-from manufacturing_copilot.demo.listener import Listener
-from manufacturing_copilot.demo.simulator import next_day as live_another_day
-from manufacturing_copilot.demo.simulator import simulate
 from manufacturing_copilot.site import load_site, site_folder
 from manufacturing_copilot.store import home_folder
 
@@ -58,6 +55,8 @@ def demo(
 @app.command("next-day")
 def next_day() -> None:
     """Add a day to the plant's exports: the sensors of `copilot up`, or `copilot run`, find it in the inbox."""
+    from manufacturing_copilot.demo.simulator import next_day as live_another_day
+
     home = home_folder()
     day = live_another_day(home)
     out.print(f"The exports of {day:%A %d %B %Y} are in {home / 'inbox'}; `make up` sees them, `make demo` runs them.")
@@ -72,6 +71,8 @@ def listening_for_demo() -> Iterator[dict[str, str]]:
     if site_folder() != demo_site():
         yield {}
         return
+    from manufacturing_copilot.demo.listener import Listener
+
     with Listener(keep_in=messages_file(home_folder())) as listener:
         yield listener.environment(load_site(demo_site()).people)
 
@@ -104,6 +105,8 @@ def _day(text: str | None) -> date:
 
 
 def _make(home: Path, end: date, seed: int) -> None:
+    from manufacturing_copilot.demo.simulator import simulate
+
     started = time.monotonic()
     with out.status("simulating two years of a plant ..."):
         simulate(home, end=end, seed=seed)
@@ -116,7 +119,8 @@ def _show_messages(file: Path) -> None:
         return
     messages = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     out.print(f"\nMessages received by the demo's mail and chat servers: {len(messages)}; for example")
-    for message in messages[:MESSAGES_SHOWN]:
+    by_subject = {message["subject"]: message for message in messages}  # the same news goes out on several channels
+    for message in list(by_subject.values())[:MESSAGES_SHOWN]:
         out.rule(f"{message['kind']} to {message['to']}", align="left", style="dim")
         out.print(message["subject"], style="bold", markup=False)
         out.print("\n".join(message["body"].splitlines()[:14]), markup=False)

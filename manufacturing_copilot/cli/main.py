@@ -6,7 +6,10 @@ import sys
 
 import typer
 
-from manufacturing_copilot.cli import alerts, batches, database, demo, flow, items, sites
+import manufacturing_copilot.cli.demo as demo
+import manufacturing_copilot.cli.flow as flow
+import manufacturing_copilot.cli.items as items
+from manufacturing_copilot.cli import alerts, batches, database, sites
 from manufacturing_copilot.cli.console import complain
 from manufacturing_copilot.errors import CopilotError
 
