@@ -19,7 +19,7 @@ from manufacturing_copilot.ingest.casts.faults import Cast
 from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
 from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, marks_by_x, plain_texts
 from manufacturing_copilot.ingest.decisions import Place, decide_marks, decide_orders
-from manufacturing_copilot.ingest.headers import match_columns
+from manufacturing_copilot.ingest.headers import match_columns, match_name
 from manufacturing_copilot.ingest.reasons import Complaint, rejected_lines, rejected_rows
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
 from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType, RecordKind, pandera_schema, polars_type
@@ -80,7 +80,7 @@ def check(
         if column is None or cast is None:
             values.append(_without_column(field, feed, rows.height, written_on, file_name))
             continue
-        cast = _finish(cast, column, kind, feed, written_on, file_name)
+        cast = _finish(_signed(cast, column, rows, file_name), column, kind, feed, written_on, file_name)
         values.append(cast.values.rename(field.name))
         complaints += _complaints(cast, column)
     rejected = rejected_rows(rows, complaints, file_name)
@@ -157,6 +157,23 @@ def _cast(column: _Column, mark: Mark, order: DateOrder | None, dates: DateColum
     return Cast(column.texts)
 
 
+def _signed(cast: Cast, column: _Column, rows: pl.DataFrame, file_name: str) -> Cast:
+    """Apply the column that says which numbers are negative; a sign the number has of its own turns with it."""
+    where = column.spec.negative_where
+    if where is None or column.field.type not in _NUMBERS:
+        return cast
+    name = match_name([other for other in rows.columns if other != LINE], where.column)
+    if name is None:
+        raise BatchError(
+            f"{file_name}: the column {where.column!r}, which says where {column.field.name} is negative, is missing;"
+            " correct negative_where: in the feed, or the export"
+        )
+    words = [word.strip().lower() for word in where.holds]
+    negative = rows.get_column(name).str.strip_chars().str.to_lowercase().is_in(words).fill_null(False)
+    signed = pl.select(pl.when(negative).then(0 - cast.values).otherwise(cast.values)).to_series()
+    return Cast(signed, cast.faults)
+
+
 def _finish(cast: Cast, column: _Column, kind: RecordKind, feed: Feed, written_on: date | None, file_name: str) -> Cast:
     """Apply what holds after reading: sign, default, ranges, the future, and that something must be there."""
     field, spec = column.field, column.spec
@@ -170,7 +187,8 @@ def _finish(cast: Cast, column: _Column, kind: RecordKind, feed: Feed, written_o
         cast = Cast(cast.values.set(empty, _day_written(written_on, file_name)), cast.faults)
         empty = cast.values.is_null() & empty
     cast = _in_range(cast, field)
-    if written_on is not None and field.name in HAPPENED and kind.name != "calendar":
+    stops = feed.guards.future_dates == "stop" and kind.name != "calendar"
+    if stops and written_on is not None and field.name in HAPPENED:
         cast = not_after(cast, written_on + timedelta(days=1))
     if field.required and empty.any():
         cast = cast.checked("required", empty, f"expected {field.meaning}")

@@ -31,7 +31,11 @@ def match_columns(columns: Sequence[str], feed: Feed, file_name: str) -> dict[st
 def _match(columns: Sequence[str], spec: ColumnSpec) -> str | None:
     if isinstance(spec.column, int):
         return columns[spec.column - 1] if 0 < spec.column <= len(columns) else None
-    wanted = spec.column or ""
+    return match_name(columns, spec.column or "")
+
+
+def match_name(columns: Sequence[str], wanted: str) -> str | None:
+    """Return the column that the header `wanted` means: as written, else without regard to case and punctuation."""
     if wanted in columns:
         return wanted
     near: Mapping[str, list[str]] = {}
@@ -43,6 +47,14 @@ def _match(columns: Sequence[str], spec: ColumnSpec) -> str | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def declared_columns(columns: Sequence[str], feed: Feed) -> dict[str, str]:
+    """Return field → column of the file as far as there is one; a field that is read from none is left out."""
+    found = {field: _match(columns, spec) for field, spec in feed.columns.items() if spec.constant is None}
+    signs = [spec.negative_where.column for spec in feed.columns.values() if spec.negative_where is not None]
+    found |= {f"sign of {name}": match_name(columns, name) for name in signs}
+    return {field: column for field, column in found.items() if column is not None}
 
 
 def _folded(name: str) -> str:

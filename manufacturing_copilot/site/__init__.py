@@ -4,7 +4,7 @@ A site is a folder: `site.yaml`, `feeds/*.yaml`, `rules.yaml`, `people.yaml`. No
 database or knows Dagster.
 """
 
-from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, SqlTable
+from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, SqlTable
 from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
 from manufacturing_copilot.site.plant import (
     Frequency,
@@ -22,9 +22,11 @@ __all__ = [
     "Channel",
     "ColumnSpec",
     "Condition",
+    "Drift",
     "Feed",
     "FileFormat",
     "Frequency",
+    "Guards",
     "Hears",
     "Person",
     "QuietHours",

@@ -35,6 +35,40 @@ class Repeats(StrEnum):
     REJECT = "reject"  # the first one holds
 
 
+class Drift(StrEnum):
+    """What happens when a file's columns differ from those that earlier files of the feed had."""
+
+    EVOLVE = "evolve"  # new columns are kept with the received rows and reported; optional ones may be absent
+    FREEZE = "freeze"  # the batch is refused
+    DISCARD = "discard"  # new columns are dropped from the received rows and reported
+
+
+class Guards(Declared):
+    """What is looked at before rows are loaded, beyond each row by itself. All are on where nothing is said."""
+
+    unit_jump: Literal["stop", "off"] = Key(
+        "stop", description="rows whose quantity or price jumps by ×10, ×12, ×25, ×100 or ×1000 wait for a person"
+    )
+    volume: Literal["warn", "hold", "off"] = Key(
+        "warn", description="a batch with far more or fewer rows than usual is reported, or held for a person"
+    )
+    future_dates: Literal["stop", "off"] = Key(
+        "stop", description="rows that happened after the file was written are rejected"
+    )
+
+
+class SignColumn(Declared):
+    """Another column of the source that says whether a number counts as negative."""
+
+    column: str = Key(description="header of that column")
+    holds: tuple[str, ...] = Key(description="its texts for which the number is negative")
+
+    @field_validator("holds", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+
+
 class ColumnSpec(Declared):
     """How one of our fields is read from the source's column (or is a constant)."""
 
@@ -43,9 +77,12 @@ class ColumnSpec(Declared):
     decimal: Literal[".", ","] | None = Key(None, description="the decimal mark; detected where not given")
     dates: DateOrder | None = Key(None, description="order of written dates; detected where not given")
     missing: tuple[str, ...] = Key((), description="texts that mean: no value")
-    values: dict[str, str] = Key(default_factory=dict, description="the source's words → ours")
+    values: dict[str, str] = Key(
+        default_factory=dict, description='the source\'s words → ours; "*" stands for any word not listed'
+    )
     default: str | None = Key(None, description="used where the column is empty")
     negate: bool = Key(False, description="turn the sign of the number")
+    negative_where: SignColumn | None = Key(None, description="the number is negative where another column says so")
     optional: bool = Key(False, description="the column may be absent from a file")
 
     @model_validator(mode="before")
@@ -115,6 +152,8 @@ class Feed(Declared):
     key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
     repeats: Repeats = Repeats.UPDATE
     columns: dict[str, ColumnSpec]
+    drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
+    guards: Guards = Guards()
     fresh_within: Duration | None = Key(None, description="silent for longer than this: the feed is stale")
     owner: str | None = None
     note: str | None = None

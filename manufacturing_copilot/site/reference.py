@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from manufacturing_copilot.records import RECORD_KINDS, Field
-from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, SqlTable
+from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, Guards, SignColumn, SqlTable
 from manufacturing_copilot.site.people import Hears, Person, QuietHours
 from manufacturing_copilot.site.plant import Demand, SiteFile, Source
 from manufacturing_copilot.site.rules import Condition, Rule
@@ -25,7 +25,14 @@ _DOCUMENTS: tuple[tuple[str, str, tuple[tuple[str, type[BaseModel]], ...]], ...]
     (
         "feeds/NAME.yaml",
         "One kind of record from one source.",
-        (("", Feed), ("format", FileFormat), ("sql", SqlTable), ("columns.FIELD", ColumnSpec)),
+        (
+            ("", Feed),
+            ("format", FileFormat),
+            ("sql", SqlTable),
+            ("columns.FIELD", ColumnSpec),
+            ("columns.FIELD.negative_where", SignColumn),
+            ("guards", Guards),
+        ),
     ),
     ("rules.yaml", "A list; each entry one rule.", (("", Rule),)),
     ("people.yaml", "A list; each entry one person or role.", (("", Person), ("hears", Hears), ("quiet", QuietHours))),

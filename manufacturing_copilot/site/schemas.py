@@ -12,7 +12,7 @@ from manufacturing_copilot.site.people import Person
 from manufacturing_copilot.site.plant import SiteFile
 from manufacturing_copilot.site.rules import Rule
 
-_ONE_OR_MANY = {"Feed": ("files", "key"), "Hears": ("about", "by")}
+_ONE_OR_MANY = {"Feed": ("files", "key"), "SignColumn": ("holds",), "Hears": ("about", "by")}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -10,13 +10,16 @@ from manufacturing_copilot.ingest.casts.faults import Cast
 
 _YES = ("1", "true", "yes", "y", "ja", "j", "x", "t", "wahr", "1.0", "on", "✓")
 _NO = ("0", "false", "no", "n", "nein", "f", "falsch", "0.0", "off")
+ANY_OTHER = "*"
+
 _FLAGS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 
 
 def plain_texts(texts: pl.Series, missing: Sequence[str], values: Mapping[str, str]) -> pl.Series:
     """Return `texts` without outer blanks, null where nothing or a word for nothing stands, in our words.
 
-    `missing` and `values` are compared without outer blanks, and without regard to case where no exact word fits.
+    `missing` and `values` are compared without outer blanks, and without regard to case where no exact word fits;
+    the word "*" stands for any that is not listed.
     """
     stripped = texts.str.strip_chars()
     if (stripped == texts).all():
@@ -29,11 +32,12 @@ def plain_texts(texts: pl.Series, missing: Sequence[str], values: Mapping[str, s
     if values:
         exact = {word.strip(): ours for word, ours in values.items()}
         loose = {word.lower(): ours for word, ours in exact.items()}
+        any_other = exact.get(ANY_OTHER)
         frame = stripped.to_frame("t").select(
             pl.coalesce(
                 pl.col("t").replace_strict(exact, default=None, return_dtype=pl.String),
                 pl.col("t").str.to_lowercase().replace_strict(loose, default=None, return_dtype=pl.String),
-                pl.col("t"),
+                pl.when(pl.col("t").is_not_null()).then(pl.lit(any_other)) if any_other is not None else pl.col("t"),
             )
         )
         stripped = frame.to_series().rename(texts.name)
