@@ -11,7 +11,8 @@ import psycopg
 import pytest
 
 from manufacturing_copilot.store import migrate
-from manufacturing_copilot.store.engine import Store, connect_store, open_store
+from manufacturing_copilot.store.engine import Store, connect_store
+from manufacturing_copilot.store.opening import open_store
 from manufacturing_copilot_tests import postgres
 
 

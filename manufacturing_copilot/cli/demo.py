@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +13,7 @@ import typer
 
 from manufacturing_copilot.cli.console import out
 from manufacturing_copilot.cli.flow import run_flow
-from manufacturing_copilot.site import load_site, site_folder
+from manufacturing_copilot.cli.listening import demo_site, listening_for_demo, messages_file
 from manufacturing_copilot.store import home_folder
 
 DAYS_BEHIND = 31
@@ -60,31 +58,6 @@ def next_day() -> None:
     home = home_folder()
     day = live_another_day(home)
     out.print(f"The exports of {day:%A %d %B %Y} are in {home / 'inbox'}; `make up` sees them, `make demo` runs them.")
-
-
-@contextmanager
-def listening_for_demo() -> Iterator[dict[str, str]]:
-    """Start the mail and chat servers that the demo's people are told on; give the environment that names them.
-
-    Gives an empty environment, and starts nothing, where the site in use is not the demo plant.
-    """
-    if site_folder() != demo_site():
-        yield {}
-        return
-    from manufacturing_copilot.demo.listener import Listener
-
-    with Listener(keep_in=messages_file(home_folder())) as listener:
-        yield listener.environment(load_site(demo_site()).people)
-
-
-def demo_site() -> Path:
-    """Return the folder of the demo plant's site."""
-    return Path(__file__).resolve().parent.parent / "demo" / "site"
-
-
-def messages_file(home: Path) -> Path:
-    """Return the file that keeps the messages which the demo's servers received, one JSON a line."""
-    return home / "demo" / "messages.jsonl"
 
 
 def _use_demo_site() -> None:

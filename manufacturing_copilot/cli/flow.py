@@ -90,7 +90,7 @@ def up(
 
     With the demo plant it also starts the mail and chat servers that the demo's people are told on.
     """
-    from manufacturing_copilot.cli.demo import listening_for_demo
+    from manufacturing_copilot.cli.listening import listening_for_demo
     from manufacturing_copilot.flow.run import dagster_home
 
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))

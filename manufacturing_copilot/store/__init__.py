@@ -1,8 +1,9 @@
 """The one database of a site: tables, engine, bulk load, migrations. Knows no stage and no Dagster."""
 
 from manufacturing_copilot.store.bulk import UpsertCounts, insert_frame, staged, upsert_frame
-from manufacturing_copilot.store.engine import Store, database_url, home_folder, open_store
+from manufacturing_copilot.store.engine import Store, database_url, home_folder
 from manufacturing_copilot.store.frames import read_frame
+from manufacturing_copilot.store.opening import open_store
 
 __all__ = [
     "Store",

@@ -75,24 +75,6 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: sa.URL | str | None = None, *, home: Path | None = None) -> Store:
-    """Open the site's database (see `database_url`).
-
-    The embedded database is made where it is missing and brought to this version's tables.
-    Raises StoreError where PostgreSQL does not answer or its tables are of another version.
-    """
-    from manufacturing_copilot.store import migrate
-
-    resolved = sa.make_url(url) if url is not None else database_url(home)
-    if resolved.get_backend_name() == "sqlite":
-        store = Store(_sqlite_engine(resolved))
-        migrate.upgrade(store)
-        return store
-    store = Store(_postgres_engine(resolved))
-    migrate.require_current(store)
-    return store
-
-
 def connect_store(url: sa.URL | str | None = None, *, home: Path | None = None) -> Store:
     """Open the database without looking at its version; for the migrations themselves."""
     resolved = sa.make_url(url) if url is not None else database_url(home)
