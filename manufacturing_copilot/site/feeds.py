@@ -112,14 +112,16 @@ class ColumnSpec(Declared):
 class FileFormat(Declared):
     """How the feed's files are written. What is not given is detected, then held as a contract."""
 
-    type: Literal["csv", "excel", "json", "jsonl", "parquet"] | None = None
-    delimiter: str | None = None
-    encoding: str | None = None
-    quote: str | None = '"'
+    type: Literal["csv", "excel", "json", "jsonl", "parquet"] | None = Key(
+        None, description="the kind of file; told by its ending and content where not given"
+    )
+    delimiter: str | None = Key(None, description="between the cells of a row")
+    encoding: str | None = Key(None, description="such as utf-8, cp1252 or utf-16")
+    quote: str | None = Key('"', description="round cells that hold a delimiter; empty where there is none")
     header: bool | int = Key(True, description="false: no header; a number: its line, counted from 1")
     columns: tuple[str, ...] = Key((), description="names of the columns where the file has no header")
     line_end: str | None = Key(None, description="end of a row where it is not a line break")
-    sheet: str | None = None
+    sheet: str | None = Key(None, description="of a workbook; the first that holds anything where not given")
     totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
 
 
@@ -127,8 +129,8 @@ class SqlTable(Declared):
     """A table or view read by watermark."""
 
     url: str = Key(description="env:NAME, the environment variable that holds the SQLAlchemy URL")
-    table: str
-    watermark: str
+    table: str = Key(description="name of the table or view")
+    watermark: str = Key(description="column that grows with every change, such as a time of change")
 
     @field_validator("url")
     @classmethod
@@ -147,16 +149,16 @@ class Feed(Declared):
     feed: str = Key(description="source/name, for example shop/order_lines")
     records: str = Key(description="which record kind the rows are")
     files: tuple[str, ...] = Key((), description="where the files land: paths with wildcards, below the home folder")
-    sql: SqlTable | None = None
-    format: FileFormat = FileFormat()
+    sql: SqlTable | None = Key(None, description="a table to read, instead of files")
+    format: FileFormat = Key(default=FileFormat(), description="how the files are written")
     key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
-    repeats: Repeats = Repeats.UPDATE
-    columns: dict[str, ColumnSpec]
+    repeats: Repeats = Key(Repeats.UPDATE, description="what a known key with new content means")
+    columns: dict[str, ColumnSpec] = Key(description="our field: the source's column")
     drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
-    guards: Guards = Guards()
+    guards: Guards = Key(default=Guards(), description="what is held back for a person before it loads")
     fresh_within: Duration | None = Key(None, description="silent for longer than this: the feed is stale")
-    owner: str | None = None
-    note: str | None = None
+    owner: str | None = Key(None, description="whom to ask about it")
+    note: str | None = Key(None, description="for whoever looks later")
 
     @field_validator("feed")
     @classmethod

@@ -20,7 +20,7 @@ Channel = str
 class Hears(Declared):
     """One line of what a person wants to hear."""
 
-    about: tuple[Topic, ...]
+    about: tuple[Topic, ...] = Key(description="one topic or several")
     severity: Severity = Key(Severity.INFO, alias="from", description="this severity and worse")
     by: tuple[Channel, ...] = Key(description="names of the person's channels")
 
@@ -33,9 +33,9 @@ class Hears(Declared):
 class QuietHours(Declared):
     """When only critical alerts come through; the rest waits for the end."""
 
-    start: TimeOfDay = Key(alias="from")
-    end: TimeOfDay = Key(alias="to")
-    zone: str | None = None
+    start: TimeOfDay = Key(alias="from", description="when the quiet begins")
+    end: TimeOfDay = Key(alias="to", description="when it ends, the next day where that is earlier")
+    zone: str | None = Key(None, description="the person's own time zone; the site's where not given")
 
     @field_validator("zone")
     @classmethod
@@ -46,10 +46,10 @@ class QuietHours(Declared):
 class Person(Declared):
     """A person (or a role) and what they hear."""
 
-    person: str
+    person: str = Key(description="a name or a role")
     channels: dict[Channel, str] = Key(description="name: env:VARIABLE, which holds the apprise URL")
-    hears: tuple[Hears, ...]
-    quiet: QuietHours | None = None
+    hears: tuple[Hears, ...] = Key(description="what they want to hear, line by line")
+    quiet: QuietHours | None = Key(None, description="hours in which only critical alerts come through")
     digest: time | None = Key(None, description="daily at this time: one message instead of many")
 
     @field_validator("digest", mode="before")

@@ -53,31 +53,35 @@ class Frequency(StrEnum):
 class Source(Declared):
     """A system that sends data."""
 
-    kind: SourceKind
+    kind: SourceKind = Key(description="what kind of system it is")
     priority: int = Key(100, description="1 is believed first where sources disagree")
-    owner: str | None = None
+    owner: str | None = Key(None, description="whom to ask about it")
 
 
 class Demand(Declared):
     """What counts as demand."""
 
-    records: Literal["order_lines", "stock_movements"] = "order_lines"
+    records: Literal["order_lines", "stock_movements"] = Key(
+        "order_lines", description="which records say what customers wanted; of movements, the sales"
+    )
 
 
 class SiteFile(Declared):
     """The keys of `site.yaml`."""
 
-    site: str
-    zone: str = "UTC"
-    currency: str = "EUR"
+    site: str = Key(description="what the plant is called")
+    zone: str = Key("UTC", description="time zone of its days, such as Europe/Berlin")
+    currency: str = Key("EUR", description="of all money, unless a field says otherwise")
     clock: Literal["system", "data"] | date = Key(
         "system",
         description="what today is: the system's clock, the newest day in the data, or a fixed day",
     )
     history_from: date = Key(description="first day that can be looked at: start of the daily partitions")
-    sources: dict[str, Source]
-    demand: Demand = Demand()
-    forecasts: dict[Target, tuple[Frequency, ...]] = Key(default_factory=dict)
+    sources: dict[str, Source] = Key(description="the systems that send data")
+    demand: Demand = Key(default=Demand(), description="what counts as demand")
+    forecasts: dict[Target, tuple[Frequency, ...]] = Key(
+        default_factory=dict, description="what is forecast, in which periods"
+    )
     horizons: dict[Frequency, PositiveInt] = Key(
         default_factory=lambda: {
             Frequency.DAILY: 28,

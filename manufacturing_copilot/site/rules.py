@@ -67,7 +67,7 @@ class Rule(Declared):
     """One rule: a fact, the levels at which it matters, and the words."""
 
     rule: str = Key(description="the rule's name, as people will read it")
-    when: Condition
+    when: Condition = Key(description="the fact it watches, from the list below")
     levels: dict[Severity, float] = Key(description="severity: the fact's value from which it holds")
     scope: dict[str, tuple[str, ...]] = Key(
         default_factory=dict, alias="for", description="only these: category, supplier, location, abc, feed"
