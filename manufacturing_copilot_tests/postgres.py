@@ -44,8 +44,12 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[str]:
-    """Give the URL (without a database) of a running server; it ends, by its own process id, with the context."""
+def server(*settings: str) -> Iterator[str]:
+    """Give the URL (without a database) of a running server; it ends, by its own process id, with the context.
+
+    `settings` are those of the server, such as "fsync=on"; for tests it does not wait for the disk. A server from the
+    wheel takes none.
+    """
     binaries = _binaries()
     if binaries is None:
         with _server_from_wheel() as url:
@@ -67,7 +71,8 @@ def server() -> Iterator[str]:
         **run,
     )
     port = _free_port()
-    options = ["-c", "fsync=off", "-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
+    chosen = [part for setting in settings or ("fsync=off",) for part in ("-c", setting)]
+    options = [*chosen, "-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
     process = subprocess.Popen(
         [binaries / "postgres", "-D", data, "-p", str(port), *options],
         stdout=subprocess.DEVNULL,
