@@ -188,7 +188,9 @@ def _stock(connection: sa.Connection, as_of: date) -> pl.DataFrame:
             inventory_snapshot.c.reserved,
         ).where(inventory_snapshot.c.day == newest),
     )
-    return frame.with_columns((pl.col("on_hand") - pl.col("reserved")).alias("available")).drop("reserved")
+    # Less than nothing cannot lie there: a negative count is a booking to be found, and reported as such, not a want.
+    countable = pl.col("on_hand").clip(lower_bound=0)
+    return frame.with_columns((countable - pl.col("reserved")).alias("available")).drop("reserved")
 
 
 def _inflations(connection: sa.Connection, as_of: date) -> dict[int, list[float]]:

@@ -82,7 +82,9 @@ def forecast_plot(
         return Markup()
     days = [day for day, _ in history] + [band.period for band in bands]
     values = [value for _, value in history] + [bound for band in bands for bound in (band.low95, band.high95)]
-    canvas = Canvas(SMALL, min(days), max(days), min(0.0, *values), max(1e-9, *values))
+    highest = max(values)
+    # A history of nothing still wants an axis that means something.
+    canvas = Canvas(SMALL, min(days), max(days), min(0.0, *values), highest if highest >= 0.01 else max(1.0, highest))
     opened = [*(Band(day, *[value] * 5) for day, value in history[-1:] if level), *bands]
     parts = [
         canvas.axes(),

@@ -65,6 +65,19 @@ def test_no_stock_runs_out_for_certain_and_a_huge_one_never(store: Store) -> Non
     assert rows["expected_lead_time_demand"].to_list() == pytest.approx([100, 100], rel=0.1)
 
 
+def test_a_count_below_zero_is_no_want_of_its_own(store: Store) -> None:
+    with_models(store)
+    with store.write() as connection:
+        add_items(connection, 2, lead_time_days=10)
+        for item, last_sold in ((1, 300), (2, 100)):
+            add_demand(connection, np.where(np.arange(300) < last_sold, DAILY_TEN, 0), item=item)
+            add_stock(connection, -4, item=item)
+    forecast_target(store, a_site({Target.DEMAND: (Frequency.DAILY,)}), Target.DEMAND, AS_OF)
+    sold, dead = found(store).to_dicts()
+    assert sold["probability"] == pytest.approx(1.0, abs=1e-3)
+    assert dead["probability"] < 0.2 and dead["on_hand"] == -4
+
+
 def test_the_more_stock_the_less_likely_and_the_later_the_run_out(store: Store) -> None:
     stocked(store, [60, 100, 140])
     rows = found(store)
