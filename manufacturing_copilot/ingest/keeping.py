@@ -18,6 +18,7 @@ from typing import BinaryIO
 import polars as pl
 import pyarrow as pa
 
+from manufacturing_copilot.ingest.reading.rows import bad_frame
 from manufacturing_copilot.ingest.received import LINE, Received
 
 _CHUNK = 1 << 20
@@ -63,6 +64,19 @@ def keep_received(received: Received, home: Path, reference: str, file_id: int) 
     if not received.bad_lines.is_empty():
         _write_parquet(received.bad_lines, home / place.with_suffix(".bad.parquet"))
     return place.as_posix()
+
+
+def kept_received(received_as: str, home: Path) -> Received:
+    """Return the rows of a file and its bad lines as they were kept; what was found of it is in the ledger."""
+    place = home / received_as
+    bad = place.with_suffix(".bad.parquet")
+    return Received(pl.read_parquet(place), pl.read_parquet(bad) if bad.exists() else bad_frame([]))
+
+
+def kept_lines(received_as: str, home: Path) -> pl.Series:
+    """Return `_line` of every row that a file came with."""
+    kept = kept_received(received_as, home)
+    return pl.concat([kept.rows[LINE], kept.bad_lines[LINE]])
 
 
 def received_texts(received_as: str, home: Path, lines: pl.Series) -> pl.DataFrame:

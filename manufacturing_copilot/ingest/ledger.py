@@ -123,7 +123,7 @@ def begin(store: Store, reference: str, *, run_id: str | None, actor: str) -> At
         if found.status == "success":
             return None
         if found.status == "withdrawn":
-            raise BatchError(f"batch {reference} was withdrawn; its files must be delivered again to be loaded")
+            raise BatchError(f"batch {reference} was withdrawn; `copilot batch restore` lets it be loaded again")
         number = found.attempts + 1
         connection.execute(
             sa.update(batch)

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest import ledger
-from manufacturing_copilot.ingest.checking import check
-from manufacturing_copilot.ingest.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
-from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes, received_texts
+from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
 from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.ingest.settle import REJECTED, ReadFile, reasons, repeated_files, settle
+from manufacturing_copilot.ingest.repeats import repeated_files
+from manufacturing_copilot.ingest.reread import KnownFile, Rereading, mended_texts, records_of
+from manufacturing_copilot.ingest.settle import ReadFile, settle
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import held
@@ -53,7 +51,7 @@ def load_batch(
             return ledger.counts_of(store, reference)
         try:
             files, contract = _read(store, site, feed, attempt, home)
-            counts = settle(store, feed, attempt, files, contract, home=home, actor=actor)
+            counts = settle(store, site, feed, attempt, files, contract, home=home, actor=actor)
         except BatchError as error:
             ledger.fail(store, attempt, str(error), actor=actor)
             return ledger.counts_of(store, reference)
@@ -84,7 +82,8 @@ def _read(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path) ->
     _note_kept(store, kept)
     with store.read() as connection:
         repeats = repeated_files(connection, attempt.feed_id, {id_: file.sha256 for id_, file in kept.items()})
-    reading = _Reading(site, feed, attempt.reference, home)
+        mended = not mended_texts(connection, kept).is_empty()
+    reading = _Reading(site, feed, attempt.reference, home, store, mended)
     files = []
     for row in rows:
         file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
@@ -129,6 +128,8 @@ class _Reading:
     feed: Feed
     reference: str
     home: Path
+    store: Store
+    mended: bool
 
     def read(
         self, row: Any, kept: Kept, contract: Contract | None, *, repeated: bool
@@ -145,37 +146,15 @@ class _Reading:
         if repeated:
             return whole, contract
         contract = received.found.get("contract", contract)
-        day = datetime.fromtimestamp(row.modified_ns / 1e9, ZoneInfo(self.site.zone)).date()
-        checked = check(received, self.feed, file_name=name, written_on=day, contract=contract)
-        named, unnamed = self._named(checked.records, row.id, received_as)
-        file = replace(
-            whole,
-            records=named,
-            rejected=pl.concat([checked.rejected.select(LINE, "reasons", "received"), unnamed]),
-            found=whole.found | _facts(checked.found),
-        )
-        return file, checked.found.get("contract", contract)
-
-    def _named(self, records: pl.DataFrame, file_id: int, received_as: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the records with their keys, and, as rejected, those whose key is empty or too long to be one."""
-        keyed = with_key(exact(records, self.feed.kind), self.feed.record_key, file_id)
-        empty = pl.col(KEY).str.strip_chars(SEPARATOR) == ""
-        bad = keyed.filter(empty | (pl.col(KEY).str.len_bytes() > KEY_BYTES_AT_MOST))
-        if bad.is_empty():
-            return keyed, pl.DataFrame(schema=REJECTED)
-        named = ", ".join(self.feed.record_key)
-        sentence = (
-            pl.when(empty)
-            .then(pl.lit(f"nothing names the record: {named} {'are' if ',' in named else 'is'} empty"))
-            .otherwise(pl.lit(f"{named}: longer than {KEY_BYTES_AT_MOST} bytes, which no code is"))
-        )
-        texts = received_texts(received_as, self.home, bad[LINE])
-        rejected = bad.join(texts, on=LINE).with_columns(
-            reasons(
-                named, pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).str.slice(0, 200), "key", sentence
-            )
-        )
-        return keyed.join(bad, on=LINE, how="anti"), rejected.select(list(REJECTED))
+        known = KnownFile(row.id, row.batch_id, row.path, row.modified_ns)
+        read = records_of(received, self.feed, self.site, known, contract)
+        if self.mended:
+            held = read.found["contract"]
+            known = replace(known, decided=held, plain_numbers=tuple(received.found.get("plain_numbers", ())))
+            with self.store.read() as connection:
+                read = Rereading(self.site, self.feed, self.home).with_mends(connection, known, read, held)
+        file = replace(whole, records=read.records, rejected=read.rejected, found=whole.found | _facts(read.found))
+        return file, read.found.get("contract", contract)
 
 
 def _facts(found: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def rejected_lines(bad_lines: pl.DataFrame, file_name: str) -> pl.DataFrame:
     )
 
 
+def one_reason(column: str, value: pl.Expr, rule: str, sentence: pl.Expr) -> pl.Expr:
+    """Return the column `reasons`: JSON text, a list of one reason."""
+    return pl.format("[{}]", _encoded(pl.lit(column), value, pl.lit(rule), sentence)).alias("reasons")
+
+
 def _reasons(rows: pl.DataFrame, complaint: Complaint, file_name: str) -> pl.DataFrame:
     lines = rows.get_column(LINE)[complaint.rows]
     values = (

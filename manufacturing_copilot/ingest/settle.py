@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,28 +11,19 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.classify import FILE, KEY, SEPARATOR, Classified, classify
-from manufacturing_copilot.ingest.keeping import received_texts
+from manufacturing_copilot.ingest.chains import SAME_RECORD, Moves, apply_moves
+from manufacturing_copilot.ingest.classify import FILE, KEY, Classified, classify
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.site import Feed
+from manufacturing_copilot.ingest.refusals import refused_rows
+from manufacturing_copilot.ingest.repeats import repeated_files, settle_files, shift_of, write_repeats
+from manufacturing_copilot.ingest.reread import REJECTED, Rereading
+from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import accepted as accepted_tables
-from manufacturing_copilot.store.tables import (
-    batch,
-    batch_file,
-    changed_record,
-    duplicate_record,
-    rejected_record,
-)
+from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
-
-_REASON_SAME_FILE = "the file repeats one that was loaded before, byte for byte"
-_REASON_SAME_RECORD = "the record repeats one that was accepted before, with the same content"
-
-REJECTED = {LINE: pl.Int64, "reasons": pl.String, "received": pl.String}
-"""Columns of the rejected rows of a file."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +44,9 @@ class ReadFile:
     found: dict[str, Any] = field(default_factory=dict)
 
 
-def repeated_files(connection: sa.Connection, feed_id: int, hashes: dict[int, str]) -> dict[int, int]:
-    """Return which files repeat which: the number of a file → that of the first file with the same bytes.
-
-    `hashes`: the SHA-256 of each file of the batch by its number, in the order in which they are read. Earlier
-    files count where their batch succeeded.
-    """
-    known = connection.execute(
-        sa.select(batch_file.c.sha256, sa.func.min(batch_file.c.id))
-        .join(batch, batch.c.id == batch_file.c.batch_id)
-        .where(
-            batch_file.c.feed_id == feed_id,
-            batch.c.status == "success",
-            batch_file.c.repeats_file_id.is_(None),
-            batch_file.c.sha256.in_(set(hashes.values())),
-        )
-        .group_by(batch_file.c.sha256)
-    )
-    first: dict[str, int] = dict(known.tuples().all())
-    repeats = {}
-    for file_id, sha256 in hashes.items():
-        if first.setdefault(sha256, file_id) != file_id:
-            repeats[file_id] = first[sha256]
-    return repeats
-
-
 def settle(
     store: Store,
+    site: Site,
     feed: Feed,
     attempt: Attempt,
     files: Sequence[ReadFile],
@@ -89,31 +57,83 @@ def settle(
 ) -> BatchCounts:
     """Write the fates of every row of the batch and its success, in one transaction; return the counts.
 
+    Where younger batches of the feed are loaded already, the batch takes its place before them.
     Raises BatchError where another run has taken the batch over; nothing is written then.
     """
     with store.write() as connection:
         lock_until_commit(connection, load_lock(feed.feed))
         # Asked again under the lock: another process may have loaded the same bytes meanwhile.
         repeats = repeated_files(connection, attempt.feed_id, {file.file_id: file.sha256 for file in files})
-        fresh = [file for file in files if file.file_id not in repeats]
-        fates = _classified(connection, feed, attempt, fresh)
-        _write_accepted(connection, feed, attempt, fates)
-        duplicates = _write_duplicates(connection, attempt, fates, [f for f in files if f.file_id in repeats], repeats)
-        rejected = _write_rejected(connection, feed, attempt, fates, fresh, home)
         _write_files(connection, files, repeats)
+        if _is_late(connection, attempt):
+            fates = _settle_before_others(connection, Rereading(site, feed, home), attempt, files, repeats, actor)
+        else:
+            fates = _settle_last(connection, feed, attempt, files, repeats, home)
         counts = BatchCounts(
             attempt.reference,
             feed.feed,
             "success",
             received=sum(file.lines.len() for file in files),
-            accepted=fates.accepted,
-            duplicate=duplicates,
-            rejected=rejected,
-            changed=fates.replaced.height,
+            accepted=fates[attempt.batch_id, "accepted"],
+            duplicate=fates[attempt.batch_id, "duplicate"],
+            rejected=fates[attempt.batch_id, "rejected"],
+            changed=fates[attempt.batch_id, "changed"],
         )
         connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
         succeed(connection, attempt, counts, actor=actor)
     return counts
+
+
+def _is_late(connection: sa.Connection, attempt: Attempt) -> bool:
+    """Whether a batch of the feed that was claimed after this one is loaded already."""
+    younger = (batch.c.feed_id == attempt.feed_id) & (batch.c.id > attempt.batch_id) & (batch.c.status == "success")
+    return bool(connection.scalar(sa.select(sa.exists().where(younger))))
+
+
+def _settle_before_others(
+    connection: sa.Connection,
+    again: Rereading,
+    attempt: Attempt,
+    files: Sequence[ReadFile],
+    repeats: dict[int, int],
+    actor: str,
+) -> Moves:
+    fresh = [file for file in files if file.file_id not in repeats]
+    shift = shift_of(connection, attempt.feed_id, attempt.batch_id, comes=True)
+    records = [file.records for file in fresh if not file.records.is_empty()]
+    adding = pl.concat(records) if records else None
+    moves = settle_files(connection, again, attempt.feed_id, shift, adding=adding)
+    moves[attempt.batch_id, "duplicate"] += _write_repeats(connection, attempt, files, repeats)
+    moves[attempt.batch_id, "rejected"] += _write_rejected(connection, attempt, fresh, None)
+    why = f"batch {attempt.reference}, which was claimed before, was loaded"
+    apply_moves(connection, moves, why=why, actor=actor, apart=attempt.batch_id)
+    return moves
+
+
+def _settle_last(
+    connection: sa.Connection,
+    feed: Feed,
+    attempt: Attempt,
+    files: Sequence[ReadFile],
+    repeats: dict[int, int],
+    home: Path,
+) -> Moves:
+    fresh = [file for file in files if file.file_id not in repeats]
+    fates = _classified(connection, feed, attempt, fresh)
+    _write_accepted(connection, feed, attempt, fates)
+    refused = None
+    if not fates.refused.is_empty():
+        keys = pl.concat(file.records.select(FILE, LINE, KEY) for file in fresh if not file.records.is_empty())
+        refused = refused_rows(connection, feed, fates.refused.join(keys, on=[FILE, LINE]), home)
+    return Counter(
+        {
+            (attempt.batch_id, "accepted"): fates.accepted,
+            (attempt.batch_id, "duplicate"): _write_duplicates(connection, attempt, fates)
+            + _write_repeats(connection, attempt, files, repeats),
+            (attempt.batch_id, "rejected"): _write_rejected(connection, attempt, fresh, refused),
+            (attempt.batch_id, "changed"): fates.replaced.height,
+        }
+    )
 
 
 def _classified(connection: sa.Connection, feed: Feed, attempt: Attempt, files: Sequence[ReadFile]) -> Classified:
@@ -147,104 +167,46 @@ def _write_accepted(connection: sa.Connection, feed: Feed, attempt: Attempt, fat
     table = accepted_tables[feed.records]
     provenance = [pl.lit(attempt.feed_id).alias("feed_id"), pl.lit(attempt.batch_id).alias("batch_id")]
     insert_frame(connection, table, fates.new.rename({LINE: "line"}).with_columns(provenance))
-    upsert_frame(
-        connection,
-        table,
-        fates.changed.rename({LINE: "line"}).with_columns(provenance),
-        key=["feed_id", KEY],
-        touch=["batch_id", FILE, "line"],
-    )
+    # Where a batch changes a record and changes it back, only the provenance differs: it is content here.
+    upsert_frame(connection, table, fates.changed.rename({LINE: "line"}).with_columns(provenance), key=["feed_id", KEY])
     replaced = fates.replaced.rename({LINE: "line"}).with_columns(
         pl.lit(attempt.batch_id).alias("batch_id"), pl.lit(feed.records).alias("records")
     )
     insert_frame(connection, changed_record, replaced)
 
 
-def _write_duplicates(
-    connection: sa.Connection,
-    attempt: Attempt,
-    fates: Classified,
-    repeating: Sequence[ReadFile],
-    repeats: dict[int, int],
-) -> int:
-    written = _duplicates(connection, attempt, fates.duplicates, _REASON_SAME_RECORD)
-    for file in repeating:
-        lines = pl.DataFrame({LINE: file.lines}).with_columns(
-            pl.lit(file.file_id, pl.Int64).alias(FILE),
-            pl.lit(repeats[file.file_id], pl.Int64).alias("of_file_id"),
-            pl.col(LINE).alias("of_line"),
-        )
-        written += _duplicates(connection, attempt, lines, _REASON_SAME_FILE)
-    return written
-
-
-def _duplicates(connection: sa.Connection, attempt: Attempt, frame: pl.DataFrame, reason: str) -> int:
-    rows = frame.rename({LINE: "line"}).with_columns(
-        pl.lit(attempt.batch_id).alias("batch_id"), pl.lit(reason).alias("reason")
+def _write_duplicates(connection: sa.Connection, attempt: Attempt, fates: Classified) -> int:
+    rows = fates.duplicates.rename({LINE: "line"}).with_columns(
+        pl.lit(attempt.batch_id).alias("batch_id"), pl.lit(SAME_RECORD).alias("reason")
     )
     return insert_frame(connection, duplicate_record, rows)
 
 
-def _write_rejected(
-    connection: sa.Connection,
-    feed: Feed,
-    attempt: Attempt,
-    fates: Classified,
-    files: Sequence[ReadFile],
-    home: Path,
+def _write_repeats(
+    connection: sa.Connection, attempt: Attempt, files: Sequence[ReadFile], repeats: dict[int, int]
 ) -> int:
-    shape = ["file_id", LINE, "reasons", "received"]
+    return sum(
+        write_repeats(connection, attempt.batch_id, file.file_id, file.lines, repeats[file.file_id])
+        for file in files
+        if file.file_id in repeats
+    )
+
+
+def _write_rejected(
+    connection: sa.Connection, attempt: Attempt, files: Sequence[ReadFile], refused: pl.DataFrame | None
+) -> int:
+    shape = [FILE, LINE, "reasons", "received"]
     frames = [
         file.rejected.with_columns(pl.lit(file.file_id, pl.Int64).alias(FILE)).select(shape)
         for file in files
         if not file.rejected.is_empty()
     ]
-    if not fates.refused.is_empty():
-        frames.append(_refused(connection, feed, fates.refused, files, home).select(shape))
+    if refused is not None:
+        frames.append(refused.select(shape))
     if not frames:
         return 0
     rows = pl.concat(frames).rename({LINE: "line"}).with_columns(pl.lit(attempt.batch_id).alias("batch_id"))
     return insert_frame(connection, rejected_record, rows)
-
-
-def _refused(
-    connection: sa.Connection, feed: Feed, refused: pl.DataFrame, files: Sequence[ReadFile], home: Path
-) -> pl.DataFrame:
-    """Return the rows whose key another record holds, with the reason and the texts they came with."""
-    of_files = refused["of_file_id"].unique().to_list()
-    paths = read_frame(
-        connection,
-        sa.select(batch_file.c.id.label("of_file_id"), batch_file.c.path).where(batch_file.c.id.in_(of_files)),
-    )
-    texts = pl.concat(
-        received_texts(file.received_as, home, lines[LINE]).with_columns(pl.lit(file.file_id, pl.Int64).alias(FILE))
-        for file in files
-        if not (lines := refused.filter(pl.col(FILE) == file.file_id)).is_empty()
-    )
-    keys = pl.concat(file.records.select(FILE, LINE, KEY) for file in files if not file.records.is_empty())
-    named = ", ".join(feed.record_key)
-    sentence = pl.format(
-        "the record {} was accepted before with other content (line {} of {}), and this feed says repeats: reject;"
-        " the first one holds",
-        pl.col("value"),
-        pl.col("of_line"),
-        pl.col("path"),
-    )
-    return (
-        refused.join(texts, on=[FILE, LINE])
-        .join(keys, on=[FILE, LINE])
-        .join(paths, on="of_file_id")
-        .with_columns(pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).alias("value"))
-        .with_columns(reasons(named, pl.col("value"), "repeats", sentence))
-    )
-
-
-def reasons(column: str, value: pl.Expr, rule: str, sentence: pl.Expr) -> pl.Expr:
-    """Return the column `reasons`: JSON text, a list of one reason."""
-    reason = pl.struct(
-        pl.lit(column).alias("column"), value.alias("value"), pl.lit(rule).alias("rule"), sentence.alias("sentence")
-    )
-    return pl.format("[{}]", reason.struct.json_encode()).alias("reasons")
 
 
 def _write_files(connection: sa.Connection, files: Sequence[ReadFile], repeats: dict[int, int]) -> None:

@@ -87,6 +87,7 @@ batch_file = sa.Table(
     sa.Column("sha256", sa.String(64), comment="of the original bytes"),
     sa.Column("archived_as", sa.Text),
     sa.Column("received_as", sa.Text, comment="the rows as received, as Parquet"),
+    sa.Column("watermark", Json, comment="of rows read from a table: which of them, {column, after, up_to, …}"),
     _ref("repeats_file_id", "batch_file", nullable=True),
     sa.Column("rows_received", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Column("found", Json, comment="encoding, delimiter, columns and drift found in it"),
@@ -126,7 +127,24 @@ rejected_record = sa.Table(
     _number_of("file_id", "batch_file"),
     sa.Column("line", sa.BigInteger, nullable=False),
     sa.Column("reasons", Json, nullable=False, comment="[{column, value, rule, sentence}]"),
-    sa.Column("received", Json, nullable=False, comment="the original columns and texts"),
+    sa.Column("received", Json, nullable=False, comment="the original columns and texts, or those last mended"),
+)
+
+mended_record = sa.Table(
+    "mended_record",
+    metadata,
+    _id(),
+    _ref("batch_id", "batch", index=True),
+    _ref("file_id", "batch_file"),
+    sa.Column("line", sa.BigInteger, nullable=False),
+    sa.Column("received", Json, nullable=False, comment="the columns and texts that were rejected"),
+    sa.Column("reasons", Json, nullable=False, comment="why they were"),
+    sa.Column("mended", Json, nullable=False, comment="the columns and texts that a person put in their place"),
+    sa.Column("released", Json, nullable=False, comment="the guards that a person let the row pass"),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.UniqueConstraint("file_id", "line"),
+    comment="rejected rows that a person mended or released: they are what the row says from then on",
 )
 
 changed_record = sa.Table(
