@@ -40,11 +40,12 @@ def demo(
         out.print(f"The demo plant in {home} is there already; looking for what is new.")
     else:
         _make(home, _day(end), seed)
+    told_before = len(_messages(home))
     with listening_for_demo() as environment:
         os.environ.update(environment)
         piped = time.monotonic()
         success = run_flow()
-    _show_messages(messages_file(home))
+    _show_messages(_messages(home)[told_before:])
     _show_where_to_look(home, time.monotonic() - started, time.monotonic() - piped)
     if not success:
         raise typer.Exit(1)
@@ -87,11 +88,15 @@ def _make(home: Path, end: date, seed: int) -> None:
     out.print(f"simulated a plant up to {end}: {files} files in {home / 'inbox'}, {time.monotonic() - started:.1f} s")
 
 
-def _show_messages(file: Path) -> None:
-    if not file.exists():
-        return
-    messages = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    out.print(f"\nMessages received by the demo's mail and chat servers: {len(messages)}; for example")
+def _messages(home: Path) -> list[dict[str, str]]:
+    file = messages_file(home)
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def _show_messages(messages: list[dict[str, str]]) -> None:
+    out.print(
+        f"\nMessages received by the demo's mail and chat servers: {len(messages)}{'; for example' * bool(messages)}"
+    )
     by_subject = {message["subject"]: message for message in messages}  # the same news goes out on several channels
     for message in list(by_subject.values())[:MESSAGES_SHOWN]:
         out.rule(f"{message['kind']} to {message['to']}", align="left", style="dim")
