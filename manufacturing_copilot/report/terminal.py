@@ -55,11 +55,11 @@ def _came_in(status: Status, console: Console, width: int) -> None:
 
 
 def _feeds(status: Status) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("feed", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1, 0, 0))
+    table.add_column("feed", no_wrap=True)
     for name in ("batches", "received", "accepted", "duplicate", "rejected"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("last batch", no_wrap=True)
+    table.add_column("last batch", overflow="fold")
     for one in status.feeds:
         table.add_row(*_feed_cells(one, status.zone))
     return table
