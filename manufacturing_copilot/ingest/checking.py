@@ -17,8 +17,9 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.casts.dates import DateColumn, cast_dates, not_after, order_evidence, take_apart
 from manufacturing_copilot.ingest.casts.faults import Cast
 from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
-from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, marks_by_x, plain_texts
-from manufacturing_copilot.ingest.decisions import Place, decide_marks, decide_orders
+from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, flag_words, plain_texts
+from manufacturing_copilot.ingest.column_evidence import Decided, Evidence
+from manufacturing_copilot.ingest.decisions import Place
 from manufacturing_copilot.ingest.headers import match_columns, match_name
 from manufacturing_copilot.ingest.reasons import Complaint, rejected_lines, rejected_rows
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
@@ -59,20 +60,54 @@ def check(
     "decimal": {field: mark}, "dates": {field: order}, "marked_by_x": flags for which empty means no}.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
+    look = look_at(received, feed, file_name=file_name, contract=contract)
+    decided = look.evidence.decide(look.before, file_name)
+    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Rows of a file before anything is read from them: the columns of our fields, and what their values say."""
+
+    columns: dict[str, _Column]
+    dates: dict[str, DateColumn]
+    evidence: Evidence
+    before: dict[str, Any]
+    matched: dict[str, str]
+
+
+def look_at(received: Received, feed: Feed, *, file_name: str, contract: dict[str, Any] | None) -> Look:
+    """Return what the rows of a file, or a part of it, say; raises BatchError where a needed column is missing."""
     before = {**(contract or {}), **received.found.get("contract", {})}
-    names = [name for name in received.rows.columns if name != LINE]
-    matched = match_columns(names, feed, file_name)
-    kind, rows = feed.kind, received.rows
+    matched = match_columns([name for name in received.rows.columns if name != LINE], feed, file_name)
     columns = {
         field: _Column(
-            kind.field(field),
+            feed.kind.field(field),
             feed.columns[field],
             name,
-            plain_texts(rows.get_column(name), feed.columns[field].missing, feed.columns[field].values),
+            plain_texts(received.rows.get_column(name), feed.columns[field].missing, feed.columns[field].values),
         )
         for field, name in matched.items()
     }
-    casts, decided = _cast_all(columns, rows, before, received.found, file_name)
+    dates = {name: take_apart(c.texts) for name, c in columns.items() if c.field.type is FieldType.DATE}
+    return Look(columns, dates, _evidence(columns, dates, received, before), before, matched)
+
+
+def check_under(
+    received: Received, feed: Feed, look: Look, decided: Decided, *, file_name: str, written_on: date | None
+) -> Checked:
+    """Return what `check` does, of the whole file or of a part of it, under what was decided over all of it."""
+    kind, rows, columns = feed.kind, received.rows, look.columns
+    casts = {
+        name: _cast(
+            column,
+            decided.marks.get(name, "."),
+            decided.orders.get(name),
+            look.dates.get(name),
+            name in decided.marked_by_x,
+        )
+        for name, column in columns.items()
+    }
     complaints: list[Complaint] = []
     values: list[pl.Series] = []
     for field in kind.fields:
@@ -92,28 +127,23 @@ def check(
     if not received.bad_lines.is_empty():
         rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
     _hold_the_door(records, kind)
-    return Checked(records, rejected, _found(received, feed, matched, names, before, decided))
+    return Checked(records, rejected, _found(received, feed, look, decided.contract))
 
 
-def _cast_all(
-    columns: dict[str, _Column], rows: pl.DataFrame, before: dict[str, Any], found: dict[str, Any], file_name: str
-) -> tuple[dict[str, Cast], dict[str, Any]]:
-    lines = rows.get_column(LINE)
-    numbers = [column for column in columns.values() if column.field.type in _NUMBERS]
-    dates = {name: take_apart(c.texts) for name, c in columns.items() if c.field.type is FieldType.DATE}
+def _evidence(
+    columns: dict[str, _Column], dates: dict[str, DateColumn], received: Received, before: dict[str, Any]
+) -> Evidence:
+    lines = received.rows.get_column(LINE)
     held_marks, held_orders = before.get("decimal", {}), before.get("dates", {})
-    marks, decided_marks = decide_marks(
+    return Evidence(
         [
             (
                 Place[Mark](c.field.name, c.name, c.texts, lines, c.spec.decimal, held_marks.get(c.field.name)),
                 mark_evidence(c.texts),
             )
-            for c in numbers
+            for c in columns.values()
+            if c.field.type in _NUMBERS
         ],
-        file_name,
-        plain=set(found.get("plain_numbers", ())),
-    )
-    orders, decided_orders = decide_orders(
         [
             (
                 Place[DateOrder](name, c.name, c.texts, lines, c.spec.dates, _order(held_orders.get(name))),
@@ -122,20 +152,9 @@ def _cast_all(
             for name, c in columns.items()
             if name in dates
         ],
-        file_name,
+        {name: flag_words(c.texts) for name, c in columns.items() if c.field.type is FieldType.FLAG},
+        received.found.get("plain_numbers", ()),
     )
-    marked_by_x = set(before.get("marked_by_x", ()))
-    marked_by_x |= {n for n, c in columns.items() if c.field.type is FieldType.FLAG and marks_by_x(c.texts)}
-    casts = {
-        name: _cast(column, marks.get(name, "."), orders.get(name), dates.get(name), name in marked_by_x)
-        for name, column in columns.items()
-    }
-    decided: dict[str, Any] = {
-        "decimal": {**held_marks, **decided_marks},
-        "dates": {**held_orders, **{name: str(order) for name, order in decided_orders.items()}},
-        "marked_by_x": sorted(marked_by_x),
-    }
-    return casts, {key: value for key, value in decided.items() if value}
 
 
 def _order(word: str | None) -> DateOrder | None:
@@ -253,15 +272,9 @@ def _hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
         raise RuntimeError(f"checking let records of {kind.name} through that break their schema: {error}") from error
 
 
-def _found(
-    received: Received,
-    feed: Feed,
-    matched: dict[str, str],
-    names: list[str],
-    before: dict[str, Any],
-    decided: dict[str, Any],
-) -> dict[str, Any]:
-    known = before.get("columns")
+def _found(received: Received, feed: Feed, look: Look, decided: dict[str, Any]) -> dict[str, Any]:
+    known, matched = look.before.get("columns"), look.matched
+    names = [name for name in received.rows.columns if name != LINE]
     found: dict[str, Any] = {key: value for key, value in received.found.items() if key not in ("contract", "columns")}
     found["columns"] = matched
     found["unmapped_columns"] = [name for name in names if name not in set(matched.values())]
@@ -270,5 +283,5 @@ def _found(
         str(spec.column) for field, spec in feed.columns.items() if spec.constant is None and field not in matched
     ]
     found["decided"] = decided
-    found["contract"] = {**before, **decided, "columns": list(dict.fromkeys([*(known or ()), *names]))}
+    found["contract"] = {**look.before, **decided, "columns": list(dict.fromkeys([*(known or ()), *names]))}
     return found

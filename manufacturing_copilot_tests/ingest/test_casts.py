@@ -6,7 +6,7 @@ import pytest
 from manufacturing_copilot.ingest.casts.dates import cast_dates, order_evidence, take_apart
 from manufacturing_copilot.ingest.casts.faults import Cast
 from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
-from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, marks_by_x, plain_texts
+from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, flag_words, plain_texts
 from manufacturing_copilot.site.feeds import DateOrder
 
 
@@ -222,9 +222,9 @@ def test_an_unknown_flag_breaks_a_rule() -> None:
 
 def test_a_column_of_x_and_nothing_means_yes_and_no() -> None:
     column = texts("x", None, "X")
-    assert marks_by_x(column)
+    assert flag_words(column) == {"x"}
     assert cast_flags(column, empty_is_no=True).values.to_list() == [True, False, True]
-    assert not marks_by_x(texts("x", "0"))
+    assert flag_words(texts("x", "0")) == {"x", "0"}
 
 
 def test_choices_are_found_whatever_their_case() -> None:

@@ -61,10 +61,9 @@ def cast_choices(texts: pl.Series, choices: Sequence[str]) -> Cast:
     )
 
 
-def marks_by_x(texts: pl.Series) -> bool:
-    """Say whether a column of flags knows only one mark, so that empty means no."""
-    seen = texts.str.to_lowercase().unique().drop_nulls().to_list()
-    return seen == ["x"]
+def flag_words(texts: pl.Series) -> frozenset[str]:
+    """Return the words of a column of flags; where "x" is the only one, empty means no."""
+    return frozenset(texts.str.to_lowercase().unique().drop_nulls().to_list())
 
 
 def cast_flags(texts: pl.Series, *, empty_is_no: bool) -> Cast:
