@@ -4,7 +4,7 @@ import dagster as dg
 
 from manufacturing_copilot.alerts import summary
 from manufacturing_copilot.alerts.life import evaluate
-from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, preview, table_metadata
+from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, column_schema, preview, table_metadata
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import alert
@@ -29,6 +29,7 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
         owners=["team:planning"],
         description="What needs a person: the site's rules over facts and forecasts, each with evidence and advice.",
         pool="alerts",
+        metadata={"dagster/table_name": alert.name, "dagster/column_schema": column_schema(alert)},
     )
     def alerts(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
         now = utc_now()

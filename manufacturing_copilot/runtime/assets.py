@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from manufacturing_copilot.edge import Plant, table_metadata
+from manufacturing_copilot.edge import Plant, column_schema, table_metadata
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import register_declared
 from manufacturing_copilot.store.tables import model_version
@@ -19,6 +19,7 @@ MODELS = dg.AssetKey([GROUP, "models"])
     kinds={"table", "python"},
     owners=OWNERS,
     description="One policy per target, frequency and demand class, in immutable versions; champions are set.",
+    metadata={"dagster/table_name": model_version.name, "dagster/column_schema": column_schema(model_version)},
 )
 def models(plant: Plant) -> dg.MaterializeResult:
     """Register the policies this version of the program declares."""
