@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest import ledger
+from manufacturing_copilot.ingest.drift import held_to_contract
 from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
 from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
@@ -140,6 +141,7 @@ class _Reading:
         """
         name = row.path.rpartition("/")[2]
         received = read_file(original_bytes(kept.archived_as, self.home), name, self.feed.format, contract)
+        received = held_to_contract(received, self.feed, contract, name)
         received_as = keep_received(received, self.home, self.reference, row.id)
         lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
         whole = ReadFile(row.id, kept.sha256, kept.archived_as, received_as, lines, found=_facts(received.found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.chains import SAME_RECORD, Moves, apply_moves
 from manufacturing_copilot.ingest.classify import FILE, KEY, Classified, classify
+from manufacturing_copilot.ingest.guards import unit_jumps
+from manufacturing_copilot.ingest.keeping import received_texts
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.refusals import refused_rows
 from manufacturing_copilot.ingest.repeats import repeated_files, settle_files, shift_of, write_repeats
 from manufacturing_copilot.ingest.reread import REJECTED, Rereading
+from manufacturing_copilot.ingest.volumes import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
@@ -64,6 +67,7 @@ def settle(
         lock_until_commit(connection, load_lock(feed.feed))
         # Asked again under the lock: another process may have loaded the same bytes meanwhile.
         repeats = repeated_files(connection, attempt.feed_id, {file.file_id: file.sha256 for file in files})
+        files = _guarded(connection, feed, attempt, files, repeats, home)
         _write_files(connection, files, repeats)
         if _is_late(connection, attempt):
             fates = _settle_before_others(connection, Rereading(site, feed, home), attempt, files, repeats, actor)
@@ -82,6 +86,38 @@ def settle(
         connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
         succeed(connection, attempt, counts, actor=actor)
     return counts
+
+
+def _guarded(
+    connection: sa.Connection,
+    feed: Feed,
+    attempt: Attempt,
+    files: Sequence[ReadFile],
+    repeats: dict[int, int],
+    home: Path,
+) -> list[ReadFile]:
+    """Return the files with the rows that a guard stops among the rejected ones.
+
+    Raises BatchError where the whole batch is held.
+    """
+    hold_unusual_volume(connection, feed, attempt, sum(file.lines.len() for file in files))
+    columns = [*feed.kind.field_names, KEY, FILE, LINE]
+    fresh = [file.records.select(columns) for file in files if file.file_id not in repeats and file.records.height]
+    stopped = unit_jumps(connection, feed, attempt.feed_id, pl.concat(fresh)) if fresh else pl.DataFrame()
+    if stopped.is_empty():
+        return list(files)
+    by_file = {int(file_id): part for (file_id,), part in stopped.partition_by(FILE, as_dict=True).items()}
+    return [_without_stopped(file, by_file[file.file_id], home) if file.file_id in by_file else file for file in files]
+
+
+def _without_stopped(file: ReadFile, stopped: pl.DataFrame, home: Path) -> ReadFile:
+    texts = received_texts(file.received_as, home, stopped[LINE])
+    rejected = stopped.join(texts, on=LINE).select(list(REJECTED)).cast(dict(file.rejected.schema))  # type: ignore[arg-type]
+    return replace(
+        file,
+        records=file.records.join(stopped, on=LINE, how="anti", maintain_order="left"),
+        rejected=pl.concat([file.rejected, rejected]).sort(LINE),
+    )
 
 
 def _is_late(connection: sa.Connection, attempt: Attempt) -> bool:
