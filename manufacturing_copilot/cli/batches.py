@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 
-from manufacturing_copilot.cli.console import actor, opened_store, out, show
+from manufacturing_copilot.cli.console import actor, complain, opened_store, out, show, site_and_store
 from manufacturing_copilot.ingest import batches
+from manufacturing_copilot.store import home_folder
 
 batch_app = typer.Typer(help="What came in, delivery by delivery.", no_args_is_help=True)
 rejected_app = typer.Typer(help="Rows that were refused, and why.", no_args_is_help=True)
@@ -59,6 +61,32 @@ def retry(reference: str) -> None:
     out.print(f"batch {reference} waits for the next `copilot run`")
 
 
+@batch_app.command("withdraw")
+def withdraw(
+    reference: str,
+    reason: Annotated[str, typer.Option(help="why, for whoever asks later")],
+) -> None:
+    """Take a batch's effect out of everything, as if it had never come; what it had replaced comes back."""
+    from manufacturing_copilot.ingest.withdraw import withdraw as take_out
+
+    with site_and_store() as (site, store):
+        take_out(store, site, reference, home=home_folder(), actor=actor(), reason=reason)
+    out.print(f"batch {reference} is withdrawn; the next `copilot run` brings everything after it up to date")
+
+
+@batch_app.command("restore")
+def restore(
+    reference: str,
+    reason: Annotated[str, typer.Option(help="why, for whoever asks later")] = "",
+) -> None:
+    """Let a withdrawn batch be loaded again by the next run, in its old place in the order."""
+    from manufacturing_copilot.ingest.withdraw import restore as bring_back
+
+    with opened_store() as store:
+        bring_back(store, reference, actor=actor(), reason=reason)
+    out.print(f"batch {reference} waits for the next `copilot run`")
+
+
 @rejected_app.command("list")
 def list_rejected(
     feed: FeedName = None,
@@ -75,3 +103,49 @@ def list_rejected(
         empty="nothing was rejected",
         columns=["reference", "feed", "line", "reason"],
     )
+
+
+@rejected_app.command("export")
+def export(
+    target: Annotated[Path, typer.Argument(help="the CSV file to write")],
+    feed: Annotated[str, typer.Option(help="whose rows, for example shop/order_lines")],
+    batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
+) -> None:
+    """Write rejected rows as a CSV to mend in a spreadsheet: the original columns, and why each was refused."""
+    from manufacturing_copilot.ingest.export import export_rejected
+
+    with site_and_store() as (site, store):
+        written = export_rejected(store, site, feed, target, home=home_folder(), reference=batch)
+    out.print(
+        f"{written.rows} rows written to {target}; mend them there, keep the copilot_ columns, then run"
+        f" `copilot rejected replay {target}`",
+        soft_wrap=True,
+    )
+
+
+@rejected_app.command("replay")
+def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")]) -> None:
+    """Check mended rows again: what passes now is accepted where it came from, the rest stays with its reason."""
+    from manufacturing_copilot.ingest.replay import replay as check_again
+
+    with site_and_store() as (site, store):
+        done = check_again(store, site, source, home=home_folder(), actor=actor())
+    before = f", {done.before} mended before" if done.before else ""
+    out.print(f"{done.mended} rows mended, {done.rejected} still rejected{before}")
+    for sentence in done.not_taken:
+        complain(sentence)
+    if done.not_taken:
+        raise typer.Exit(1)
+
+
+@rejected_app.command("release")
+def release(
+    batch: Annotated[str, typer.Option(help="the batch that the rows came with")],
+    line: Annotated[list[int], typer.Option(help="a line to let pass; give it again for more")],
+) -> None:
+    """Let rows pass that a guard stopped and that are right as they are."""
+    from manufacturing_copilot.ingest.replay import release as let_pass
+
+    with site_and_store() as (site, store):
+        released = let_pass(store, site, batch, line, home=home_folder(), actor=actor())
+    out.print(f"{released} rows released")

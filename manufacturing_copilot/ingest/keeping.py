@@ -79,6 +79,11 @@ def kept_lines(received_as: str, home: Path) -> pl.Series:
     return pl.concat([kept.rows[LINE], kept.bad_lines[LINE]])
 
 
+def kept_columns(received_as: str, home: Path) -> list[str]:
+    """Return the names of a kept file's own columns."""
+    return [name for name in pl.read_parquet_schema(home / received_as) if name != LINE]
+
+
 def received_texts(received_as: str, home: Path, lines: pl.Series) -> pl.DataFrame:
     """Return `_line` and `received` (JSON text: the original columns and texts) of some lines of a kept file."""
     rows = pl.scan_parquet(home / received_as).filter(pl.col(LINE).is_in(lines.implode())).collect()

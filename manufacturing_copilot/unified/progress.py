@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from manufacturing_copilot.site import Site, site_hash
-from manufacturing_copilot.store.tables import batch, refresh
+from manufacturing_copilot.store.tables import batch, batch_event, refresh
 from manufacturing_copilot.store.types import utc_now
 
 UNIFIED = "unified"
@@ -29,7 +29,9 @@ def batches_hash(connection: sa.Connection) -> str:
     loaded = batch.c.status == "success"
     counted = sa.select(sa.func.count(), sa.func.sum(batch.c.id), sa.func.sum(batch.c.attempts)).where(loaded)
     newest = sa.select(sa.func.max(batch.c.finished_at)).where(loaded)
-    facts = [*connection.execute(counted).one(), connection.scalar(newest)]
+    # Rows of a loaded batch that are mended, or that move because another batch does, are a line of its audit trail.
+    moved = sa.select(sa.func.max(batch_event.c.id)).where(batch_event.c.to_status == "success")
+    facts = [*connection.execute(counted).one(), connection.scalar(newest), connection.scalar(moved)]
     # PostgreSQL sums integers to a decimal: as text, both databases say the same
     return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()
 
@@ -57,7 +59,6 @@ def note_refresh(
             index_elements=["stage", "as_of"], set_=values
         )
     )
-
 
 
 def note_follows(connection: sa.Connection, site: Site, as_of: date, stage: str) -> None:

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.batches import duplicate_rows, rejected_rows
 from manufacturing_copilot.ingest.checks import batches_to_check, conservation, count_again
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.ledger import BatchCounts, counts_of
