@@ -138,6 +138,7 @@ _KINDS = (
             _money("list_price", "sales price"),
             _flag("made", "made here rather than bought"),
             _flag("service", "a service, not a thing: never stocked or forecast"),
+            _flag("phantom", "passed through in making and never stocked: its components go into what it goes into"),
             _flag("active", "still in use"),
             _date("discontinued_on", "last day of sale"),
         ),

@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 sites.add_to(app)
 flow.add_to(app)
-items.add_to(app)
+app.add_typer(items.app, name="item")
 app.add_typer(batches.batch_app, name="batch")
 app.add_typer(batches.rejected_app, name="rejected")
 app.add_typer(alerts.app, name="alert")

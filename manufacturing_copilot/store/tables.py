@@ -206,6 +206,7 @@ item = sa.Table(
     sa.Column("abc", sa.String(1), comment="A, B or C by annual value of demand: 80/15/5"),
     sa.Column("made", sa.Boolean),
     sa.Column("service", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("phantom", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
     _ref("supplier_id", "supplier", nullable=True),
     sa.Column("lead_time_days", sa.Integer),

@@ -16,6 +16,7 @@ SETTLED = (
     "category",
     "made",
     "service",
+    "phantom",
     "active",
     "lead_time_days",
     "reorder_point",

@@ -125,7 +125,7 @@ def _write_items(connection: sa.Connection, resolution: Resolution, settled: pl.
         .join(suppliers, left_on="supplier", right_on="code", how="left")
         .select("id", "item", "sku", "supplier_id", *(name for name in SETTLED if name in item.c), "base_unit",
                 "batch_id", "file_id", "line")
-        .with_columns(pl.col("service").fill_null(False), pl.col("active").fill_null(True))
+        .with_columns(pl.col("service", "phantom").fill_null(False), pl.col("active").fill_null(True))
     )  # fmt: skip
     _free_skus(connection, rows)
     provenance = ("batch_id", "file_id", "line")

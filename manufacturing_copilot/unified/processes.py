@@ -101,7 +101,7 @@ def _processes(connection: sa.Connection, lines: pl.DataFrame, steps: pl.DataFra
         valid_to=pl.when(pl.col("valid_to").null_count() == 0).then(pl.col("valid_to").max()),
     )
     items = pl.concat([lines.select("item_id"), steps.select("item_id")]).unique()
-    problems = pl.concat([_missing(lines, as_of), _circular(connection, lines, as_of)])
+    problems = pl.concat([_missing(lines, as_of), _all_lost(lines, as_of), _circular(connection, lines, as_of)])
     problems = problems.sort("item_id", "problem").group_by("item_id").agg(pl.col("problem").str.join("; "))
     return (
         items.join(spans, on="item_id", how="left")
@@ -115,6 +115,13 @@ def _missing(lines: pl.DataFrame, as_of: date) -> pl.DataFrame:
     unknown = lines.filter(pl.col("component_id").is_null(), valid_on(as_of)).unique(["item_id", "component"])
     return unknown.sort("component").select(
         "item_id", problem=pl.format("the component {} is not a known item", "component")
+    )
+
+
+def _all_lost(lines: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    nothing_left = lines.filter(pl.col("scrap_ratio") >= 1, valid_on(as_of)).unique(["item_id", "component"])
+    return nothing_left.sort("component").select(
+        "item_id", problem=pl.format("a scrap ratio of 1 leaves nothing of the component {}", "component")
     )
 
 
