@@ -1,0 +1,186 @@
+"""Writing a suggested feed as YAML, with the evidence for each guess beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import yaml
+
+from manufacturing_copilot.ingest.casts.words import ANY_OTHER
+from manufacturing_copilot.ingest.columns import ColumnEvidence
+from manufacturing_copilot.ingest.suggest import Suggestion
+from manufacturing_copilot.ingest.vocabulary import our_word
+from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
+
+UNKNOWN = "?"
+"""The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
+
+_DAYS = {"d": 1, "t": 1, "w": 7, "m": 30, "q": 91, "y": 365, "j": 365}
+_FORMULA = re.compile(r"^(\d{1,3})([dtwmqyj])$", re.IGNORECASE)
+_PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
+_WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def draft(suggestion: Suggestion, file_name: str) -> str:
+    """Return the YAML of a suggested feed; comments tell the evidence."""
+    lines = [f"# {_comment(line)}" for line in _opening(suggestion, file_name)]
+    lines += ["", f"feed: {suggestion.source}/{suggestion.name}"]
+    lines.append(f"records: {suggestion.kind.name}{_beside(_why_kind(suggestion))}")
+    lines.append(f"files: {_scalar(suggestion.files)}")
+    declared = suggestion.format.model_dump(exclude_defaults=True)
+    if declared:
+        lines.append(f"format: {_flow(declared)}{_beside('detection alone would read the file otherwise')}")
+    lines += _key_lines(suggestion)
+    lines.append("columns:")
+    width = max((len(name) for name in suggestion.kind.field_names), default=0)
+    lines += [line for field in suggestion.kind.fields for line in _column_lines(suggestion, field, width)]
+    left = [one for one in suggestion.evidence if one.place not in {c.place for c in suggestion.columns.values()}]
+    if left:
+        lines += ["", "# Kept as received, read by nothing:"]
+        lines += [f"#   {_comment(f'{one.name!r}: {one}')}" for one in left]
+    return "\n".join(lines) + "\n"
+
+
+def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
+    found = suggestion.received.found
+    how = [f"{key} {found[key]!r}" for key in ("sheet", "encoding", "delimiter") if found.get(key)]
+    rows = suggestion.received.rows.height
+    lines = [
+        f"Drafted from {file_name}: {rows:,} rows, {len(suggestion.evidence)} columns, "
+        f"{', '.join([found['type'], *how])}."
+    ]
+    bad = suggestion.received.bad_lines.height
+    if bad:
+        lines.append(f"{bad:,} lines of it are no rows and would be rejected.")
+    recognised = suggestion.recognised
+    if recognised is None:
+        lines.append("No known system: the kind and the columns are guesses from names and values. Go through them.")
+    else:
+        lines.append(f"{recognised.profile.name}, {recognised.table.table}: told by {_some(recognised.distinctive)}.")
+        notes = [recognised.table.note, *recognised.profile.notes]
+        lines += [f"Mind: {note}" for note in notes if note]
+    if suggestion.missing:
+        lines.append(f'NOT READY: nothing in the file looks like {", ".join(suggestion.missing)}; see "?" below.')
+    return lines
+
+
+def _why_kind(suggestion: Suggestion) -> str:
+    if suggestion.recognised is not None:
+        return f"the header fits by {suggestion.recognised.score:.0%}"
+    return suggestion.kind.meaning
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+
+
+def _key_lines(suggestion: Suggestion) -> list[str]:
+    key = suggestion.key
+    if key.fields:
+        share = "every row" if key.unique == 1 else f"{key.unique:.2%} of the rows"
+        return [
+            f"key: [{', '.join(key.fields)}]{_beside(f'{share} of the file has one of its own')}",
+            "repeats: update",
+        ]
+    why = f"no columns name the rows (at best {key.unique:.0%} differ): rows sent again in another file count twice"
+    return [f"repeats: keep{_beside(why)}"]
+
+
+def _column_lines(suggestion: Suggestion, field: Field, width: int) -> list[str]:
+    column = suggestion.columns.get(field.name)
+    label = f"  {field.name}:"
+    if column is None:
+        if field.name in suggestion.constants:
+            why = "the file has no such column; the same for every row"
+            return [f"{label} {{constant: {_scalar(suggestion.constants[field.name])}}}{_beside(why)}"]
+        if field.name in suggestion.missing:
+            why = f"nothing looks like {field.meaning}: put the header here, or constant:"
+            return [f'{label} "{UNKNOWN}"{_beside(why)}']
+        return []
+    spec, remarks = _spec(suggestion, field, column)
+    headed = suggestion.format.header is not False
+    where = column.name if headed else column.place
+    short = _scalar(where) if not spec else _flow({"column": where, **spec})
+    example = f"'{column.name}': {column}" if headed else f"{column}"
+    return [f"{label.ljust(width + 4)}{short}{_beside('; '.join([example, *remarks]))}"]
+
+
+def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple[dict[str, object], list[str]]:
+    """Return what has to be said about a column beside its header, and remarks for the reader."""
+    spec: dict[str, object] = {}
+    remarks: list[str] = []
+    profile = suggestion.profiled.get(field.name)
+    if column.nothing:
+        spec["missing"] = sorted(column.nothing)
+    if field.type in NUMERIC_TYPES or field.type is FieldType.INTEGER:
+        if column.mark and suggestion.received.found["type"] == "csv":
+            spec["decimal"] = column.mark
+        formulas = _formulas(column) if field.type is FieldType.INTEGER else {}
+        if formulas:
+            spec["values"] = formulas
+            remarks.append("date formulas in days, a month as 30; a new one is refused until it stands here")
+        if profile is not None and profile.negative_where is not None:
+            spec["negative_where"] = profile.negative_where.model_dump()
+    elif field.type is FieldType.DATE:
+        if column.order is not None:
+            spec["dates"] = column.order.value
+        elif column.either:
+            remarks.append("add dates: day-first or dates: month-first")
+        elif column.two_orders:
+            remarks.append("two orders of dates in one column: the export must be mended")
+    values = _values(field, column, profile.values if profile is not None else {})
+    if values:
+        spec["values"] = values
+        unknown = [word for word in column.words if ANY_OTHER not in values and not _known(word, values, field)]
+        if unknown:
+            remarks.append(f"say what these mean: {', '.join(unknown[:6])}")
+    if profile is not None and profile.default is not None:
+        spec["default"] = profile.default
+    return spec, remarks
+
+
+def _values(field: Field, column: ColumnEvidence, profiled: Mapping[str, str]) -> dict[str, str]:
+    if profiled or not field.choices:
+        return dict(profiled)
+    meant = {word: our_word(word, field.choices) for word in column.words}
+    return {word: ours for word, ours in meant.items() if ours is not None and word.casefold() != ours}
+
+
+def _known(word: str, values: Mapping[str, str], field: Field) -> bool:
+    folded = {known.casefold() for known in values}
+    return word.casefold() in folded or word.casefold().replace(" ", "_").replace("-", "_") in field.choices
+
+
+def _formulas(column: ColumnEvidence) -> dict[str, str]:
+    found = {word: _FORMULA.match(word) for word in column.words}
+    return {word: str(int(m.group(1)) * _DAYS[m.group(2).lower()]) for word, m in found.items() if m is not None}
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_scalar(key)}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(one) for one in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    if _PLAIN.match(text) and text.casefold() not in _WORDS_OF_YAML:
+        return text
+    dumped = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return str(dumped).removesuffix("\n")
+
+
+def _beside(text: str) -> str:
+    return f"  # {_comment(text)}" if text else ""
+
+
+def _comment(text: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return plain if len(plain) <= 240 else plain[:239] + "…"
