@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.flow.behind import stages_behind
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
@@ -60,8 +61,14 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     being loaded; a later stage that fails ends the flow. Raises SiteError where the site's YAML is wrong.
     """
     sweep(store, actor=actor)
-    claim(store, site, home, actor=actor)
     outcome = Outcome()
+    began = time.monotonic()
+    try:
+        claim(store, site, home, actor=actor)
+    except SiteError as problem:  # a table that does not answer keeps nothing else from being loaded
+        step = Step("looking for what waits", False, time.monotonic() - began, "", (str(problem),))
+        outcome.steps.append(step)
+        told(step)
     if not is_anything_to_do(store, site):
         return outcome
     flow = _Flow(store, site, outcome, tell, told)

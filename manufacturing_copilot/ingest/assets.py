@@ -38,7 +38,7 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
         metadata={
             "dagster/table_name": accepted[feed.records].name,
             "dagster/column_schema": column_schema(accepted[feed.records]),
-            "files": ", ".join(feed.files),
+            "files": ", ".join(feed.files) or f"table {feed.sql.table}" if feed.sql else ", ".join(feed.files),
             "key": ", ".join(feed.record_key) or "file and line",
             "repeats": feed.repeats.value,
         },

@@ -1,7 +1,8 @@
-"""Claiming what waits: new files of a feed become one batch in the ledger, each file once and for ever."""
+"""Claiming what waits: new files or rows of a feed become one batch in the ledger, each once and for ever."""
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.ledger import feed_ids, note
 from manufacturing_copilot.ingest.places import FoundFile, files_of, look_again
+from manufacturing_copilot.ingest.tables import Increment, path_of, what_is_new
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import batch, batch_file, feed
 from manufacturing_copilot.store.types import utc_now
+
+logger = logging.getLogger(__name__)
 
 AT_REST_SECONDS = 2.0
 """A file not touched for this long is whole."""
@@ -53,7 +57,6 @@ def waiting_files(store: Store, site: Site, home: Path, source: str | None = Non
     Raises SiteError where a feed's files cannot be looked for.
     """
     feeds = [declared for declared in site.feeds if source is None or declared.source == source]
-    _refuse_tables(feeds)
     found = {declared.feed: files_of(declared, home) for declared in feeds}
     with store.read() as connection:
         unclaimed = {name: _unclaimed(connection, name, files) for name, files in found.items()}
@@ -67,11 +70,27 @@ def waiting_files(store: Store, site: Site, home: Path, source: str | None = Non
 
 
 def claim(store: Store, site: Site, home: Path, *, source: str | None = None, actor: str) -> list[Claim]:
-    """Claim every waiting file, of one source or of all: one pending batch per feed that has any.
+    """Claim everything that waits, of one source or of all: one pending batch per feed that has any.
 
-    Two processes that claim at once never both get a file. Raises as `waiting_files` does.
+    Files are claimed one by one, of a table the rows that are newer than what was claimed of it before. Two processes
+    that claim at once never both get a file or a row. Raises as `waiting_files` does, and SiteError where a table
+    cannot be read; then what waits in files and other tables is claimed.
     """
-    waiting = waiting_files(store, site, home, source)
+    claims = _claim_waiting_files(store, site, waiting_files(store, site, home, source), actor)
+    problems = []
+    for declared in site.feeds:
+        if declared.sql is None or (source is not None and declared.source != source):
+            continue
+        try:
+            claims += _claim_rows(store, site, declared, actor)
+        except SiteError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise SiteError("; ".join(problems))
+    return claims
+
+
+def _claim_waiting_files(store: Store, site: Site, waiting: list[WaitingFile], actor: str) -> list[Claim]:
     if not waiting:
         return []
     claims = []
@@ -86,13 +105,35 @@ def claim(store: Store, site: Site, home: Path, *, source: str | None = None, ac
     return claims
 
 
-def _refuse_tables(feeds: list[Feed]) -> None:
-    for declared in feeds:
-        if declared.sql is not None:
-            raise SiteError(
-                f"feed {declared.feed}: reading tables is not part of this version; export the table to files and"
-                " declare files: instead of sql:"
-            )
+def _claim_rows(store: Store, site: Site, declared: Feed, actor: str) -> list[Claim]:
+    with store.read() as connection:
+        before = _last_increment(connection, declared)
+    increment = what_is_new(declared, before)
+    if increment is None:
+        return []
+    with store.write() as connection:
+        lock_until_commit(connection, "claim")
+        feed_id = feed_ids(connection, site)[declared.feed]
+        if _last_increment(connection, declared) != before:
+            return []  # another process has claimed meanwhile; the next look sees what is left
+        rows = FoundFile(path_of(declared), increment.rows, time.time_ns())
+        claimed = _claim_files(connection, declared.feed, feed_id, [rows], actor, increment)
+    if increment.without:
+        logger.warning(
+            "feed %s: %d rows have no %s and are not read", declared.feed, increment.without, increment.column
+        )
+    return [claimed]
+
+
+def _last_increment(connection: sa.Connection, declared: Feed) -> Increment | None:
+    kept = connection.scalar(
+        sa.select(batch_file.c.watermark)
+        .join(feed, feed.c.id == batch_file.c.feed_id)
+        .where(feed.c.name == declared.feed, batch_file.c.path == path_of(declared))
+        .order_by(batch_file.c.id.desc())
+        .limit(1)
+    )
+    return None if kept is None else Increment.from_json(kept)
 
 
 def _unclaimed(connection: sa.Connection, feed_name: str, files: list[FoundFile]) -> list[FoundFile]:
@@ -120,7 +161,14 @@ def _whole(files: list[FoundFile], home: Path) -> set[FoundFile]:
     return whole
 
 
-def _claim_files(connection: sa.Connection, name: str, feed_id: int, files: list[FoundFile], actor: str) -> Claim:
+def _claim_files(
+    connection: sa.Connection,
+    name: str,
+    feed_id: int,
+    files: list[FoundFile],
+    actor: str,
+    increment: Increment | None = None,
+) -> Claim:
     batch_id = connection.execute(
         sa.insert(batch)
         .values(feed_id=feed_id, reference=uuid.uuid4().hex, status="pending", claimed_at=utc_now())
@@ -136,9 +184,16 @@ def _claim_files(connection: sa.Connection, name: str, feed_id: int, files: list
         }
     )
     insert_frame(connection, batch_file, frame.with_columns(batch_id=pl.lit(batch_id), feed_id=pl.lit(feed_id)))
-    count = len(files)
-    reason = f"claimed {count} file{'s' if count > 1 else ''}: {', '.join(file.path for file in files[:3])}" + (
-        ", …" if count > 3 else ""
-    )
+    if increment is not None:
+        ours = batch_file.c.batch_id == batch_id
+        connection.execute(sa.update(batch_file).where(ours).values(watermark=increment.to_json()))
+    reason = _what_was_claimed(files) if increment is None else increment.in_words(files[0].path)
     note(connection, batch_id, actor=actor, from_status=None, to_status="pending", reason=reason)
     return Claim(name, batch_id, reference)
+
+
+def _what_was_claimed(files: list[FoundFile]) -> str:
+    count = len(files)
+    return f"claimed {count} file{'s' if count > 1 else ''}: {', '.join(file.path for file in files[:3])}" + (
+        ", …" if count > 3 else ""
+    )

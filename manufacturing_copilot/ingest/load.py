@@ -25,6 +25,7 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.repeats import repeated_files
 from manufacturing_copilot.ingest.reread import KnownFile, Rereading, mended_texts, records_of
 from manufacturing_copilot.ingest.settle import ReadFile, settle
+from manufacturing_copilot.ingest.tables import Increment, rows_of
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import held
@@ -79,7 +80,9 @@ def _read(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path) ->
             sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(batch_file.c.id)
         ).all()
         contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
-    kept = {row.id: _keep(row, home) for row in rows}
+    kept = {
+        row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows
+    }
     _note_kept(store, kept)
     with store.read() as connection:
         repeats = repeated_files(connection, attempt.feed_id, {id_: file.sha256 for id_, file in kept.items()})
@@ -110,6 +113,16 @@ def _keep(row: Any, home: Path) -> Kept:
             " what it holds now is claimed as a batch of its own"
         )
     return kept
+
+
+def _keep_rows(row: Any, site: Site, feed: Feed, home: Path) -> Kept:
+    """Read the rows of a table that were claimed and archive them; what was archived before is the batch."""
+    if row.archived_as and (home / row.archived_as).exists():
+        return Kept(row.sha256, row.size, row.archived_as)
+    if feed.sql is None:
+        raise BatchError(f"{row.path}: {feed.feed} names no table any more, and these rows were not read yet")
+    with rows_of(feed, Increment.from_json(row.watermark), site.zone) as source:
+        return keep_original(source, home)
 
 
 def _note_kept(store: Store, kept: dict[int, Kept]) -> None:

@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 
 from manufacturing_copilot.edge import Plant
+from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.batches import pending_batches
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.jobs import job_name
@@ -58,11 +59,18 @@ def source_sensor(site: Site, source: str, jobs: Mapping[str, UnresolvedAssetJob
     )
     def files(context: dg.SensorEvaluationContext, plant: Plant) -> dg.SensorResult:
         with plant.open() as store:
-            claim(store, plant.site, plant.home, source=source, actor=f"sensor files_of_{source}")
+            problem = None
+            try:
+                claim(store, plant.site, plant.home, source=source, actor=f"sensor files_of_{source}")
+            except SiteError as error:  # what else was claimed is asked for first
+                problem = error
             sweep(store, actor=f"sensor files_of_{source}")
             with store.read() as connection:
                 pending = pending_batches(connection, source)
-        return requests_for(context.instance, feeds, pending)
+        result = requests_for(context.instance, feeds, pending)
+        if problem is not None and not result.run_requests:
+            raise problem
+        return result
 
     return files
 

@@ -10,7 +10,7 @@ from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.claim import claim, waiting_files
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import batch, batch_event, batch_file
-from manufacturing_copilot_tests.ingest.plants import MOVES, ORDERS, aged, drop, site_of
+from manufacturing_copilot_tests.ingest.plants import ORDERS, aged, drop, site_of
 
 
 def _paths(store: Store, batch_id: int) -> list[str]:
@@ -158,13 +158,6 @@ def test_files_may_land_in_any_file_system(store: Store, home: Path) -> None:
         assert waiting_files(store, site, home) == []
     finally:
         memory.rm("/drop", recursive=True)
-
-
-def test_a_feed_of_a_table_is_refused_in_a_sentence(store: Store, home: Path) -> None:
-    table = {key: value for key, value in MOVES.items() if key != "files"}
-    site = site_of(home / "site", table | {"sql": {"url": "env:X", "table": "t", "watermark": "w"}})
-    with pytest.raises(SiteError, match="stock/moves: reading tables is not part of this version"):
-        claim(store, site, home, actor="test")
 
 
 def test_a_thousand_files_are_claimed_in_a_moment(store: Store, home: Path) -> None:

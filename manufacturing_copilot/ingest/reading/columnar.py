@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +14,9 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
+
+PLAIN_NUMBERS = "copilot_plain_numbers"
+"""Key of a Parquet file's metadata: the columns whose texts are plain numbers, as a JSON list."""
 
 
 def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
@@ -27,6 +31,8 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
     assert isinstance(frame, pl.DataFrame)
     frame.columns = column_names(frame.columns)
     plain = [column for column, dtype in frame.schema.items() if dtype.is_numeric()]
+    # Rows that were read from a table are kept as texts, with a note of which columns were numbers.
+    plain += json.loads((table.schema.metadata or {}).get(PLAIN_NUMBERS.encode(), b"[]"))
     rows = as_text(frame).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
     rows, bad = take_out_nul(rows)
     rows, found = tidy(rows, format.totals)
