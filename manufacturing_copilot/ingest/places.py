@@ -36,12 +36,18 @@ class FoundFile:
 def files_of(feed: Feed, home: Path) -> list[FoundFile]:
     """Return the files that match the feed's patterns, oldest first and by name where equally old.
 
-    Raises SiteError where a pattern names an environment variable that is not set.
+    A relative pattern stays below the home folder. Raises SiteError where it leads out of it, by `..` or by a link, or
+    names an environment variable that is not set.
     """
     found: dict[str, FoundFile] = {}
     for pattern in feed.files:
         expanded = _expanded(pattern, feed)
-        matching = _remote(expanded) if "://" in expanded else _local(str(home / expanded), home)
+        if "://" in expanded:
+            matching = _remote(expanded)
+        elif os.path.isabs(expanded):  # noqa: PTH117  (a pattern, not a path)
+            matching = _local(expanded, home)
+        else:
+            matching = _below(expanded, home, feed)
         found.update((file.path, file) for file in matching)
     return sorted(found.values(), key=lambda file: (file.modified_ns, file.path))
 
@@ -87,6 +93,28 @@ def _local(pattern: str, home: Path) -> Iterator[FoundFile]:
             continue  # taken away between the listing and the look
         if S_ISREG(status.st_mode):
             yield FoundFile(path.removeprefix(below), status.st_size, status.st_mtime_ns)
+
+
+def _below(pattern: str, home: Path, feed: Feed) -> Iterator[FoundFile]:
+    """Give what matches a relative pattern, which may not lead out of the home folder."""
+    if ".." in Path(pattern).parts:
+        raise SiteError(
+            f"feed {feed.feed}: files names {pattern!r}, which leads out of the home folder; write the folder with its"
+            " whole path if that is meant"
+        )
+    root = os.path.realpath(home)
+    inside: dict[str, bool] = {}
+    for file in _local(str(home / pattern), home):
+        path = home / file.path
+        folder = str(path.parent)
+        if folder not in inside:
+            inside[folder] = Path(os.path.realpath(folder)).is_relative_to(root)
+        if not inside[folder] or (path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root)):
+            raise SiteError(
+                f"feed {feed.feed}: {file.path} is a link that leads out of the home folder, to"
+                f" {os.path.realpath(path)}; declare that folder under files: with its whole path if it is meant"
+            )
+        yield file
 
 
 def _remote(pattern: str) -> Iterator[FoundFile]:

@@ -60,7 +60,8 @@ class Increment:
         """Say what was claimed."""
         since = "" if self.after is None else f" from {_shown(self.after)}"
         left = f"; {self.without} rows have no {self.column} and are not read" if self.without else ""
-        return f"claimed {self.rows} rows of {path.removeprefix(PREFIX)}: {self.column}{since} to {_shown(self.up_to)}{left}"
+        name = path.removeprefix(PREFIX)
+        return f"claimed {self.rows} rows of {name}: {self.column}{since} to {_shown(self.up_to)}{left}"
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Increment:
@@ -103,8 +104,9 @@ def _is_before(feed: Feed, newest: _Value, after: _Value) -> bool:
         return bool(newest < after)  # type: ignore[operator]
     except TypeError:
         raise SiteError(
-            f"feed {feed.feed}: the watermark {_declared(feed).watermark} was {_shown(after)} ({type(after).__name__}) and is"
-            f" {_shown(newest)} ({type(newest).__name__}) now, which cannot be compared; give the new column as a new feed"
+            f"feed {feed.feed}: the watermark {_declared(feed).watermark} was {_shown(after)} ({type(after).__name__})"
+            f" and is {_shown(newest)} ({type(newest).__name__}) now, which cannot be compared; declare the"
+            " table as it is now as a new feed"
         ) from None
 
 

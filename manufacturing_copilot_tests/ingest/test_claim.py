@@ -160,6 +160,44 @@ def test_files_may_land_in_any_file_system(store: Store, home: Path) -> None:
         memory.rm("/drop", recursive=True)
 
 
+def test_a_relative_pattern_does_not_lead_out_of_the_home_folder(store: Store, home: Path, tmp_path: Path) -> None:
+    drop(tmp_path, "elsewhere/orders.csv", "x")
+    site = site_of(home / "site", ORDERS | {"files": "inbox/../../elsewhere/orders*.csv"})
+    with pytest.raises(SiteError, match=r"shop/orders: files names .* which leads out of the home folder"):
+        claim(store, site, home, actor="test")
+
+
+@pytest.mark.parametrize("linked", ["inbox/shop/orders_1.csv", "inbox/shop"])
+def test_a_link_is_followed_out_of_the_home_folder_only_where_its_folder_is_declared(
+    store: Store, home: Path, tmp_path: Path, linked: str
+) -> None:
+    secret = drop(tmp_path, "elsewhere/orders_1.csv", "x")
+    link = home / linked
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(secret if link.suffix else secret.parent)
+    with pytest.raises(SiteError, match=r"orders_1.csv is a link that leads out of the home folder, to .*elsewhere"):
+        claim(store, site_of(home / "site", ORDERS), home, actor="test")
+    declared = site_of(home / "site", ORDERS | {"files": f"{secret.parent}/orders*.csv"})
+    assert len(claim(store, declared, home, actor="test")) == 1
+
+
+def test_a_link_within_the_home_folder_is_a_file_like_others(store: Store, home: Path) -> None:
+    real = drop(home, "exports/today.csv", "x")
+    (home / "inbox/shop").mkdir(parents=True)
+    (home / "inbox/shop/orders.csv").symlink_to(real)
+    assert len(claim(store, site_of(home / "site", ORDERS), home, actor="test")) == 1
+
+
+def test_a_file_url_is_read_like_a_folder(store: Store, home: Path, tmp_path: Path) -> None:
+    from manufacturing_copilot.ingest.load import load_batch
+
+    row = "order,line,item,quantity,ordered\nA1,1,007,2,2026-03-01"
+    drop(tmp_path, "drop/orders.csv", row)
+    site = site_of(home / "site", ORDERS | {"files": f"file://{tmp_path}/drop/orders*.csv"})
+    [found] = claim(store, site, home, actor="test")
+    assert load_batch(store, site, found.reference, home=home, actor="test").accepted == 1
+
+
 def test_a_thousand_files_are_claimed_in_a_moment(store: Store, home: Path) -> None:
     site = site_of(home / "site")
     for number in range(1_000):
