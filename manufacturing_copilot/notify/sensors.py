@@ -9,6 +9,8 @@ from manufacturing_copilot.notify.outbox import unplanned
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.types import utc_now
 
+INTERVAL_SECONDS = 30
+
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -23,7 +25,7 @@ def build_undelivered(site: Site) -> dg.SensorDefinition:
     @dg.sensor(
         name="undelivered",
         job=notify,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING if site.schedule_on else dg.DefaultSensorStatus.STOPPED,
         description="Starts the job that tells people, when there is news or a delivery is due.",
     )

@@ -17,8 +17,12 @@ def open_store(url: sa.URL | str | None = None, *, home: Path | None = None) -> 
     Raises StoreError where PostgreSQL does not answer or its tables are of another version.
     """
     store = connect_store(url, home=home)
-    if store.is_sqlite:
-        migrate.upgrade(store)
-    else:
-        migrate.require_current(store)
+    try:
+        if store.is_sqlite:
+            migrate.upgrade(store)
+        else:
+            migrate.require_current(store)
+    except BaseException:
+        store.close()
+        raise
     return store

@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    accepted,
     bom_line,
     external_id,
+    feed,
     inventory_snapshot,
     item,
     item_conflict,
@@ -89,6 +91,7 @@ def find_item(connection: sa.Connection, code: str) -> int:
     for query in (
         sa.select(item.c.id).where(item.c.sku == text),
         sa.select(external_id.c.item_id).where(external_id.c.external_id == text).distinct(),
+        _declared_with(text),
     ):
         found = connection.scalars(query).all()
         if len(found) == 1:
@@ -106,6 +109,19 @@ def find_item(connection: sa.Connection, code: str) -> int:
     if not found:
         raise ItemNotFoundError(f"no item answers to {code!r}, as a code or as words of a name; see v_item for all")
     raise ItemNotFoundError(f"{code!r} fits several items: {_skus(connection, found)}; ask for one of them")
+
+
+def _declared_with(text: str) -> sa.Select[tuple[int]]:
+    """Return the query for items that a source declared with this barcode or part number, whoever calls them by it."""
+    records = accepted["items"]
+    of_source = feed.c.name.startswith(external_id.c.source.concat("/"))
+    return (
+        sa.select(external_id.c.item_id)
+        .join(records, records.c.item == external_id.c.external_id)
+        .join(feed, sa.and_(feed.c.id == records.c.feed_id, of_source))
+        .where(sa.or_(records.c.barcode == text, records.c.manufacturer_part == text))
+        .distinct()
+    )
 
 
 def _otherwise_spelt(connection: sa.Connection, text: str) -> list[int]:
