@@ -15,6 +15,8 @@ from manufacturing_copilot.site.feeds import DateOrder
 
 _SAMPLE = 20_000
 _WORDS = 40
+WIDEST = 300
+"""Only so many columns of a file are looked at; wider ones hold periods, not fields."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class ColumnEvidence:
     """One column of a file, as its values show it. Shares are of the filled cells, from 0 to 1.
 
     `place` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
-    stand where no value is. `either`: dates whose order the column does not tell, with an example.
+    stand where no value is. `either`: dates whose order the column does not tell, with an example. `bare_times`:
+    share of times without a date.
     """
 
     name: str
@@ -38,6 +41,7 @@ class ColumnEvidence:
     example: str
     either: bool
     flags: bool
+    bare_times: float
     words: tuple[str, ...]
     nothing: tuple[str, ...]
 
@@ -56,6 +60,8 @@ class ColumnEvidence:
         elif self.numbers >= 0.5:
             mark = {",": ", decimal comma", ".": ", decimal point"}.get(self.mark or "", "")
             parts.append(f"{self.numbers:.0%} numbers{mark}")
+        if self.bare_times >= 0.5:
+            parts.append(f"{self.bare_times:.0%} times without a date, as Excel leaves when it ruins dates")
         if self.unique:
             parts.append("every row its own")
         elif self.words:
@@ -76,7 +82,7 @@ class ColumnEvidence:
 def evidence_of(received: Received) -> list[ColumnEvidence]:
     """Return the evidence of every column of a file, in order."""
     names = [name for name in received.rows.columns if name != LINE]
-    return [_of(received.rows.get_column(name), place) for place, name in enumerate(names, start=1)]
+    return [_of(received.rows.get_column(name), place) for place, name in enumerate(names[:WIDEST], start=1)]
 
 
 def _of(column: pl.Series, place: int) -> ColumnEvidence:
@@ -113,6 +119,7 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
         two_orders=bool(orders.day_first and orders.month_first),
         example=held[row] if row is not None else "",
         either=order is None and orders.either > 0,
+        bare_times=orders.bare_times / len(held) if len(held) else 0.0,
         flags=0 < len(words) <= 4 and not cast_flags(held, empty_is_no=False).faults,
         words=words,
         nothing=nothing if _share(numbers) >= 0.8 or dates >= 0.8 else (),

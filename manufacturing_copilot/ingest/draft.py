@@ -16,6 +16,7 @@ from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
 UNKNOWN = "?"
 """The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
 
+_LEFT_SHOWN = 60
 _DAYS = {"d": 1, "t": 1, "w": 7, "m": 30, "q": 91, "y": 365, "j": 365}
 _FORMULA = re.compile(r"^(\d{1,3})([dtwmqyj])$", re.IGNORECASE)
 _PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
@@ -38,7 +39,8 @@ def draft(suggestion: Suggestion, file_name: str) -> str:
     left = [one for one in suggestion.evidence if one.place not in {c.place for c in suggestion.columns.values()}]
     if left:
         lines += ["", "# Kept as received, read by nothing:"]
-        lines += [f"#   {_comment(f'{one.name!r}: {one}')}" for one in left]
+        lines += [f"#   {_comment(f'{one.name!r}: {one}')}" for one in left[:_LEFT_SHOWN]]
+        lines += [f"#   and {len(left) - _LEFT_SHOWN} more"] if len(left) > _LEFT_SHOWN else []
     return "\n".join(lines) + "\n"
 
 
@@ -83,7 +85,8 @@ def _key_lines(suggestion: Suggestion) -> list[str]:
             f"key: [{', '.join(key.fields)}]{_beside(f'{share} of the file has one of its own')}",
             "repeats: update",
         ]
-    why = f"no columns name the rows (at best {key.unique:.0%} differ): rows sent again in another file count twice"
+    near = f" (at best {key.unique:.1%} of the rows have a key of their own)" if key.unique else ""
+    why = f"no columns name the rows{near}: rows sent again in another file count twice"
     return [f"repeats: keep{_beside(why)}"]
 
 
@@ -132,9 +135,10 @@ def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple
     values = _values(field, column, profile.values if profile is not None else {})
     if values:
         spec["values"] = values
+    if values or field.choices:
         unknown = [word for word in column.words if ANY_OTHER not in values and not _known(word, values, field)]
         if unknown:
-            remarks.append(f"say what these mean: {', '.join(unknown[:6])}")
+            remarks.append(f"say under values: what these mean: {', '.join(unknown[:6])}")
     if profile is not None and profile.default is not None:
         spec["default"] = profile.default
     return spec, remarks

@@ -48,4 +48,6 @@ def _candidates(own: list[str], kind: RecordKind, columns: dict[str, ColumnEvide
     if len(own) == len(kind.key):
         # The whole key is there; if it does not name the rows, a longer one may.
         return found + growing
-    return found + [[name] for name in single if columns[name].unique and name not in ("item", "customer")] + growing
+    alone = [[name] for name in single if columns[name].unique and name not in ("item", "customer")]
+    # Without any of the kind's key, columns that differ by chance are no names: two events may be alike.
+    return found + alone + (growing if own else [])

@@ -9,7 +9,7 @@ from manufacturing_copilot.ingest.vocabulary import nearness, our_word, told_by_
 from manufacturing_copilot.records import NUMERIC_TYPES, RECORD_KINDS, Field, FieldType, RecordKind
 
 _FITS = 0.8  # share of values that must fit a field's type
-_NEAR = 0.6  # how near a header must come to a field
+_NEAR = 0.65  # how near a header must come to a field
 
 Columns = dict[str, ColumnEvidence]
 
@@ -20,12 +20,16 @@ def best_kind(evidence: Sequence[ColumnEvidence], stem: str) -> RecordKind:
 
 
 def _score(kind: RecordKind, evidence: Sequence[ColumnEvidence], stem: str) -> float:
-    columns = assign(kind, evidence, {}, stem, guess=True)
+    columns = assign(kind, evidence, {}, guess=False)
+    guessed = assign(kind, evidence, columns, guess=True)
     excused = {"order_no"} if kind.name == "order_lines" else set()
     if kind.name == "stock_movements" and "return" in stem.lower():
         excused = {"movement"}
-    needed = sum(name in columns or name in excused for name in kind.required)
-    whole = needed == len(kind.required)
+    # What only the values suggest counts little: nearly every file has a column with its own value in each row.
+    needed = sum(
+        1.0 if name in columns or name in excused else 0.3 if name in guessed else 0.0 for name in kind.required
+    )
+    whole = all(name in guessed or name in excused for name in kind.required)
     near = sum(nearness(column.name, name, kind.name) for name, column in columns.items())
     return (
         3 * needed / len(kind.required)
@@ -36,9 +40,7 @@ def _score(kind: RecordKind, evidence: Sequence[ColumnEvidence], stem: str) -> f
     )
 
 
-def assign(
-    kind: RecordKind, evidence: Sequence[ColumnEvidence], columns: Columns, stem: str, *, guess: bool
-) -> Columns:
+def assign(kind: RecordKind, evidence: Sequence[ColumnEvidence], columns: Columns, *, guess: bool) -> Columns:
     """Return field → column: those given, and for the other fields the best of the columns that are left.
 
     `guess`: also what only the values suggest, such as an unnamed column with a code of its own in every row.
@@ -70,7 +72,8 @@ def fits(field: Field, column: ColumnEvidence) -> bool:
     if field.type is FieldType.FLAG:
         return column.flags
     if field.choices:
-        return any(our_word(word, field.choices) for word in column.words)
+        few = field.required and 0 < len(column.words) <= 20
+        return few or any(our_word(word, field.choices) for word in column.words)
     return column.dates < _FITS or column.numbers >= _FITS
 
 
@@ -80,7 +83,10 @@ def _by_values(kind: RecordKind, evidence: Sequence[ColumnEvidence], chosen: Col
         if not field.required or field.name in chosen:
             continue
         if field.name in kind.key and field.type is FieldType.CODE and len(kind.key) == 1:
-            free = [c for c in evidence if c.place not in taken and c.unique and fits(field, c)]
+            own = [c for c in evidence if c.unique and fits(field, c)]
+            # A column that only stands in, such as a name, before one that is nothing but different in every row.
+            free = [c for c in own if nearness(c.name, field.name, kind.name) >= _NEAR]
+            free += [c for c in own if c.place not in taken]
         elif field.type is FieldType.DATE:
             free = [c for c in evidence if fits(field, c) and (c.numbers < _FITS or c.order is not None)]
         else:

@@ -80,7 +80,7 @@ def suggest(content: bytes, name: str, *, source: str | None = None, records: st
     else:
         kind = RECORD_KINDS[records] if records else best_kind(evidence, stem)
         columns, profiled = {}, {}
-    columns = assign(kind, evidence, columns, stem, guess=recognised is None)
+    columns = assign(kind, evidence, columns, guess=recognised is None and format.header is not False)
     constants = _constants(kind, columns, stem)
     missing = tuple(name_ for name_ in kind.required if name_ not in columns and name_ not in constants)
     totals = recognised.table.totals if recognised is not None else None

@@ -16,6 +16,10 @@ Words = tuple[str, ...]
 _CAMEL = re.compile(r"(?<=[a-zäöüß0-9])(?=[A-ZÄÖÜ])|(?<=[A-Z])(?=[A-Z][a-zäöü])|[\W_]+|(?<=[A-Za-z])(?=[0-9])")
 _PLURALS = re.compile(r"(?<=[a-z]{3}[^su])s$")
 
+_OF_A_CODE = frozenset({"id", "no", "nr", "key", "code", "number", "name", "ref"})
+_OF_THE_SYSTEM = frozenset({"modified", "updated", "changed"})
+_WEAK = 0.66
+
 
 def words_of(text: str) -> Words:
     """Return the words of a header or a file's name, folded: 'OrderLineItems' is order, line, item."""
@@ -29,12 +33,17 @@ def nearness(header: str, field: str, kind: str) -> float:
     if not words:
         return 0.0
     squeezed, best = "".join(words), 0.0
-    for known in _headers(kind, field):
+    for known, weak in _headers(kind, field):
         if squeezed == "".join(known):
-            return 1.0
-        if set(known) <= set(words):
+            best = max(best, _WEAK if weak else 1.0)
+        elif not weak and set(known) <= set(words) and _means(known, words):
             best = max(best, 0.5 + 0.4 * len(known) / len(words))
     return best
+
+
+def _means(known: Words, words: Words) -> bool:
+    """Whether the words that a header has beside the known ones only say more of the same: SupplierQuality is not."""
+    return not _OF_THE_SYSTEM & set(words) and (words[-1] in known or words[-1] in _OF_A_CODE)
 
 
 def told_by_file_name(stem: str, kind: str) -> float:
@@ -70,9 +79,10 @@ def means_nothing(text: str) -> bool:
 
 
 @cache
-def _headers(kind: str, field: str) -> tuple[Words, ...]:
+def _headers(kind: str, field: str) -> tuple[tuple[Words, bool], ...]:
+    """Return the headers of a field as words, and whether each is one that only stands in where nothing fits better."""
     named = _vocabulary()["kinds"].get(kind, {}).get(field, ())
-    return tuple(words_of(str(entry)) for entry in (field, *named))
+    return tuple((words_of(str(entry)), str(entry).startswith("~")) for entry in (field, *named))
 
 
 @cache

@@ -1,0 +1,148 @@
+"""Verbs about feeds: draft one for a file, and see what a file would do before it does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from manufacturing_copilot.cli.console import out, show
+from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.site import load_site, site_folder
+from manufacturing_copilot.store import Store, open_store
+from manufacturing_copilot.store.engine import database_url
+
+if TYPE_CHECKING:
+    from manufacturing_copilot.ingest.rehearse import Rehearsal
+
+app = typer.Typer(help="Draft feeds for files, and try files out.", no_args_is_help=True)
+
+_DETECTED = ("type", "encoding", "delimiter", "header_line", "sheet", "packing", "blank_rows", "totals_rows")
+
+
+@app.command("suggest")
+def suggest(
+    file: Annotated[Path, typer.Argument(help="an export, as the plant's system writes it")],
+    source: Annotated[str | None, typer.Option(help="the source's name in site.yaml")] = None,
+    records: Annotated[str | None, typer.Option(help="the record kind, where you know better")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="into the feeds/ of the site in use, not to the screen")
+    ] = False,
+) -> None:
+    """Draft a feed for FILE: YAML with the evidence for each guess beside it."""
+    from manufacturing_copilot.ingest.draft import draft
+    from manufacturing_copilot.ingest.suggest import suggest as suggested
+
+    found = suggested(_bytes_of(file), file.name, source=source, records=records)
+    text = draft(found, file.name)
+    if write:
+        path = write_feed(site_folder(), f"{found.source}_{found.name}", text)
+        then = f"copilot feed check {found.source}/{found.name} {file}"
+        out.print(f"wrote {path}; look through it, then `{then}`", markup=False, soft_wrap=True)
+    else:
+        out.print(text, markup=False, soft_wrap=True, end="")
+
+
+def write_feed(folder: Path, name: str, text: str) -> Path:
+    """Write the feed's YAML into a site and return where; raises SiteError, and writes nothing, where it cannot be."""
+    path = folder / "feeds" / f"{name}.yaml"
+    if path.exists():
+        raise SiteError(f"{path}: this file exists and is kept; rename it, or give another --source")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    try:
+        load_site(folder)
+    except SiteError:
+        path.unlink()
+        raise
+    return path
+
+
+@app.command("check")
+def check(
+    feed: Annotated[str, typer.Argument(help="source/name, for example shop/order_lines")],
+    file: Annotated[Path, typer.Argument(help="an export of that feed")],
+    limit: Annotated[int, typer.Option(help="show at most so many rejected rows")] = 10,
+) -> None:
+    """Say what would become of FILE as the feed's next batch; changes nothing."""
+    from manufacturing_copilot.ingest.rehearse import rehearse
+
+    site = load_site(site_folder())
+    declared = site.feed(feed)
+    store = _store_if_any()
+    try:
+        found = rehearse(store, site, declared, file)
+    finally:
+        if store is not None:
+            store.close()
+    _tell(found, file, limit)
+    if found.refused is not None:
+        raise typer.Exit(1)
+
+
+def _tell(found: Rehearsal, file: Path, limit: int) -> None:
+    from manufacturing_copilot.ingest.drift import drift_in_words
+
+    if found.refused is not None:
+        out.print(f"{file.name} would be refused: {found.refused}", markup=False, soft_wrap=True)
+    else:
+        out.print(
+            f"{file.name} as a batch of {found.feed}: {found.received:,} rows received = {found.accepted:,} accepted"
+            f" ({found.changed:,} of them changes) + {found.duplicate:,} duplicate + {found.rejected:,} rejected",
+            markup=False,
+            soft_wrap=True,
+        )
+    detected = [f"{name.replace('_', ' ')} {found.found[name]!r}" for name in _DETECTED if found.found.get(name)]
+    decided = [
+        f"{what} of {field} {word!r}"
+        for what, words in (found.found.get("decided") or {}).items()
+        if isinstance(words, dict)
+        for field, word in words.items()
+    ]
+    for title, lines in (("detected", detected), ("decided", decided), ("findings", list(found.findings))):
+        if lines:
+            out.print(f"{title}: {'; '.join(lines)}", markup=False, soft_wrap=True)
+    if found.drift:
+        out.print(f"columns: {drift_in_words(found.drift)}", markup=False, soft_wrap=True)
+    if found.rejected_rows.height:
+        shown = found.rejected_rows.head(limit)
+        for line, reasons in shown.select("_line", "reasons").rows():
+            sentences = "; ".join(reason["sentence"] for reason in json.loads(reasons))
+            out.print(f"  line {line}: {sentences}", markup=False, soft_wrap=True)
+        if found.rejected_rows.height > limit:
+            out.print(f"  and {found.rejected_rows.height - limit:,} more", markup=False)
+    out.print("Nothing was changed.")
+
+
+@app.command("systems")
+def systems(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """List the systems whose exports are recognised, and by which tables."""
+    import polars as pl
+
+    from manufacturing_copilot.ingest.profiles import load_profiles
+
+    rows = [
+        {"system": profile.name, "records": table.records, "table": table.table, "fields": len(table.columns)}
+        for profile in load_profiles()
+        for table in profile.tables
+    ]
+    show(pl.DataFrame(rows), as_json=as_json, empty="none")
+
+
+def _bytes_of(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise SiteError(f"{file}: there is no such file") from None
+    except IsADirectoryError:
+        raise SiteError(f"{file}: this is a folder; expected one file") from None
+
+
+def _store_if_any() -> Store | None:
+    """Return the open store, None where the embedded database was never made: looking must not make it."""
+    url = database_url()
+    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
+        return None
+    return open_store()
