@@ -1,17 +1,22 @@
 """The feeds as Dagster assets: a run loads the batches it is asked for and says what came of each."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, column_schema, preview
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.batches import story_of
+from manufacturing_copilot.ingest.drift import drift_of
+from manufacturing_copilot.ingest.guards import waiting_rows
 from manufacturing_copilot.ingest.ledger import BatchCounts
 from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.ingest.partitions import asset_key, batches_of
+from manufacturing_copilot.ingest.volumes import volume_in_words, volumes
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import accepted, batch
@@ -20,6 +25,7 @@ POOL = "bulk_load"
 """One bulk load at a time: others would wait for the database's write lock anyway."""
 
 _FILES_SHOWN = 20
+_BATCHES_BACK = 500  # a batch further back than this is not compared with those before it again
 _KINDS = {"xlsx": "excel", "xlsm": "excel", "json": "json", "jsonl": "json", "parquet": "parquet"}
 
 
@@ -138,7 +144,21 @@ def batch_metadata(store: Store, feed: Feed, reference: str) -> dict[str, Any]:
     }
     if not story.rejected.is_empty():
         metadata["rejected rows"] = preview(story.rejected.select("path", "line", "reason", "received"))
-    return metadata
+    drift = drift_of([json.loads(found) for found in story.files["found"].drop_nulls().to_list()])
+    metadata |= {word: ", ".join(names) for word, names in drift.items()}
+    return metadata | _guards_metadata(store, feed, reference)
+
+
+def _guards_metadata(store: Store, feed: Feed, reference: str) -> dict[str, Any]:
+    """Return what the guards say of a batch: rows that wait for a person, and an unusual number of rows."""
+    with store.read() as connection:
+        waiting = waiting_rows(connection, reference)
+        sizes = volumes(connection, feed.feed, last=_BATCHES_BACK).filter(pl.col("reference") == reference)
+    found: dict[str, Any] = {"waiting for a person": waiting} if waiting else {}
+    if feed.guards.volume != "off":
+        for rows, usual in sizes.filter(pl.col("unusual")).select("rows", "usual").rows():
+            found["volume"] = volume_in_words(rows, usual)
+    return found
 
 
 def _listed(paths: list[str]) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.edge import Plant, preview
 from manufacturing_copilot.ingest.batches import duplicate_rows, rejected_rows
 from manufacturing_copilot.ingest.partitions import asset_key
+from manufacturing_copilot.ingest.volumes import volumes
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import (
@@ -55,7 +56,18 @@ def feed_checks(feed: Feed) -> Sequence[dg.AssetChecksDefinition]:
         with plant.open() as store:
             return _rejected_share(store, batches_to_check(store, feed, context.run.run_id))
 
-    return [rows_conserved, duplicates, rejected_share]
+    if feed.guards.volume == "off":
+        return [rows_conserved, duplicates, rejected_share]
+
+    @dg.asset_check(asset=key, name="usual_volume", description="Batches have about as many rows as those before them.")
+    def usual_volume(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
+        with plant.open() as store:
+            checked = batches_to_check(store, feed, context.run.run_id)
+            with store.read() as connection:
+                sizes = volumes(connection, feed.feed, last=_LAST_BATCHES + checked.height)
+        return volume_result(sizes.join(checked.select("reference"), on="reference", how="semi"))
+
+    return [rows_conserved, duplicates, rejected_share, usual_volume]
 
 
 def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:
@@ -120,6 +132,16 @@ def conservation(counted: pl.DataFrame) -> dg.AssetCheckResult:
     if not wrong.is_empty():
         metadata["batches that do not add up"] = preview(wrong.drop("id"))
     return dg.AssetCheckResult(passed=wrong.is_empty(), severity=dg.AssetCheckSeverity.ERROR, metadata=metadata)
+
+
+def volume_result(sizes: pl.DataFrame) -> dg.AssetCheckResult:
+    """Return whether batches have as many rows as is usual; `sizes` as `volumes.volumes` gives them."""
+    unusual = sizes.filter(pl.col("unusual"))
+    metadata: dict[str, Any] = {"batches": sizes.height, "unusual batches": unusual.height}
+    if not unusual.is_empty():
+        rows = unusual.select("reference", "rows", pl.col("usual").round(0))
+        metadata["batches of unusual size"] = preview(rows)
+    return dg.AssetCheckResult(passed=unusual.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
 
 
 def _duplicates(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:

@@ -20,7 +20,7 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame, staged
-from manufacturing_copilot.store.tables import accepted, batch, mended_record
+from manufacturing_copilot.store.tables import accepted, batch, mended_record, rejected_record
 from manufacturing_copilot.store.types import SCALE
 
 UNIT_JUMP = "unit_jump"
@@ -235,3 +235,13 @@ def _released(connection: sa.Connection, places: pl.DataFrame) -> pl.DataFrame:
 def _listed(released: object) -> list[str]:
     decoded = json.loads(released) if isinstance(released, str) else released
     return [str(rule) for rule in decoded] if isinstance(decoded, list) else []
+
+
+def waiting_rows(connection: sa.Connection, reference: str) -> int:
+    """Return how many of a batch's rejected rows wait for a person because of a guard."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(rejected_record.join(batch, batch.c.id == rejected_record.c.batch_id))
+        .where(batch.c.reference == reference, sa.cast(rejected_record.c.reasons, sa.Text).contains(f'"{UNIT_JUMP}"'))
+    )
+    return int(connection.scalar(query) or 0)

@@ -100,7 +100,7 @@ def test_the_definitions_are_valid_and_every_feed_has_its_asset_checks_job_and_s
     assert specs[KEY].kinds == {"csv", "table"}
     assert specs[KEY].metadata["dagster/table_name"] == "accepted_order_lines"
     assert isinstance(specs[KEY].partitions_def, dg.DynamicPartitionsDefinition)
-    assert len([check for one in feed_checks(site.feed("shop/orders")) for check in one.check_keys]) == 3
+    assert len([check for one in feed_checks(site.feed("shop/orders")) for check in one.check_keys]) == 4
     assert {sensor.name for sensor in definitions.sensors or []} == {"files_of_shop", "files_of_stock"}
 
 
