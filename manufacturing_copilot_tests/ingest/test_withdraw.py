@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.checks import batches_to_check, conservation, count_again
 from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.ledger import BatchCounts, counts_of
+from manufacturing_copilot.ingest.ledger import BatchCounts, begin, counts_of, retry, sweep
 from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.ingest.withdraw import restore, withdraw
 from manufacturing_copilot.site import Site
@@ -272,6 +272,34 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
+def assert_trail_is_whole(store: Store) -> None:
+    """Every status a batch has had follows from the one before it in its trail, with who and why."""
+    trail = rows(store, batch_event, "batch_id", "id", "from_status", "to_status", "actor", "reason")
+    status = dict(rows(store, batch, "id", "status"))
+    stands: dict[object, object] = {}
+    for batch_id, _, was, becomes, actor, reason in trail:
+        assert was == stands.get(batch_id)
+        assert actor
+        assert reason
+        stands[batch_id] = becomes
+    assert stands == status
+
+
+def test_every_change_of_status_is_in_the_trail(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders_1.csv", "nothing,like,it", "1,2,3")
+    retry(store, "00000001", actor="planner")
+    load_batch(store, site, "00000001", home=home, actor="test")
+    deliver(store, site, home, "inbox/shop/orders_2.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
+    taken_out(store, site, home, "00000002")
+    restore(store, "00000002", actor="planner", reason="")
+    begin(store, "00000002", run_id="dies", actor="test")
+    sweep(store, actor="sensor")
+    load_batch(store, site, "00000002", home=home, actor="test")
+    assert_trail_is_whole(store)
+    assert len(rows(store, batch_event, "id")) == 6 + 9
+
+
 @pytest.mark.parametrize("repeats", ["update", "reject"])
 def test_any_order_of_loading_and_withdrawing_ends_as_if_only_what_remains_had_come_in_order(
     store: Store, home: Path, repeats: str
@@ -299,6 +327,7 @@ def test_any_order_of_loading_and_withdrawing_ends_as_if_only_what_remains_had_c
         played = everything(store)
         counted = count_again(store, site.feeds[0], batches_to_check(store, site.feeds[0], "none"))
         assert conservation(counted).passed
+        assert_trail_is_whole(store)
 
         emptied(store)
         shutil.rmtree(home / "inbox")

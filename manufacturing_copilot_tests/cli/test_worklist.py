@@ -1,0 +1,72 @@
+"""The verbs of batches and rejected rows that change something."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.store import open_store
+from manufacturing_copilot_tests.cli.conftest import Copilot
+from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of
+
+
+@pytest.fixture
+def loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a site with one loaded batch: one row accepted, one rejected."""
+    site = site_of(home / "site", ORDERS)
+    monkeypatch.setenv("COPILOT_SITE", str(home / "site"))
+    drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01", "A2,1,007,two,2026-03-01")
+    store = open_store()
+    [found] = claim(store, site, home, actor="test")
+    load_batch(store, site, found.reference, home=home, actor="test")
+    store.close()
+    return home
+
+
+def test_rejected_rows_go_out_are_mended_and_come_back(copilot: Copilot, loaded: Path) -> None:
+    path = loaded / "mend.csv"
+    assert "1 rows written" in copilot("rejected", "export", "--feed", "shop/orders", path).out
+    path.write_text(path.read_text(encoding="utf-8-sig").replace("007,two", "007,2"))
+    assert copilot("rejected", "replay", path).out.startswith("1 rows mended, 0 still rejected")
+    assert copilot("rejected", "replay", path).out.startswith("0 rows mended, 0 still rejected, 1 mended before")
+    assert "2 rows received = 2 accepted" in copilot("batch", "show", "00000001").out
+
+
+def test_a_row_that_is_not_in_the_list_ends_with_its_sentence_and_exit_code_1(copilot: Copilot, loaded: Path) -> None:
+    path = loaded / "mend.csv"
+    copilot("rejected", "export", "--feed", "shop/orders", path)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        [row] = csv.DictReader(file)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow(row | {"copilot_line": "2"})
+    said = copilot("rejected", "replay", path)
+    assert said.code == 1
+    assert "line 2 of inbox/shop/orders.csv in batch 00000001 is not among the rejected rows" in said.err
+
+
+def test_a_batch_is_withdrawn_and_restored(copilot: Copilot, loaded: Path) -> None:
+    assert copilot("batch", "withdraw", "00000001", "--reason", "of the test system").code == 0
+    shown = copilot("batch", "show", "00000001").out
+    assert "of the test system" in shown
+    assert "tester" in shown
+    assert copilot("batch", "restore", "00000001").code == 0
+    assert "pending" in copilot("batch", "list").out
+
+
+def test_a_mistake_is_a_sentence(copilot: Copilot, loaded: Path) -> None:
+    for arguments, sentence in (
+        (("batch", "withdraw", "x", "--reason", "why"), "no batch has the reference 'x'"),
+        (("batch", "restore", "00000001"), "only a withdrawn batch can be restored"),
+        (("rejected", "release", "--batch", "00000001", "--line", "3"), "only rows that a guard stopped"),
+        (("rejected", "export", "--feed", "shop/none", "x.csv"), "shop/none"),
+    ):
+        said = copilot(*arguments)
+        assert said.code == 1, arguments
+        assert sentence in said.err
+        assert "Traceback" not in said.err
