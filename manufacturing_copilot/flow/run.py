@@ -136,7 +136,9 @@ class _Flow:
                 return
 
     def notify(self, instance: dg.DagsterInstance) -> None:
-        if self.outcome.success and _is_news(self.store, self.site):
+        # A feed that failed keeps nobody from hearing what the others brought to light.
+        failed = any(step.name == "notify" and not step.success for step in self.outcome.steps)
+        if not failed and _is_news(self.store, self.site):
             self._execute("notify", instance, None, {})
 
     def _execute(

@@ -158,7 +158,8 @@ def test_a_page_is_written_on_request(done: Running, copilot: Copilot) -> None:
 def test_a_file_that_cannot_be_used_fails_alone_and_is_named(done: Running, copilot: Copilot) -> None:
     tomorrow = tiny.END + timedelta(days=1)
     tiny.drop(done.home, "shop/orders_broken.csv", "Order,Line,Wrong,Quantity\n1,1,P1,3\n")
-    tiny.drop_stock(done.home, tomorrow)
+    tiny.drop_stock(done.home, tomorrow, seals=0)
+    told = len(done.messages)
     said = copilot("run")
     assert said.code == 1
     assert "Article" in said.err  # the column that is missing
@@ -166,6 +167,8 @@ def test_a_file_that_cannot_be_used_fails_alone_and_is_named(done: Running, copi
     assert "Traceback" not in said.out + said.err
     states = dict(done.rows(sa.select(batch.c.status, sa.func.count()).group_by(batch.c.status)).rows())
     assert states == {"success": 5, "failed": 1}
+    # what the other feeds brought to light is told all the same
+    assert [message for message in done.messages[told:] if "P3 at MAIN runs out" in message.subject + message.body]
     found = json.loads(copilot("status", "--json").out)
     assert found["batches"]["failed"] == 1
     assert found["as_of"] == tomorrow.isoformat()

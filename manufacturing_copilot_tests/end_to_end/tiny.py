@@ -29,18 +29,13 @@ _STOCK = "Item No.,Site,Date,On Hand"
 def tiny_site(folder: Path, **lines: str) -> Path:
     """Write the starter site with the data's own calendar and one short forecast; `lines` replace more of site.yaml."""
     write_starter(folder)
-    chosen = {"clock": "data", "horizons": "{weekly: 4}"} | lines
+    chosen = {"clock": "data", "horizons": "{weekly: 4}", "forecasts": "{demand: [weekly]}"} | lines
     wanted, skipping = [], False
     for line in (folder / "site.yaml").read_text(encoding="utf-8").splitlines():
-        key = line.partition(":")[0]
-        skipping = skipping and line.startswith((" ", "#"))
-        if key in chosen or skipping:
-            continue
-        if key == "forecasts":
-            wanted.append("forecasts: {demand: [weekly]}")
-            skipping = True
-            continue
-        wanted.append(line)
+        # a key that is replaced goes with all that stands below it
+        skipping = line.partition(":")[0] in chosen or (skipping and line.startswith(" "))
+        if not skipping:
+            wanted.append(line)
     wanted += [f"{key}: {value}" for key, value in chosen.items()]
     (folder / "site.yaml").write_text("\n".join(wanted) + "\n", encoding="utf-8")
     # no quiet hours: what the tests send must go out at any time of day
@@ -83,7 +78,7 @@ def drop_orders(home: Path, first: date, days: int, *more: str) -> Path:
     return drop(home, f"shop/orders_{first:%Y%m%d}.csv", "\n".join([_ORDERS, *lines, *more]) + "\n")
 
 
-def drop_stock(home: Path, day: date, *, pumps: int = 5) -> Path:
+def drop_stock(home: Path, day: date, *, seals: int = 900) -> Path:
     """Write a file of counted stock."""
-    lines = [f"P1,MAIN,{day},{pumps}", f"P2,MAIN,{day},5000", f"P3,MAIN,{day},900"]
+    lines = [f"P1,MAIN,{day},5", f"P2,MAIN,{day},5000", f"P3,MAIN,{day},{seals}"]
     return drop(home, f"erp/stock_{day:%Y%m%d}.csv", "\n".join([_STOCK, *lines]) + "\n")
