@@ -72,7 +72,7 @@ def _joined(
     (place, mine), (other_place, other) = ours, theirs
     changes: dict[str, Any] = {count: getattr(mine, count) + getattr(other, count) for count in rows.values()}
     if isinstance(mine, OrderEvidence) and isinstance(other, OrderEvidence):
-        changes["filled"] = mine.filled + other.filled
+        changes |= {"filled": mine.filled + other.filled, "not_iso": mine.not_iso + other.not_iso}
     texts: list[str | None] = []
     lines: list[int] = []
     for row in rows:

@@ -10,13 +10,14 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from manufacturing_copilot.ingest.reading.rows import bad_frame
 from manufacturing_copilot.ingest.received import LINE, Received
@@ -56,6 +57,13 @@ def original_bytes(archived_as: str, home: Path) -> bytes:
         return bytes(source.read())
 
 
+@contextmanager
+def original_stream(archived_as: str, home: Path) -> Iterator[BinaryIO]:
+    """Give the archived bytes of a file, to be read bit by bit."""
+    with pa.CompressedInputStream(pa.OSFile(str(home / archived_as), "rb"), "zstd") as source:
+        yield source
+
+
 def keep_received(received: Received, home: Path, reference: str, file_id: int) -> str:
     """Write the rows of a file, and its bad lines where it has any, as Parquet; return where, below home."""
     place = Path("received") / reference / f"{file_id}.parquet"
@@ -64,6 +72,51 @@ def keep_received(received: Received, home: Path, reference: str, file_id: int) 
     if not received.bad_lines.is_empty():
         _write_parquet(received.bad_lines, home / place.with_suffix(".bad.parquet"))
     return place.as_posix()
+
+
+class ReceivedWriter:
+    """Writes the rows of a file as `keep_received` does, part by part; what was not closed leaves nothing behind."""
+
+    def __init__(self, home: Path, reference: str, file_id: int) -> None:
+        """Write below `home`, as file `file_id` of the batch `reference`."""
+        self._place = Path("received") / reference / f"{file_id}.parquet"
+        self._target = home / self._place
+        self._parquet: pq.ParquetWriter | None = None
+        self._bad: list[pl.DataFrame] = []
+        self._after = ExitStack()
+
+    def __enter__(self) -> ReceivedWriter:
+        """Open the file beside its place."""
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = self._after.enter_context(_beside(self._target))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove what is left over."""
+        if self._parquet is not None:
+            self._parquet.close()
+        self._after.close()
+
+    def write(self, part: Received) -> None:
+        """Write one part."""
+        rows = part.rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(
+                str(self._temporary), rows.schema, compression="zstd", compression_level=1, use_dictionary=False
+            )
+        self._parquet.write_table(rows)
+        if not part.bad_lines.is_empty():
+            self._bad.append(part.bad_lines)
+
+    def close(self) -> str:
+        """Put the file in its place and return where that is, below home."""
+        assert self._parquet is not None, "a file in parts has one"
+        self._parquet.close()
+        self._parquet = None
+        self._temporary.replace(self._target)
+        if self._bad:
+            _write_parquet(pl.concat(self._bad), self._target.with_suffix(".bad.parquet"))
+        return self._place.as_posix()
 
 
 def kept_received(received_as: str, home: Path) -> Received:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest import ledger
 from manufacturing_copilot.ingest.drift import held_to_contract
+from manufacturing_copilot.ingest.first_load import load_in_pieces
 from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
 from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
@@ -52,8 +53,7 @@ def load_batch(
         if attempt is None:
             return ledger.counts_of(store, reference)
         try:
-            files, contract = _read(store, site, feed, attempt, home)
-            counts = settle(store, site, feed, attempt, files, contract, home=home, actor=actor)
+            counts = _load(store, site, feed, attempt, home, actor)
         except BatchError as error:
             ledger.fail(store, attempt, str(error), actor=actor)
             return ledger.counts_of(store, reference)
@@ -73,26 +73,29 @@ def _fail_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) 
         logger.exception("batch %s: its failure could not be written to the ledger", attempt.reference)
 
 
-def _read(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path) -> tuple[list[ReadFile], Contract | None]:
-    """Return the files of the batch, read and checked, and what is known of the feed's format after them."""
+def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, actor: str) -> BatchCounts:
+    """Load the batch: in pieces where it can be, else as a whole."""
     with store.read() as connection:
         rows = connection.execute(
             sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(batch_file.c.id)
         ).all()
         contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
-    kept = {
-        row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows
-    }
+    kept = {row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows}
     _note_kept(store, kept)
     with store.read() as connection:
         repeats = repeated_files(connection, attempt.feed_id, {id_: file.sha256 for id_, file in kept.items()})
         mended = not mended_texts(connection, kept).is_empty()
+    if not mended:
+        known = [(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), kept[row.id]) for row in rows]
+        counts = load_in_pieces(store, site, feed, attempt, known, contract, home=home, actor=actor)
+        if counts is not None:
+            return counts
     reading = _Reading(site, feed, attempt.reference, home, store, mended)
     files = []
     for row in rows:
         file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
         files.append(file)
-    return files, contract
+    return settle(store, site, feed, attempt, files, contract, home=home, actor=actor)
 
 
 def _keep(row: Any, home: Path) -> Kept:

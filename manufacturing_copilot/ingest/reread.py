@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,7 +22,7 @@ from manufacturing_copilot.ingest.classify import KEY, KEY_BYTES_AT_MOST, SEPARA
 from manufacturing_copilot.ingest.keeping import kept_received
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
 from manufacturing_copilot.ingest.reasons import one_reason
-from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.ingest.received import LINE, Checked, Received
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store.tables import batch_file, mended_record
 from manufacturing_copilot.store.tables import feed as feed_table
@@ -66,14 +66,23 @@ def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, cont
 
     Raises BatchError as `checking.check` does.
     """
-    day = datetime.fromtimestamp(file.modified_ns / 1e9, ZoneInfo(site.zone)).date()
-    checked = check(received, feed, file_name=file.name, written_on=day, contract=contract)
-    keyed = with_key(exact(checked.records, feed.kind), feed.record_key, file.file_id)
+    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), contract=contract)
+    return with_names(checked, received.rows, feed, file.file_id)
+
+
+def day_written(site: Site, file: KnownFile) -> date:
+    """Return the day on which a file was written, by the plant's clock."""
+    return datetime.fromtimestamp(file.modified_ns / 1e9, ZoneInfo(site.zone)).date()
+
+
+def with_names(checked: Checked, rows: pl.DataFrame, feed: Feed, file_id: int) -> Records:
+    """Return what was checked as records with their keys; rows (as received: `rows`) without one are rejected."""
+    keyed = with_key(exact(checked.records, feed.kind), feed.record_key, file_id)
     rejected = checked.rejected.select(LINE, "reasons", "received")
     empty = pl.col(KEY).str.strip_chars(SEPARATOR) == ""
     bad = keyed.filter(empty | (pl.col(KEY).str.len_bytes() > KEY_BYTES_AT_MOST))
     if not bad.is_empty():
-        rejected = pl.concat([rejected, _without_name(bad, empty, received.rows, feed)])
+        rejected = pl.concat([rejected, _without_name(bad, empty, rows, feed)])
         keyed = keyed.join(bad, on=LINE, how="anti", maintain_order="left")
     return Records(keyed, rejected, checked.found)
 
@@ -186,7 +195,9 @@ __all__ = [
     "KnownFile",
     "Records",
     "Rereading",
+    "day_written",
     "known_files",
     "mended_texts",
     "records_of",
+    "with_names",
 ]

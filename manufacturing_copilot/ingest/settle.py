@@ -140,7 +140,7 @@ def _settle_before_others(
     adding = pl.concat(records) if records else None
     moves = settle_files(connection, again, attempt.feed_id, shift, adding=adding)
     moves[attempt.batch_id, "duplicate"] += _write_repeats(connection, attempt, files, repeats)
-    moves[attempt.batch_id, "rejected"] += _write_rejected(connection, attempt, fresh, None)
+    moves[attempt.batch_id, "rejected"] += write_rejected(connection, attempt, _rejected_of(fresh), None)
     why = f"batch {attempt.reference}, which was claimed before, was loaded"
     apply_moves(connection, moves, why=why, actor=actor, apart=attempt.batch_id)
     return moves
@@ -156,7 +156,7 @@ def _settle_last(
 ) -> Moves:
     fresh = [file for file in files if file.file_id not in repeats]
     fates = _classified(connection, feed, attempt, fresh)
-    _write_accepted(connection, feed, attempt, fates)
+    write_accepted(connection, feed, attempt, fates)
     refused = None
     if not fates.refused.is_empty():
         keys = pl.concat(file.records.select(FILE, LINE, KEY) for file in fresh if not file.records.is_empty())
@@ -164,9 +164,9 @@ def _settle_last(
     return Counter(
         {
             (attempt.batch_id, "accepted"): fates.accepted,
-            (attempt.batch_id, "duplicate"): _write_duplicates(connection, attempt, fates)
+            (attempt.batch_id, "duplicate"): write_duplicates(connection, attempt, fates)
             + _write_repeats(connection, attempt, files, repeats),
-            (attempt.batch_id, "rejected"): _write_rejected(connection, attempt, fresh, refused),
+            (attempt.batch_id, "rejected"): write_rejected(connection, attempt, _rejected_of(fresh), refused),
             (attempt.batch_id, "changed"): fates.replaced.height,
         }
     )
@@ -180,10 +180,10 @@ def _classified(connection: sa.Connection, feed: Feed, attempt: Attempt, files: 
         empty = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64})
         return Classified(nothing, nothing, empty, empty, empty, 0)
     records = pl.concat(frames)
-    return classify(records, _known(connection, feed, attempt.feed_id, records), feed.kind, feed.repeats)
+    return classify(records, known_records(connection, feed, attempt.feed_id, records), feed.kind, feed.repeats)
 
 
-def _known(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.DataFrame) -> pl.DataFrame:
+def known_records(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.DataFrame) -> pl.DataFrame:
     """Return what the table holds under the keys of `records`."""
     table = accepted_tables[feed.records]
     nothing = records.clear()
@@ -199,7 +199,8 @@ def _known(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.Data
     return found.rename({"line": LINE}).select(records.columns).cast(dict(records.schema))  # type: ignore[arg-type]
 
 
-def _write_accepted(connection: sa.Connection, feed: Feed, attempt: Attempt, fates: Classified) -> None:
+def write_accepted(connection: sa.Connection, feed: Feed, attempt: Attempt, fates: Classified) -> None:
+    """Write the records that hold their keys now, and what they replaced."""
     table = accepted_tables[feed.records]
     provenance = [pl.lit(attempt.feed_id).alias("feed_id"), pl.lit(attempt.batch_id).alias("batch_id")]
     insert_frame(connection, table, fates.new.rename({LINE: "line"}).with_columns(provenance))
@@ -211,7 +212,8 @@ def _write_accepted(connection: sa.Connection, feed: Feed, attempt: Attempt, fat
     insert_frame(connection, changed_record, replaced)
 
 
-def _write_duplicates(connection: sa.Connection, attempt: Attempt, fates: Classified) -> int:
+def write_duplicates(connection: sa.Connection, attempt: Attempt, fates: Classified) -> int:
+    """Write the records that repeat another; return how many."""
     rows = fates.duplicates.rename({LINE: "line"}).with_columns(
         pl.lit(attempt.batch_id).alias("batch_id"), pl.lit(SAME_RECORD).alias("reason")
     )
@@ -228,14 +230,22 @@ def _write_repeats(
     )
 
 
-def _write_rejected(
-    connection: sa.Connection, attempt: Attempt, files: Sequence[ReadFile], refused: pl.DataFrame | None
+def _rejected_of(files: Sequence[ReadFile]) -> list[tuple[int, pl.DataFrame]]:
+    return [(file.file_id, file.rejected) for file in files]
+
+
+def write_rejected(
+    connection: sa.Connection,
+    attempt: Attempt,
+    rejected: Sequence[tuple[int, pl.DataFrame]],
+    refused: pl.DataFrame | None,
 ) -> int:
+    """Write rejected rows, given by the number of their file, and refused ones; return how many."""
     shape = [FILE, LINE, "reasons", "received"]
     frames = [
-        file.rejected.with_columns(pl.lit(file.file_id, pl.Int64).alias(FILE)).select(shape)
-        for file in files
-        if not file.rejected.is_empty()
+        rows.with_columns(pl.lit(file_id, pl.Int64).alias(FILE)).select(shape)
+        for file_id, rows in rejected
+        if not rows.is_empty()
     ]
     if refused is not None:
         frames.append(refused.select(shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
+
+_COPY_ROWS = 25_000
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,25 @@ def _copy_in(connection: sa.Connection, table: sa.Table, columns: list[sa.Column
     names = ", ".join(quote(column.name) for column in columns)
     raw: Any = connection.connection.driver_connection
     with raw.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy:
-        for start in range(0, ready.height, 50_000):
-            copy.write(ready.slice(start, 50_000).write_csv(include_header=False).encode())
+        for text in _rendered(ready):
+            copy.write(text)
+
+
+def _rendered(ready: pl.DataFrame) -> Iterator[bytes]:
+    """Give the rows as CSV, in blocks; the next is made while the database takes the one before."""
+
+    def block(start: int) -> bytes:
+        return ready.slice(start, _COPY_ROWS).write_csv(include_header=False).encode()
+
+    if ready.height <= _COPY_ROWS:
+        yield block(0)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(block, 0)
+        for start in range(_COPY_ROWS, ready.height, _COPY_ROWS):
+            text, coming = coming.result(), pool.submit(block, start)
+            yield text
+        yield coming.result()
 
 
 def _insert_tuples(

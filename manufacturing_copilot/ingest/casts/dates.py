@@ -45,6 +45,7 @@ class OrderEvidence:
     bare_times: int = 0
     bare_row: int | None = None
     filled: int = 0
+    not_iso: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         rows[word] = int(column.places[int(matches.arg_max() or 0)]) if counts[word] else None
     return OrderEvidence(
         counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
-        counts["bare"], rows["bare"], filled,
+        counts["bare"], rows["bare"], filled, len(column.held),
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import pyarrow.csv as pacsv
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.encoding import to_utf8
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
-from manufacturing_copilot.ingest.reading.logical import BadLine, plain_rows
+from manufacturing_copilot.ingest.reading.logical import BadLine, opens_quote, plain_rows
 from manufacturing_copilot.ingest.reading.rows import bad_frame, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
@@ -36,7 +36,7 @@ def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict
     format cannot be (an unknown encoding, a file that uses every stand-in).
     """
     decoded = to_utf8(content, name, format.encoding, contract.get("encoding"))
-    text = _line_feeds(decoded.content)
+    text = line_feeds(decoded.content)
     stand_ins = _StandIns(text, name)
     if format.line_end is not None:
         text = _own_line_ends(text, format.line_end, stand_ins.line_break)
@@ -69,11 +69,36 @@ def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict
     return Received(rows, bad_frame(bad), found)
 
 
+def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> Received | None:
+    """Return the rows of a part of a file that begins with a row, and its bad lines; None where it is not plain.
+
+    `text` is UTF-8 and ends with a whole line; `layout.line` is its first line in the file. Plain is: a row on each
+    line.
+    """
+    stand_ins = _StandIns(text, name)
+    delimiter = layout.delimiter.encode()
+    last = text[text.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\n")
+    if format.quote and opens_quote(last, delimiter, format.quote):
+        return None  # the last row goes on in the next part
+    if len(delimiter) > 1:
+        text, delimiter = text.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
+    table, ragged = _cells(text, delimiter, format.quote, layout.names)
+    lines = _filled_lines(text)
+    count = _line_count(text) if lines is None else len(lines)
+    if table is None or table.num_rows + len(ragged) != count:
+        return None
+    parsed = _numbered(table, ragged, lines, count, [], layout, joined=False)
+    bad = [(line + layout.line, _shown(row, layout, stand_ins), reason, rule) for line, row, reason, rule in parsed.bad]
+    bad, totals_lines = _without_totals(bad, format.totals)
+    found = {"totals_rows": totals_lines} if totals_lines else {}
+    return Received(_rows(parsed, layout, stand_ins.line_break), bad_frame(bad), found)
+
+
 def _kept(contract: dict[str, Any], key: str) -> dict[str, Any]:
     return {key: contract[key]} if key in contract else {}
 
 
-def _line_feeds(text: bytes) -> bytes:
+def line_feeds(text: bytes) -> bytes:
     """Return `text` with every line end as a line feed; CR CR LF (a twice converted file) is one line end."""
     if b"\r" not in text:
         return text

@@ -62,6 +62,11 @@ def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, sta
     return PlainRows(b"\n".join(compress(lines, keep.tolist())), np.flatnonzero(keep), bad)
 
 
+def opens_quote(line: bytes, delimiter: bytes, quote: str) -> bool:
+    """Say whether a line that begins a row ends within a quoted cell."""
+    return quote.encode() in line and _Grammar(delimiter, quote.encode()).opens(line)
+
+
 def _spoilt(body: bytes, ends: npt.NDArray[np.int64], lossy: bool) -> dict[int, tuple[str, str]]:
     """Return the lines that hold what is no text, and why."""
     reasons = {REPLACED: ("holds bytes that are no text in the file's encoding", "encoding")} if lossy else {}
@@ -146,6 +151,10 @@ class _Grammar:
         if not rest.startswith(self._delimiter.encode()):
             return "malformed"
         return "inside" if self._open.fullmatch(rest[len(self._delimiter) :]) else "closed"
+
+    def opens(self, line: bytes) -> bool:
+        """Say whether a line that begins a row ends within a quoted cell."""
+        return self._open.fullmatch(line) is not None
 
     def cells(self, row: bytes) -> int:
         """Return how many cells a row has; 0 where it is none."""

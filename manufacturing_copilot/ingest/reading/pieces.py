@@ -1,0 +1,122 @@
+"""Reading a large, plain CSV file in pieces, so that its size does not matter to the memory.
+
+Plain: UTF-8, no NUL, every row on one line, not packed. A piece is read by the same parser as a whole file, and the
+pieces give the same rows under the same line numbers. Whatever is not plain is left to the reader of whole files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+from manufacturing_copilot.ingest.reading.delimited import line_feeds, parsed_plain
+from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
+from manufacturing_copilot.ingest.reading.rows import tidy
+from manufacturing_copilot.ingest.received import Received
+from manufacturing_copilot.site import FileFormat
+
+PIECE_BYTES = 12 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+class NotInPieces(Exception):  # noqa: N818  (no error: a way that is not taken)
+    """The file, or the batch, cannot be dealt with in pieces: it is to be taken as a whole."""
+
+
+@dataclass
+class PieceReader:
+    """Reads the pieces of one file; `found` is what `read_file` finds of it, whole once all pieces were read."""
+
+    source: BinaryIO
+    name: str
+    format: FileFormat
+    contract: dict[str, Any]
+    ascii: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what the declared format already says is not plain."""
+        declared = (self.format.encoding or "utf-8").lower().replace("_", "-")
+        if self.format.type not in (None, "csv") or declared not in ("utf-8", "utf8") or self.format.line_end:
+            raise NotInPieces
+        self.layout: Layout | None = None
+        self.left_out: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[Received]:
+        """Give the pieces, in order. Raises NotInPieces, at any of them, where the file is not plain."""
+        line = 1
+        for number, block in enumerate(_blocks(self.source)):
+            text = self._plain_text(block, first=number == 0)
+            start = 0
+            if self.layout is None:
+                self.layout = find_layout(text, self.name, self.format, self._reading.get("delimiter"))
+                start, line = self.layout.start, self.layout.line
+            body = text[start:] if start else text
+            parsed = parsed_plain(body, self.name, self.format, replace(self.layout, line=line))
+            if parsed is None:
+                raise NotInPieces
+            line += body.count(b"\n")
+            rows, left_out = tidy(parsed.rows, self.format.totals)
+            self._leave_out(left_out)
+            self._leave_out(parsed.found)
+            yield Received(rows, parsed.bad_lines, {"columns": self.layout.names, "contract": self.contract})
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What was found of the file."""
+        assert self.layout is not None
+        decided: Mapping[str, Any] = {
+            "encoding": None if self.ascii else "utf-8",
+            "delimiter": self.layout.delimiter if self.layout.decided else None,
+        }
+        reading = {"type": "csv", **{key: value or self._reading.get(key) for key, value in decided.items()}}
+        return {
+            "type": "csv",
+            "encoding": "utf-8",
+            "delimiter": self.layout.delimiter,
+            "header_line": self.layout.header_line,
+            "columns": self.layout.names,
+            **self.left_out,
+            "contract": {**self.contract, "reading": {key: value for key, value in reading.items() if value}},
+        }
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        return self.contract.get("reading") or {}
+
+    def _plain_text(self, block: bytes, *, first: bool) -> bytes:
+        if first:
+            if block.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"\xd0\xcf")) or block.lstrip()[:1] in (b"[", b"{"):
+                raise NotInPieces
+            if block.startswith(_BOM):
+                block, self.ascii = block[len(_BOM) :], False
+        if b"\x00" in block:
+            raise NotInPieces
+        if not block.isascii():
+            self.ascii = False
+            try:
+                block.decode("utf-8")
+            except UnicodeDecodeError:
+                raise NotInPieces from None
+        elif self.format.encoding is not None:
+            self.ascii = False  # declared is decided
+        return line_feeds(block)
+
+    def _leave_out(self, left_out: dict[str, Any]) -> None:
+        for key, value in left_out.items():
+            self.left_out[key] = self.left_out[key] + value if key in self.left_out else value
+        if "totals_rows" in self.left_out:
+            self.left_out["totals_rows"].sort()
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
+    """Give the bytes of a file in blocks that end with a line."""
+    rest = b""
+    while more := source.read(PIECE_BYTES):
+        cut = more.rfind(b"\n") + 1
+        if not cut:
+            raise NotInPieces  # lines longer than a block, or another line end
+        yield rest + more[:cut]
+        rest = more[cut:]
+    if rest:
+        yield rest
