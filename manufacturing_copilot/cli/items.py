@@ -7,14 +7,19 @@ from datetime import date, datetime
 from typing import Annotated
 
 import polars as pl
+import sqlalchemy as sa
 import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from manufacturing_copilot.cli.console import opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
 from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.explosion import item_explosion, item_where_used
+from manufacturing_copilot.unified.item_events import list_events, merge_items, split_item, undo_event
 from manufacturing_copilot.unified.lookup import describe_item, find_item
+from manufacturing_copilot.unified.refresh import refresh_within
+from manufacturing_copilot.unified.suggestions import LEAST_SCORE, suggest_duplicates
 
 
 class _CodeOrVerb(TyperGroup):
@@ -33,6 +38,7 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+Reason = Annotated[str, typer.Option(help="why, for whoever asks later")]
 Code = Annotated[str, typer.Argument(help="any code of any system, or words of its name")]
 
 
@@ -72,6 +78,63 @@ def show_item(
         if not frame.is_empty():
             out.print(f"\n[bold]{title}[/bold]")
             show(frame, as_json=False, empty="")
+
+
+@app.command("merge")
+def merge(
+    kept: Annotated[str, typer.Argument(help="the item that stays")],
+    moved: Annotated[str, typer.Argument(help="the item that it is, too")],
+    reason: Reason,
+) -> None:
+    """Say that two items are one; everything known of either is the first one's from now on."""
+    with site_and_store() as (site, store), store.write() as connection:
+        event = merge_items(connection, site, kept, moved, actor=actor(), reason=reason)
+        _apply(connection, site, event)
+
+
+@app.command("split")
+def split(
+    code: Annotated[str, typer.Argument(help="the item")],
+    apart: Annotated[str, typer.Argument(help="SOURCE/CODE that means another one")],
+    reason: Reason,
+) -> None:
+    """Say that a code does not mean this item but one of its own."""
+    with site_and_store() as (site, store), store.write() as connection:
+        event = split_item(connection, code, apart, actor=actor(), reason=reason)
+        _apply(connection, site, event)
+
+
+@app.command("undo")
+def undo(event: Annotated[int, typer.Argument(help="its number in `copilot item events`")], reason: Reason) -> None:
+    """Take a merge or a split back."""
+    with site_and_store() as (site, store), store.write() as connection:
+        _apply(connection, site, undo_event(connection, event, actor=actor(), reason=reason))
+
+
+@app.command("events")
+def events(as_json: AsJson = False) -> None:
+    """List what was decided about items, by whom and why, the newest first."""
+    with opened_store() as store, store.read() as connection:
+        found = list_events(connection)
+    show(found, as_json=as_json, empty="nothing was merged or split")
+
+
+@app.command("suggest")
+def suggest(
+    least: Annotated[float, typer.Option(help="the score, of 100, from which a pair is shown")] = LEAST_SCORE,
+    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List pairs of items that may be one, the likeliest first. Nothing is merged: that is `copilot item merge`."""
+    with opened_store() as store, store.read() as connection:
+        found = suggest_duplicates(connection, least=least).head(limit)
+    show(found, as_json=as_json, empty=f"no two items are alike by {least:g} of 100 or more")
+
+
+def _apply(connection: sa.Connection, site: Site, event: int) -> None:
+    refresh_within(connection, site, as_of_day(connection, site))
+    out.print(f"event {event}: items, stock and history are up to date; forecasts and alerts follow with `copilot run`")
+    out.print(list_events(connection).filter(pl.col("event") == event)["said"].item(), markup=False)
 
 
 def _show_structure(code: str, day: date | None, *, up: bool, as_json: bool) -> None:

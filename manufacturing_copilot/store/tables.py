@@ -244,6 +244,24 @@ item_conflict = sa.Table(
     sa.PrimaryKeyConstraint("item_id", "field", "other_source"),
 )
 
+item_event = sa.Table(
+    "item_event",
+    metadata,
+    _id(),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("kept_codes", Json, nullable=False, comment="[[source, code]]: by which the item that stays is known"),
+    sa.Column("moved_codes", Json, nullable=False, comment="[[source, code]]: what joins it, or leaves it"),
+    sa.Column("said", sa.Text, nullable=False, comment="what was decided, in the SKUs of that day"),
+    # The row of an item that was merged stays while its event does, so that undoing gives it its id back.
+    sa.Column("moved_item_id", Id, sa.ForeignKey("item.id", ondelete="SET NULL")),
+    _ref("undoes_event_id", "item_event", nullable=True),
+    sa.CheckConstraint("kind in ('merge', 'split', 'undo')", name="ck_item_event_kind"),
+    comment="what people decided about items; applied, in order, to what the sources' codes say by themselves",
+)
+
 location = sa.Table(
     "location",
     metadata,

@@ -42,23 +42,29 @@ class Costs:
 def settle(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return one row per item with its settled attributes, and one row per disagreement (with `item`).
 
-    `records`: item records with `item`, sorted by priority: the first value that is not empty holds. The SKU is the
-    first one given; where no source gives one, the code of the first record.
+    `records`: item records with `item` and `joined` (came by a merge), sorted by priority: the first value that is not
+    empty holds. The SKU is the first one given; where no source gives one, the code of the first record. A merged
+    item keeps the SKU it had.
     """
-    columns = [*SETTLED, "unit", "supplier", "sku"]
+    columns = [*SETTLED, "unit", "supplier"]
+    own = ~pl.col("joined")
     settled = (
         records.group_by("item", maintain_order=True)
         .agg(
             pl.col(columns).drop_nulls().first(),
-            pl.col("code").first(),
-            pl.col("source").filter(pl.col("unit_cost").is_not_null()).first().alias("cost_source"),
-            pl.col("batch_id", "file_id", "line").first(),
+            sku=pl.coalesce(
+                pl.col("sku").filter(own).drop_nulls().first(),
+                pl.col("code").filter(own).first(),
+                pl.col("sku").drop_nulls().first(),
+                pl.col("code").first(),
+            ),
+            cost_source=pl.col("source").filter(pl.col("unit_cost").is_not_null()).first(),
+            batch_id=pl.col("batch_id").first(),
+            file_id=pl.col("file_id").first(),
+            line=pl.col("line").first(),
+            base_unit=pl.col("unit").drop_nulls().first(),
         )
-        .with_columns(
-            sku=pl.coalesce("sku", "code"),
-            base_unit=pl.col("unit"),
-        )
-        .drop("code", "unit")
+        .drop("unit")
         .sort("item")
     )
     return settled, _conflicts(records)

@@ -27,7 +27,9 @@ from manufacturing_copilot.store.tables import (
 from manufacturing_copilot.unified.attributes import SETTLED, settle, settle_costs
 from manufacturing_copilot.unified.codes import codes_seen, read_accepted
 from manufacturing_copilot.unified.findings import NO_ITEM, write_findings
+from manufacturing_copilot.unified.item_events import decisions_in_force
 from manufacturing_copilot.unified.matching import Resolution, match_codes, resolve_items
+from manufacturing_copilot.unified.regroup import MERGED, regroup, with_own_skus
 from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced, sync_frame, update_rows
 
 
@@ -39,23 +41,33 @@ class ItemCounts:
     codes: int
     conflicts: int
     unmapped_codes: int
+    moved_codes: int
+    """Codes that meant another item before: what was counted for the one belongs to the other."""
 
 
 def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCounts:
     """Bring item, external_id, item_conflict and the codes without an item up to date; needs the suppliers.
 
-    Items keep their ids: an item is the one that any of its codes meant before, else the one with its SKU.
+    Items keep their ids: an item is the one that any of its codes meant before, else the one with its SKU. What people
+    decided about items (merges and splits) is applied to what the codes say by themselves.
     Where the site declares no feed of items, every code seen in a record is an item record of its own.
     """
     seen = codes_seen(connection, site)
     records = _item_records(connection, site, seen)
     references = _references(connection, site)
+    asked = _asked(seen, references)
     resolution = resolve_items(records, references)
-    matched = match_codes(resolution, _asked(seen, references), references)
+    matched = match_codes(resolution, asked, references)
+    decided = regroup(resolution, matched, records, seen, decisions_in_force(connection))
+    if decided is not None:
+        resolution, records = decided.resolution, decided.records
+        matched = match_codes(resolution, asked, references)
     codes = pl.concat([resolution.codes, matched])
-    settled, conflicts = settle(records.join(resolution.codes.select("source", "code", "item"), on=["source", "code"]))
+    placed = resolution.codes.select("source", "code", "item", joined=pl.col("matched_by") == MERGED)
+    settled, conflicts = settle(records.join(placed, on=["source", "code"]))
+    settled = with_own_skus(settled, resolution.codes)
     ids = _write_items(connection, resolution, settled)
-    _write_codes(connection, codes, ids, records)
+    moved = _write_codes(connection, codes, ids, records)
     costs = settle_costs(connection, site, as_of, settled.join(ids, on="item"))
     update_rows(connection, item, costs.values)
     disagreements = pl.concat([conflicts.join(ids, on="item").drop("item").rename({"id": "item_id"}), costs.conflicts])
@@ -64,7 +76,7 @@ def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCou
     written = sync_frame(connection, item_conflict, disagreements, key=key)
     unmapped = seen.join(codes, on=["source", "code"], how="anti")
     write_findings(connection, NO_ITEM, unmapped)
-    return ItemCounts(ids.height, codes.height, written.rows, unmapped.height)
+    return ItemCounts(ids.height, codes.height, written.rows, unmapped.height, moved)
 
 
 def drop_gone_items(connection: sa.Connection) -> int:
@@ -142,12 +154,18 @@ def _known_ids(connection: sa.Connection, resolution: Resolution, settled: pl.Da
         connection,
         sa.select(external_id.c.source, external_id.c.external_id.label("code"), external_id.c.item_id.label("id")),
     )
-    by_code = resolution.codes.join(before, on=["source", "code"], maintain_order="left").select("item", "id")
+    # What came by a merge claims last, so that a merged item keeps its id.
+    codes = resolution.codes.sort(pl.col("matched_by") == MERGED, maintain_order=True)
+    by_code = codes.join(before, on=["source", "code"], maintain_order="left").select("item", "id")
     skus = read_frame(connection, sa.select(item.c.id, item.c.sku))
     by_sku = settled.join(skus, on="sku", maintain_order="left").select("item", "id")
-    claims = pl.concat([by_code, by_sku]).unique("item", keep="first", maintain_order=True)
-    claims = claims.sort("item", maintain_order=True)
-    return claims.unique("id", keep="first", maintain_order=True)
+    found = by_code.clear()
+    for claims in (by_code.join(by_sku, on=["item", "id"], how="semi", maintain_order="left"), by_code, by_sku):
+        left = claims.join(found, on="item", how="anti", maintain_order="left")
+        left = left.join(found, on="id", how="anti", maintain_order="left")
+        left = left.unique("item", keep="first", maintain_order=True).sort("item", maintain_order=True)
+        found = pl.concat([found, left.unique("id", keep="first", maintain_order=True)])
+    return found
 
 
 def _free_skus(connection: sa.Connection, rows: pl.DataFrame) -> None:
@@ -158,11 +176,16 @@ def _free_skus(connection: sa.Connection, rows: pl.DataFrame) -> None:
     update_rows(connection, item, freed)
 
 
-def _write_codes(connection: sa.Connection, codes: pl.DataFrame, ids: pl.DataFrame, records: pl.DataFrame) -> None:
+def _write_codes(connection: sa.Connection, codes: pl.DataFrame, ids: pl.DataFrame, records: pl.DataFrame) -> int:
+    """Write the codes; return how many of them meant another item before."""
     batches = records.unique(["source", "code"], keep="first", maintain_order=True)
     rows = (
         codes.join(ids, on="item")
         .join(batches.select("source", "code", "batch_id"), on=["source", "code"], how="left")
         .select("source", "matched_by", "batch_id", external_id="code", item_id="id")
     )
-    sync_frame(connection, external_id, rows, key=["source", "external_id"], touch=["batch_id"])
+    table = external_id
+    before = read_frame(connection, sa.select(table.c.source, table.c.external_id, table.c.item_id.label("was")))
+    moved = rows.join(before, on=["source", "external_id"]).filter(pl.col("was") != pl.col("item_id")).height
+    sync_frame(connection, table, rows, key=["source", "external_id"], touch=["batch_id"])
+    return moved

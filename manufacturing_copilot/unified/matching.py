@@ -67,6 +67,12 @@ def match_codes(known: Resolution, seen: pl.DataFrame, references: pl.DataFrame)
     return pl.concat(found)
 
 
+def keys_of(records: pl.DataFrame, codes: pl.DataFrame) -> pl.DataFrame:
+    """Return the keys (kind, key, item) by which other codes find the items of these records' codes."""
+    placed = _nodes(records).join(codes.select("source", "code", "item"), on=["source", "code"], maintain_order="left")
+    return _keys(placed)
+
+
 def both_ways(references: pl.DataFrame) -> pl.DataFrame:
     """Return the references as pairs that can be read from either end."""
     there = references.select("source", "code", "other_source", "other_code")
@@ -83,13 +89,15 @@ def _add_source(known: Resolution, records: pl.DataFrame, pairs: pl.DataFrame) -
     )
     placed = own.join(pl.concat([matched, new]), on="node", maintain_order="left")
     codes = placed.select("source", "code", "item", "matched_by")
-    keys = [
-        placed.select(kind=pl.lit(kind), key=column, item="item")
-        for kind, column in (("exact", "exact"), ("sku", "sku_key"), ("barcode", "barcode_key"), ("part", "part_key"))
-    ]
     return Resolution(
-        pl.concat([known.codes, codes]), pl.concat([known.keys, *keys]).drop_nulls("key").unique(maintain_order=True)
+        pl.concat([known.codes, codes]), pl.concat([known.keys, _keys(placed)]).unique(maintain_order=True)
     )
+
+
+def _keys(placed: pl.DataFrame) -> pl.DataFrame:
+    kinds = (("exact", "exact"), ("sku", "sku_key"), ("barcode", "barcode_key"), ("part", "part_key"))
+    keys = [placed.select(kind=pl.lit(kind), key=column, item="item") for kind, column in kinds]
+    return pl.concat(keys).drop_nulls("key").unique(maintain_order=True)
 
 
 def _nodes(records: pl.DataFrame) -> pl.DataFrame:

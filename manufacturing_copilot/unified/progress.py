@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from manufacturing_copilot.site import Site, site_hash
-from manufacturing_copilot.store.tables import batch, batch_event, refresh
+from manufacturing_copilot.store.tables import batch, batch_event, item_event, refresh
 from manufacturing_copilot.store.types import utc_now
 
 UNIFIED = "unified"
@@ -21,7 +21,7 @@ def up_to_batch(connection: sa.Connection) -> int:
 
 
 def batches_hash(connection: sa.Connection) -> str:
-    """Return a fingerprint of the loaded batches.
+    """Return a fingerprint of the loaded batches, and of what people decided about items.
 
     The newest id alone would miss a batch that finished after a younger one, and one that was withdrawn or loaded
     again.
@@ -32,6 +32,7 @@ def batches_hash(connection: sa.Connection) -> str:
     # Rows of a loaded batch that are mended, or that move because another batch does, are a line of its audit trail.
     moved = sa.select(sa.func.max(batch_event.c.id)).where(batch_event.c.to_status == "success")
     facts = [*connection.execute(counted).one(), connection.scalar(newest), connection.scalar(moved)]
+    facts.append(connection.scalar(sa.select(sa.func.max(item_event.c.id))))
     # PostgreSQL sums integers to a decimal: as text, both databases say the same
     return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()
 

@@ -65,7 +65,7 @@ def refresh_within(connection: sa.Connection, site: Site, as_of: date) -> Refres
     supply = refresh_supply(connection, site, as_of)
     quality = refresh_quality(connection, site, as_of)
     gone = drop_gone_items(connection)
-    stock = refresh_snapshots(connection, site, *_days_to_count(connection, as_of, bool(gone)))
+    stock = refresh_snapshots(connection, site, *_days_to_count(connection, as_of, bool(gone or items.moved_codes)))
     drop_gone_masters(connection, site)
     # The tables hold one as-of day: what was noted for others is no longer so.
     connection.execute(sa.delete(refresh_table).where(refresh_table.c.stage == UNIFIED, refresh_table.c.as_of != as_of))
@@ -73,9 +73,9 @@ def refresh_within(connection: sa.Connection, site: Site, as_of: date) -> Refres
     return RefreshCounts(as_of, items, processes, demand, supply, quality, stock, gone)
 
 
-def _days_to_count(connection: sa.Connection, as_of: date, items_went: bool) -> tuple[date, date]:
-    """Where items went, their stock of earlier days belongs to the items that took them over: count those days anew."""
-    if not items_went:
+def _days_to_count(connection: sa.Connection, as_of: date, codes_moved: bool) -> tuple[date, date]:
+    """Where codes mean another item now, their stock of earlier days is that item's: count those days anew."""
+    if not codes_moved:
         return as_of, as_of
     table = inventory_snapshot
     first, last = connection.execute(sa.select(sa.func.min(table.c.day), sa.func.max(table.c.day))).one()

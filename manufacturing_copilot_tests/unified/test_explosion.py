@@ -94,10 +94,10 @@ def test_an_explosion_is_what_walking_every_way_down_adds_up_to(
     expected = {(root, child): much for root in range(8) for child, much in walk(root, 1.0, {}).items()}
     assert {
         (root, child): much for root, child, _, much in found.select("root", "item_id", "level", "quantity").rows()
-    } == pytest.approx(expected)  # noqa: E501
+    } == pytest.approx(expected)
     assert {
         (child, root): much for root, child, _, much in above.select("root", "item_id", "level", "quantity").rows()
-    } == pytest.approx(expected)  # noqa: E501
+    } == pytest.approx(expected)
 
 
 @given(_PARTS)

@@ -1,0 +1,50 @@
+"""What unified holds, in codes instead of ids, so that two states can be compared however they came about."""
+
+from __future__ import annotations
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store import tables as t
+
+TABLES = (
+    t.external_id, t.item_conflict, t.bom_line, t.routing_step, t.process, t.unit_conversion, t.inventory_snapshot,
+    t.demand_day, t.supply_line, t.quality_day, t.unmapped_id, t.item, t.location, t.supplier,
+)  # fmt: skip
+_PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_line"}
+
+
+def canonical(store: Store) -> dict[str, list[str]]:
+    """Return the rows of every table as sorted texts; items that no code means any more are left out."""
+    with store.read() as connection:
+        known = read_frame(connection, sa.select(t.external_id.c.item_id).distinct()).rename({"item_id": "id"})
+        skus = read_frame(connection, sa.select(t.item.c.id, t.item.c.sku.label("code"))).join(
+            known, on="id", how="semi"
+        )
+        codes = {
+            "item_id": skus,
+            "component_id": skus,
+            "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
+            "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
+            "process_id": read_frame(
+                connection, sa.select(t.process.c.id, t.item.c.sku.label("code")).join(t.item)
+            ),
+        }  # fmt: skip
+        return {table.name: _texts(read_frame(connection, sa.select(table)), table, codes, known) for table in TABLES}
+
+
+def clear(store: Store) -> None:
+    """Forget all that unified holds, but not what people decided."""
+    with store.write() as connection:
+        for table in (*TABLES[:-3], t.refresh, t.item, t.location, t.supplier):
+            connection.execute(sa.delete(table))
+
+
+def _texts(frame: pl.DataFrame, table: sa.Table, codes: dict[str, pl.DataFrame], known: pl.DataFrame) -> list[str]:
+    if table is t.item:
+        frame = frame.join(known, on="id", how="semi")
+    for name in [name for name in codes if name in frame.columns]:
+        frame = frame.join(codes[name], left_on=name, right_on="id", how="left").drop(name).rename({"code": name})
+    frame = frame.drop(_PROVENANCE & set(frame.columns))
+    return sorted(repr(row) for row in frame.select(sorted(frame.columns)).rows())
