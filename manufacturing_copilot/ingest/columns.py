@@ -24,8 +24,8 @@ class ColumnEvidence:
     """One column of a file, as its values show it. Shares are of the filled cells, from 0 to 1.
 
     `place` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
-    stand where no value is. `either`: dates whose order the column does not tell, with an example. `bare_times`:
-    share of times without a date.
+    stand where no value is. `open_mark`: its numbers do not tell the decimal mark from a thousands mark. `either`:
+    dates whose order the column does not tell, with an example. `bare_times`: share of times without a date.
     """
 
     name: str
@@ -35,6 +35,7 @@ class ColumnEvidence:
     distinct: int
     numbers: float
     mark: Mark | None
+    open_mark: bool
     dates: float
     order: DateOrder | None
     two_orders: bool
@@ -114,6 +115,7 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
         distinct=held.n_unique(),
         numbers=_share(numbers),
         mark=mark,
+        open_mark=mark is None and marks.either > 0,
         dates=dates,
         order=order,
         two_orders=bool(orders.day_first and orders.month_first),

@@ -119,6 +119,8 @@ def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple
     if field.type in NUMERIC_TYPES or field.type is FieldType.INTEGER:
         if column.mark and suggestion.received.found["type"] == "csv":
             spec["decimal"] = column.mark
+        elif column.open_mark:
+            remarks.append("add decimal: '.' or decimal: ',', the numbers do not tell")
         formulas = _formulas(column) if field.type is FieldType.INTEGER else {}
         if formulas:
             spec["values"] = formulas

@@ -25,8 +25,8 @@ from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
-_FILE_ID = 0
-"""The number of a file that is in no batch."""
+_FILE_ID = 1 << 62
+"""The number of a file that is in no batch: later than every one that is."""
 
 
 @dataclass(frozen=True)
