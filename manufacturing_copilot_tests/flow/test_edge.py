@@ -14,10 +14,13 @@ from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.flow.assembly import build
 from manufacturing_copilot.flow.jobs import DAILY, FACTS, is_by_day
 from manufacturing_copilot.flow.sensors import ATTEMPTS_AT_MOST, SEEN_TAG
+from manufacturing_copilot.ingest.sensors import RANGE_END, RANGE_START
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot.store.types import utc_now
+from manufacturing_copilot.unified.assets import SNAPSHOTS
+from manufacturing_copilot.unified.definitions import build_definitions as unified
 from manufacturing_copilot.unified.progress import batches_hash, note_refresh, up_to_batch
 from manufacturing_copilot_tests.end_to_end import tiny
 from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY
@@ -105,6 +108,20 @@ def test_the_schedule_asks_once_a_day_for_the_last_complete_day(
     request = schedule(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-07-03"
+
+
+def test_a_range_of_days_the_other_way_round_fails_with_a_sentence(
+    embedded: Store, site: Site, instance: dg.DagsterInstance
+) -> None:
+    definitions = dg.Definitions.merge(unified(site), dg.Definitions(resources=plant(site)))
+    tags = {RANGE_START: DAY.isoformat(), RANGE_END: date(2026, 10, 1).isoformat()}
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance, tags=tags, asset_selection=[SNAPSHOTS], raise_on_error=False
+    )
+    assert not result.success
+    [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    said = f"{failure.error} {failure.user_failure_data}"
+    assert "no day" in said or "the first day" in said, said
 
 
 def test_a_site_may_leave_the_starting_to_others(home: Path, tmp_path: Path) -> None:
