@@ -1,4 +1,4 @@
-"""Guards before loading: rows whose unit jumped wait for a person, and batches of unusual size are said aloud or held."""
+"""Guards before loading: rows whose unit jumped wait for a person, batches of unusual size are told or held."""
 
 from __future__ import annotations
 

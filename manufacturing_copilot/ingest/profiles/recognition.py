@@ -22,8 +22,8 @@ class Recognised:
     """A file's header beside one table of a profile.
 
     `score`: 0 to 1: 0.6 for the share of the file's columns that the table knows, 0.4 for the share of what the
-    table's kind needs that the file has. `distinctive`: the file's columns that no other system has. `columns`: field → the
-    file's column.
+    table's kind needs that the file has. `distinctive`: the file's columns that no other system has. `columns`:
+    field → the file's column.
     """
 
     profile: Profile
