@@ -191,8 +191,8 @@ def _reasons(jumped: pl.DataFrame, watch: _Watch, feed: Feed) -> pl.DataFrame:
     spec = feed.columns[watch.field]
     column = str(spec.column) if spec.column is not None else watch.field
     sentence = pl.format(
-        "the median {} of item {} was {} and is {} in this batch, about {}{}: its unit may have changed; release the"
-        " row where it is right, or mend it (`copilot rejected`)",
+        "the median {} of item {} was {} and is {} in this batch, about {}{}: its unit may have changed; mend it, or"
+        " let it pass where it is right (`copilot rejected release`)",
         pl.lit(watch.field),
         pl.col("item"),
         _plain(pl.col("before")),
