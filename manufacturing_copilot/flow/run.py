@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -173,11 +174,17 @@ def _problem_of(event: dg.DagsterEvent) -> str:
 
 
 def dagster_home() -> Path:
-    """Return the folder whose dagster.yaml holds: this one where it has one, else `dagster` in the home folder."""
+    """Return the folder whose dagster.yaml holds: this one where it has one, else `dagster` in the home folder.
+
+    The latter gets our settings where it has none: without any, Dagster would report its use to its makers.
+    """
     from manufacturing_copilot.store import home_folder
 
     if (Path.cwd() / "dagster.yaml").exists():
         return Path.cwd()
     folder = home_folder() / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        settings = resources.files(__package__) / "dagster.yaml"
+        (folder / "dagster.yaml").write_bytes(settings.read_bytes())
     return folder

@@ -14,6 +14,7 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 
+from manufacturing_copilot.flow.run import dagster_home
 from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY
 
 DOCKER = REPOSITORY / "docker"
@@ -63,6 +64,26 @@ def test_dagster_keeps_its_runs_in_postgresql_with_the_settings_of_docker(
         assert list(instance.get_dynamic_partitions("batches")) == ["00000001"]
         assert instance.get_runs_count() == 0
         assert instance.run_monitoring_max_runtime_seconds == 14_400
+
+
+def test_a_home_of_its_own_gets_the_same_settings(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = dagster_home()
+    assert folder == home / "dagster"
+    ours, given = read(REPOSITORY / "dagster.yaml"), read(folder / "dagster.yaml")
+    assert {key: ours[key] for key in given} == given
+    assert set(ours) - set(given) == {"storage", "local_artifact_storage", "compute_logs"}
+    with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder))) as instance:
+        assert not instance.telemetry_enabled
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: true}", encoding="utf-8")
+    dagster_home()
+    assert read(folder / "dagster.yaml") == {"telemetry": {"enabled": True}}, "what a person wrote is kept"
+
+
+def test_settings_where_it_is_started_hold(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    assert dagster_home() == REPOSITORY
+    assert not (home / "dagster").exists()
 
 
 def test_both_settings_differ_only_in_where_things_are_kept() -> None:
