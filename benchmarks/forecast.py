@@ -81,7 +81,9 @@ def _line(key: str, value: float) -> Line:
 
 def _table(lines: list[Line]) -> str:
     head = ["| measure | must | goal | measured |", "|---|---|---|---|"]
-    rows = [f"| {one.measure} | {one.must} | {one.goal} | {_number(one.value)} {one.unit}".rstrip() + " |" for one in lines]
+    rows = [
+        f"| {one.measure} | {one.must} | {one.goal} | {_number(one.value)} {one.unit}".rstrip() + " |" for one in lines
+    ]
     return "\n".join(head + rows)
 
 

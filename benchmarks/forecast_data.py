@@ -125,9 +125,11 @@ def m4_weekly(folder: Path) -> HeldBack:
 
 
 def carparts(folder: Path) -> HeldBack:
-    """Return the completely observed parts of carparts with a sale in the first 39 months; 12 months held back."""
+    """Return the completely observed parts of carparts with sales in two of the first 39 months; 12 held back."""
     frame = pl.read_csv(folder / "carparts" / "carparts_long.csv", schema_overrides={"part_id": pl.String})
-    whole = frame.group_by("part_id").agg(pl.col("quantity").is_null().any().alias("gaps")).filter(~pl.col("gaps"))
+    sold = (pl.col("quantity") > 0) & (pl.col("month") <= "2001-03")
+    whole = frame.group_by("part_id").agg(pl.col("quantity").is_null().any().alias("gaps"), sold.sum().alias("sold"))
+    whole = whole.filter(~pl.col("gaps") & (pl.col("sold") >= 2))
     days = frame.join(whole, on="part_id", how="semi").select(
         pl.col("part_id").alias("sku"), (pl.col("month") + "-01").str.to_date().alias("day"), "quantity"
     )
@@ -211,9 +213,7 @@ def _dated(days: pl.DataFrame, frequency: Frequency, as_of: date, horizon: int) 
     return HeldBack(panel, actual.drop("item_id").fill_null(0.0).to_numpy(), as_of)
 
 
-def _undated(
-    series: Sequence[tuple[str, str, Floats]], frequency: Frequency, season: int, horizon: int
-) -> HeldBack:
+def _undated(series: Sequence[tuple[str, str, Floats]], frequency: Frequency, season: int, horizon: int) -> HeldBack:
     count = len(series)
     keys = pl.DataFrame(
         {"item_id": range(1, count + 1), "name": [name for name, _, _ in series], "category": [c for _, c, _ in series]}

@@ -18,6 +18,10 @@ from manufacturing_copilot.forecasts.tasks import Floats
 FEWEST_ROWS = 200
 """Examples below which the trees have nothing to learn from."""
 
+FEWEST_TREES = 60
+EXAMPLES_PER_TREE = 400
+"""Examples that each tree beyond FEWEST_TREES needs; with fewer, more trees learn noise."""
+
 LARGEST_CHANGE = 2.0
 """Bound of the forecast logarithm, against a tree's example from another kind of series."""
 
@@ -72,7 +76,7 @@ def boosted(
                 "verbosity": -1,
             },
             lgb.Dataset(features, target, categorical_feature=[features.shape[1] - 1], free_raw_data=True),
-            num_boost_round=int(parameters["trees"]),
+            num_boost_round=min(int(parameters["trees"]), max(FEWEST_TREES, len(target) // EXAMPLES_PER_TREE)),
         )
         predicted = model.predict(ahead)
         if parameters.get("unbiased"):

@@ -85,15 +85,18 @@ def pooled_deviation(errors: Floats) -> float:
     return float(np.sqrt(np.mean(np.minimum(own, np.quantile(own, 0.95)))))
 
 
-def variance_ratios(values: list[Floats], window: int, pooled: float | None = None) -> Floats:
+def variance_ratios(values: list[Floats], window: int) -> Floats:
     """Return each series' variance over mean, drawn to the pooled one: the geometric mean of both.
 
-    The pooled one is the median over the series, unless given.
+    What is pooled (the median over the series) is the ratio per piece of a usual demand: an item ordered by the
+    hundred has a ratio a hundred times that of one ordered singly.
     """
-    own = np.array([_variance_ratio(y[-4 * window :]) for y in values])
+    recent = [y[-4 * window :] for y in values]
+    sizes = np.array([float(np.mean(y[y > 0])) if (y > 0).any() else 1.0 for y in recent])
+    own = np.array([_variance_ratio(y) for y in recent]) / sizes
     known = own[np.isfinite(own)]
-    middle = pooled if pooled is not None else (float(np.median(known)) if len(known) else 2.0)
-    return np.maximum(np.sqrt(np.where(np.isfinite(own), own, middle) * middle), RATIO_FLOOR)
+    middle = float(np.median(known)) if len(known) else 2.0
+    return np.maximum(np.sqrt(np.where(np.isfinite(own), own, middle) * middle) * sizes, RATIO_FLOOR)
 
 
 def _variance_ratio(y: Floats) -> float:
@@ -104,6 +107,11 @@ def _variance_ratio(y: Floats) -> float:
 
 def negative_binomial_quantiles(mean: Floats, ratio: Floats, levels: Floats = LEVELS) -> Floats:
     """Return series × steps × levels of the negative binomial with this mean and variance `ratio` times it."""
+    # Forecasts of sparse series are flat, or repeat each week: what repeats is computed once.
+    cycle = next((k for k in (1, 5, 6, 7) if k < mean.shape[1] and np.array_equal(mean[:, k:], mean[:, :-k])), None)
+    if cycle:
+        once = negative_binomial_quantiles(mean[:, :cycle], ratio, levels)
+        return once[:, np.arange(mean.shape[1]) % cycle]
     safe = np.maximum(mean, 1e-12)[:, :, None]
     chance = (1 / ratio)[:, None, None]
     size = safe * chance / (1 - chance)
@@ -119,6 +127,34 @@ def ranks(actual: Floats, mean: Floats, ratio: Floats, noise: Floats) -> Floats:
     below = stats.nbinom.cdf(whole - 1, size, chance)
     upto = stats.nbinom.cdf(whole, size, chance)
     return below + noise * (upto - below)
+
+
+def excess_dispersion(actual: Floats, mean: Floats, ratio: Floats) -> float:
+    """Return by how much the variance of held-back values exceeds `ratio` times their mean, between 0.7 and 4.
+
+    A series' own excess counts at most as much as that of the series at the 95 % point; 1 with few series.
+    """
+    if len(mean) < FEW_ERRORS:
+        return 1.0
+    own = np.mean((actual - mean) ** 2, axis=1) / np.maximum(np.mean(mean, axis=1) * ratio, 1e-9)
+    return float(np.clip(np.mean(np.minimum(own, np.quantile(own, 0.95))), 0.7, 4.0))
+
+
+def level_correction(actual: Floats, mean: Floats) -> float:
+    """Return the factor by which held-back means were off over a class, drawn to 1 as far as it may be chance.
+
+    Histories start with a demand, and items fade: the average of a sparse history leans high. The factor is a
+    ratio of sums over the series, each divided by the root of its mean so that no large one decides; 0.6 to 1.4.
+    """
+    sums = np.sum(mean, axis=1)
+    known = sums > 0
+    if known.sum() < FEW_ERRORS:
+        return 1.0
+    root = np.sqrt(sums[known])
+    came = np.sum(actual[known], axis=1) / root
+    off = float(came.sum() / root.sum()) - 1
+    chance = float(np.sum((came - (1 + off) * root) ** 2)) / float(root.sum()) ** 2
+    return float(np.clip(1 + off * off**2 / (off**2 + chance + 1e-12), 0.6, 1.4))
 
 
 def recalibrated_levels(found: Floats) -> Floats:

@@ -226,6 +226,10 @@ def _metrics(part: Part, scores: pl.DataFrame | None) -> dict[str, Any]:
     }
     if scores is not None and outcome.backtest is not None:
         metrics |= pooled_metrics(scores, outcome.backtest)
+    elif outcome.cohort is not None:
+        # Young and dying series have no window of their own: those that stood in the class earlier are judged.
+        metrics |= pooled_metrics(score_series(outcome.cohort, part.season), outcome.cohort)
+        metrics["scored_on"] = "series that stood in the class at earlier cut-offs"
     return metrics
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from time import perf_counter
 from typing import TypeAlias
@@ -14,9 +14,10 @@ import polars as pl
 
 from manufacturing_copilot.forecasts.calendar import SEASON
 from manufacturing_copilot.forecasts.classes import classify
+from manufacturing_copilot.forecasts.cohorts import cohorts
 from manufacturing_copilot.forecasts.panel import Panel
-from manufacturing_copilot.forecasts.tasks import Floats, Method, Observations, Outcome, Task, name_noise
-from manufacturing_copilot.runtime.policies import ALL, YOUNG
+from manufacturing_copilot.forecasts.tasks import Cohort, Floats, Method, Observations, Outcome, Task, name_noise
+from manufacturing_copilot.runtime.policies import ALL, DYING, YOUNG
 from manufacturing_copilot.runtime.registry import ModelVersion, load_code
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store.types import utc_now
@@ -58,13 +59,15 @@ def demand_parts(panel: Panel, champions: Champions, as_of: date) -> list[Part]:
     gone = (panel.keys["discontinued_on"] <= as_of).fill_null(False).to_list()
     classes = np.array(classify(panel.values, panel.frequency, gone))
     task = _task(panel, classes)
+    wanted = [name for name in (*YOUNG, *DYING) if name in classes]
+    groups = cohorts(panel.values, panel.frequency, panel.horizon, task.priors, task.noise, wanted) if wanted else {}
     parts: list[Part] = []
     for names in _sharing(sorted(set(classes)), champions, panel.frequency):
         version = champions[panel.frequency, names[0]]
         started_at, start = utc_now(), perf_counter()
         shared = np.isin(classes, names)
         method: Method = load_code(version.code)
-        outcome = method(_with_parameters(task.part(shared), version))
+        outcome = method(replace(task.part(shared), parameters=version.parameters, cohort=_joined(groups, names)))
         seconds = perf_counter() - start
         for name in names:
             inside = classes[shared] == name
@@ -152,14 +155,13 @@ def _sharing(classes: list[str], champions: Champions, frequency: Frequency) -> 
     return list(together.values())
 
 
-def _with_parameters(task: Task, version: ModelVersion) -> Task:
-    return Task(
-        task.names,
-        task.values,
-        task.season,
-        task.horizon,
-        version.parameters,
-        task.groups,
-        task.priors,
-        task.noise,
+def _joined(groups: Mapping[str, Cohort], names: Sequence[str]) -> Cohort | None:
+    mine = [groups[name] for name in names if name in groups]
+    if not mine:
+        return None
+    return Cohort(
+        [y for group in mine for y in group.before],
+        np.concatenate([group.actual for group in mine]),
+        np.concatenate([group.priors for group in mine]),
+        np.concatenate([group.noise for group in mine]),
     )

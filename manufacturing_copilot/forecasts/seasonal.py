@@ -8,6 +8,10 @@ from scipy import stats
 from manufacturing_copilot.forecasts.tasks import Floats
 
 LOWEST_INDEX = 0.1
+LONG_SEASON = 26
+NEWEST_SEASONS = 12
+"""Seasons that the factors rest on; older ones tell of another plant."""
+
 MIN_SEASONS_SMOOTH = 1.3
 SMOOTH_LEVEL = 0.001
 SMOOTH_SHARE = 0.3
@@ -16,19 +20,19 @@ SMOOTH_SHARE = 0.3
 def season_index(y: Floats, season: int) -> Floats:
     """Return the factor of each place in the season, the last of them belonging to the last value of `y`.
 
-    All are 1 where no season shows. With three seasons or more of up to 26 periods: the test of the Theta
-    method (autocorrelation at the season's lag, 90 %) and classical decomposition; else, from 1.3 seasons on,
-    a trend with one harmonic (two from two seasons on), kept where its F test says so
-    (0.1 %) and it explains 30 % of the variance.
+    All are 1 where no season shows. With three seasons or more (four where a season is longer than 26 periods,
+    whose places would else rest on two values each): the test of the Theta method (autocorrelation at the
+    season's lag, 90 %) and classical decomposition; else, from 1.3 seasons on, a trend with one harmonic (two
+    from two seasons on), kept where its F test says so (0.1 %) and it explains 30 % of the variance.
     """
     flat = np.ones(max(season, 1))
     total = float(np.sum(y))
     if season < 2 or total <= 0:
         return flat
-    if len(y) >= 3 * season and season <= 26:
+    if len(y) >= (3 if season <= LONG_SEASON else 4) * season:
         if not _shows(y, season):
             return flat
-        index = _classical(y, season)
+        index = _classical(y[-NEWEST_SEASONS * season :], season)
     elif len(y) >= MIN_SEASONS_SMOOTH * season and season >= 12:
         index = _harmonic(y, season)
     else:

@@ -19,6 +19,23 @@ LEVELS: Floats = np.array(list(QUANTILES.values()))
 
 
 @dataclass(frozen=True)
+class Cohort:
+    """Series of the panel that stood in a task's class at an earlier cut-off, whatever became of them since.
+
+    `before` are their histories up to then, `actual` what came in the following periods (cohort × horizon).
+    """
+
+    before: Sequence[Floats]
+    actual: Floats
+    priors: Floats
+    noise: Floats
+
+    def __len__(self) -> int:
+        """Return the number of windows; a series may stand in it with several cut-offs."""
+        return len(self.before)
+
+
+@dataclass(frozen=True)
 class Task:
     """Histories to forecast. They all end with the same period, the last complete one; nothing is missing in them.
 
@@ -26,6 +43,7 @@ class Task:
     `groups[i]` a small number that says which series belong together (a category); `priors[i]` the level per
     period of comparable series, for those too young to have one of their own. `noise[i]` lies in (0, 1) and is
     fixed by the series' name: where a discrete quantity is ranked, ties are broken by it, the same each time.
+    `cohort` is given for classes whose own members have no window to hold back: the young and the dying.
     """
 
     names: Sequence[str]
@@ -36,6 +54,7 @@ class Task:
     groups: NDArray[np.int64]
     priors: Floats
     noise: Floats
+    cohort: Cohort | None = None
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -53,6 +72,7 @@ class Task:
             self.groups[chosen],
             self.priors[chosen],
             self.noise[chosen],
+            self.cohort,
         )
 
 
@@ -118,7 +138,8 @@ class Outcome:
     one period's demand about the forecast; `inflation[k]` how many times the variance of the sum of the first
     k + 1 periods exceeds the sum of their variances (errors of neighbouring periods go together).
     `failures` are (place in the task, reason); such a series carries the prior of its class.
-    `clipped` counts series whose point forecast a model put below the floor.
+    `clipped` counts series whose point forecast a model put below the floor. `cohort` are the windows of the
+    task's cohort, judged as a whole; its rows are places in the cohort, not in the task.
     """
 
     mean: Floats
@@ -129,6 +150,7 @@ class Outcome:
     failures: Sequence[tuple[int, str]] = ()
     clipped: int = 0
     notes: Mapping[str, Any] = field(default_factory=dict)
+    cohort: Backtest | None = None
 
     def part(self, keep: NDArray[np.bool_]) -> Outcome:
         """Return the outcome of the series where `keep` is true; what was counted over all stays as it is."""
@@ -142,6 +164,7 @@ class Outcome:
             [(int(place[row]), reason) for row, reason in self.failures if keep[row]],
             self.clipped,
             self.notes,
+            self.cohort,
         )
 
 

@@ -61,12 +61,40 @@ def content_hash(code: str, parameters: Mapping[str, Any], packages: Mapping[str
 # The slow models cost far more than linearly in length, so their history is capped (points); the boosted
 # trees share one fit over all series of a frequency, on at most `rows` examples.
 _REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
-    Frequency.DAILY: {"models": ["theta", "seasonal_average", "boosting"], "cap": 182, "lags": 14, "base": 14},
-    Frequency.WEEKLY: {"models": ["dynamic_theta", "boosting"], "cap": 156, "lags": 8, "base": 4},
-    Frequency.MONTHLY: {"models": ["dynamic_theta", "boosting"], "cap": 120, "lags": 6, "base": 3},
-    Frequency.QUARTERLY: {"models": ["dynamic_theta", "boosting"], "cap": 40, "lags": 4, "base": 1},
+    Frequency.DAILY: {
+        "models": ["theta", "seasonal_average", "boosting"],
+        "cap": 182,
+        "lags": 14,
+        "base": 14,
+        "trees": 120,
+        "rows": 80_000,
+    },
+    Frequency.WEEKLY: {
+        "models": ["dynamic_theta", "theta", "ces", "autoregression", "boosting"],
+        "cap": 156,
+        "lags": 8,
+        "base": 4,
+        "trees": 150,
+        "rows": 120_000,
+    },
+    Frequency.MONTHLY: {
+        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting"],
+        "cap": 120,
+        "lags": 12,
+        "base": 3,
+        "trees": 400,
+        "rows": 1_000_000,
+    },
+    Frequency.QUARTERLY: {
+        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting"],
+        "cap": 60,
+        "lags": 8,
+        "base": 2,
+        "trees": 300,
+        "rows": 400_000,
+    },
 }
-_BOOSTING = {"trees": 120, "leaves": 31, "rate": 0.06, "seeds": 1, "rows": 80_000, "unbiased": True, "signed": True}
+_BOOSTING = {"leaves": 31, "rate": 0.05, "seeds": 1, "unbiased": True, "signed": True}
 _AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
 
 # The chance that a dying series sells again halves each month, whatever the length of its periods.
@@ -85,7 +113,7 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 frequency,
                 name,
                 f"{_METHODS}.regular:forecast",
-                f"mean of {', '.join(regular['models'])}; bounds from pooled errors of the last window",
+                f"{', '.join(regular['models'])}, joined; bounds from pooled errors of the last window",
                 regular,
                 slow,
             )

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts import regular
+from manufacturing_copilot.forecasts import members
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, open_store
@@ -168,13 +168,12 @@ def test_both_databases_give_the_same_forecasts(
 def test_a_series_whose_model_fails_is_reported_and_still_forecast(
     plant: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole: Callable = regular._theta
+    whole: Callable = members._each
 
-    def one_fails(adjusted: list[np.ndarray], task: object, name: str, failures: dict[int, str]) -> np.ndarray:
-        broken = [np.full(3, 1.0) if row == 0 else y for row, y in enumerate(adjusted)]
-        return whole(broken, task, name, failures)
+    def one_fails(adjusted: list[np.ndarray], *rest: object) -> np.ndarray:
+        return whole([np.full(3, 1.0) if row == 0 else y for row, y in enumerate(adjusted)], *rest)
 
-    monkeypatch.setattr(regular, "_theta", one_fails)
+    monkeypatch.setattr(members, "_each", one_fails)
     summary = forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF)
     run = next(run for run in summary.runs if run.demand_class == "smooth")
     assert run.failed == 1
