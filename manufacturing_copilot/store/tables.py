@@ -338,9 +338,24 @@ inventory_snapshot = sa.Table(
     sa.Column("reserved", ExactDecimal, nullable=False),
     sa.Column("on_order", ExactDecimal, nullable=False),
     sa.Column("unit_cost", ExactDecimal),
-    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count that this still rests on"),
+    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count, or of the last movement, that this rests on"),
     _ref("batch_id", "batch", nullable=True),
     sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
+)
+
+stock_difference = sa.Table(
+    "stock_difference",
+    metadata,
+    _id(),
+    _ref("item_id", "item", index=True),
+    _ref("location_id", "location", nullable=True),
+    sa.Column("from_day", sa.Date, nullable=False),
+    sa.Column("to_day", sa.Date, nullable=False),
+    sa.Column("counted_before", ExactDecimal, nullable=False),
+    sa.Column("moved", ExactDecimal, nullable=False),
+    sa.Column("counted", ExactDecimal, nullable=False),
+    sa.Column("difference", ExactDecimal, nullable=False, comment="counted less what was expected"),
+    comment="counts that are not the count before and what moved since; no location: all of the item's together",
 )
 
 demand_day = sa.Table(

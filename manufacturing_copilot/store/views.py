@@ -18,9 +18,11 @@ from manufacturing_copilot.store.tables import (
     forecast,
     inventory_snapshot,
     item,
+    item_conflict,
     location,
     notification,
     series,
+    stock_difference,
     supplier,
 )
 from manufacturing_copilot.store.types import SCALE, ExactDecimal
@@ -45,6 +47,8 @@ def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
     return {
         "v_item": _item(dialect),
         "v_stock": _stock(dialect),
+        "v_stock_value": _stock_value(dialect),
+        "v_stock_difference": _stock_difference(dialect),
         "v_forecast": _forecast(),
         "v_alert": _alert(),
         "v_delivery": _delivery(),
@@ -53,9 +57,13 @@ def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
 
 def _plain(column: sa.Column[Any], dialect: sa.Dialect) -> sa.Label[Any]:
     """Return an exact decimal as people expect to see it: SQLite stores whole millionths."""
+    return _number(column, dialect).label(column.name)
+
+
+def _number(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
     if isinstance(column.type, ExactDecimal) and dialect.name == "sqlite":
-        return (sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0")).label(column.name)
-    return column.label(column.name)
+        return sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0")
+    return column
 
 
 def _item(dialect: sa.Dialect) -> sa.Select[Any]:
@@ -102,6 +110,82 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
             table.join(item, table.c.item_id == item.c.id).join(location, table.c.location_id == location.c.id)
         )
         .where(table.c.day == newest)
+    )
+
+
+def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per item in stock, the most money first: what lies there is worth in the books, and to another system.
+
+    `unit_cost` is what stock is valued at: accounting's cost where it has one. `other_cost` is what the first system
+    that disagrees believes, `difference` what the stock would be worth more by that.
+    """
+    table, conflict = inventory_snapshot, item_conflict
+    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    held = (
+        sa.select(
+            table.c.day,
+            table.c.item_id,
+            sa.func.sum(_number(table.c.on_hand, dialect)).label("on_hand"),
+            sa.func.max(_number(table.c.unit_cost, dialect)).label("unit_cost"),
+        )
+        .where(table.c.day == newest)
+        .group_by(table.c.day, table.c.item_id)
+        .subquery("held")
+    )
+    first = (
+        sa.select(conflict.c.item_id, sa.func.min(conflict.c.other_source).label("other_source"))
+        .where(conflict.c.field == "unit_cost")
+        .group_by(conflict.c.item_id)
+        .subquery("first")
+    )
+    said = conflict.c.other
+    other_cost = sa.cast(said, sa.Float if dialect.name == "sqlite" else sa.Numeric)
+    value = held.c.on_hand * held.c.unit_cost
+    total = sa.func.sum(value).over()
+    return sa.select(
+        sa.func.rank().over(order_by=sa.func.coalesce(value, 0).desc()).label("rank"),
+        held.c.day,
+        item.c.id.label("item_id"),
+        item.c.sku,
+        item.c.name,
+        item.c.abc,
+        held.c.on_hand,
+        held.c.unit_cost,
+        value.label("value"),
+        (value / sa.func.nullif(total, 0)).label("share"),
+        first.c.other_source,
+        other_cost.label("other_cost"),
+        (held.c.on_hand * (other_cost - held.c.unit_cost)).label("difference"),
+    ).select_from(
+        held.join(item, item.c.id == held.c.item_id)
+        .outerjoin(first, first.c.item_id == held.c.item_id)
+        .outerjoin(
+            conflict,
+            sa.and_(
+                conflict.c.item_id == held.c.item_id,
+                conflict.c.field == "unit_cost",
+                conflict.c.other_source == first.c.other_source,
+            ),
+        )
+    )
+
+
+def _stock_difference(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per count that the count before and the movements since do not explain; no location: all together."""
+    table = stock_difference
+    numbers = ("counted_before", "moved", "counted", "difference")
+    value = _number(table.c.difference, dialect) * _number(item.c.unit_cost, dialect)
+    return sa.select(
+        item.c.id.label("item_id"),
+        item.c.sku,
+        item.c.name,
+        location.c.code.label("location"),
+        table.c.from_day,
+        table.c.to_day,
+        *(_plain(table.c[name], dialect) for name in numbers),
+        value.label("value"),
+    ).select_from(
+        table.join(item, item.c.id == table.c.item_id).outerjoin(location, location.c.id == table.c.location_id)
     )
 
 

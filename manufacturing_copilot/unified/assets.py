@@ -73,7 +73,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=SNAPSHOTS,
-        deps=[*_feed_deps(site, {"stock_levels", "item_costs"}), ITEMS, SUPPLY],
+        deps=[*_feed_deps(site, {"stock_levels", "stock_movements", "item_costs"}), ITEMS, SUPPLY],
         partitions_def=days(site),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,

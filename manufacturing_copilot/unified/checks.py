@@ -16,6 +16,7 @@ from manufacturing_copilot.unified.trouble import (
     orphans,
     process_problems,
     snapshot_gaps,
+    stock_differences,
     unmapped,
 )
 
@@ -29,6 +30,8 @@ _CHECKS: Sequence[tuple[dg.AssetKey, str, str, Find]] = (
      lambda c, _: process_problems(c)),
     (SUPPLY, "orphans", "Every receipt has its order line, every purchase line its supplier.", orphans),
     (SNAPSHOTS, "negative_stock", "No stock is below zero.", lambda c, _: negative_stock(c)),
+    (SNAPSHOTS, "counts_and_movements", "What was counted is what was counted before and what moved since.",
+     lambda c, _: stock_differences(c)),
     (SNAPSHOTS, "snapshot_gaps", "No day lacks its snapshot.", lambda c, _: snapshot_gaps(c)),
 )  # fmt: skip
 

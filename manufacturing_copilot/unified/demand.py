@@ -45,9 +45,11 @@ def refresh_demand(connection: sa.Connection, site: Site, as_of: date) -> Demand
             order_lines=pl.len(),
         )
     )
-    other = "stock_movements" if site.demand.records == "order_lines" else "order_lines"
-    write_missing_factors(connection, other, lacking.clear())
-    write_missing_factors(connection, site.demand.records, lacking)
+    write_missing_factors(
+        connection, "order_lines", lacking if site.demand.records == "order_lines" else lacking.clear()
+    )
+    if site.demand.records == "stock_movements":  # else what stock finds in them stands
+        write_missing_factors(connection, "stock_movements", lacking)
     counts = sync_frame(connection, demand_day, rows, key=["day", "item_id", "location_id"])
     return DemandCounts(counts, lacking.height)
 

@@ -20,6 +20,7 @@ from manufacturing_copilot.store.tables import (
     process,
     quality_day,
     routing_step,
+    stock_difference,
     supplier,
     supply_line,
     unit_conversion,
@@ -31,6 +32,10 @@ from manufacturing_copilot.unified.item_events import decisions_in_force
 from manufacturing_copilot.unified.matching import Resolution, match_codes, resolve_items
 from manufacturing_copilot.unified.regroup import MERGED, regroup, with_own_skus
 from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced, sync_frame, update_rows
+
+_FACTS = (
+    inventory_snapshot, stock_difference, demand_day, supply_line, quality_day, unit_conversion, item_conflict,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def drop_gone_items(connection: sa.Connection) -> int:
     if gone.is_empty():
         return 0
     keys = gone.rename({"id": "item_id"})
-    for table in (inventory_snapshot, demand_day, supply_line, quality_day, unit_conversion, item_conflict):
+    for table in _FACTS:
         delete_rows(connection, table, keys)
     _delete_processes(connection, gone)
     kept = delete_unreferenced(connection, item, gone)

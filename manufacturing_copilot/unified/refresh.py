@@ -22,8 +22,9 @@ from manufacturing_copilot.unified.masters import (
 from manufacturing_copilot.unified.processes import ProcessCounts, refresh_processes
 from manufacturing_copilot.unified.progress import UNIFIED, batches_hash, is_current, note_refresh, up_to_batch
 from manufacturing_copilot.unified.quality import QualityCounts, refresh_quality
-from manufacturing_copilot.unified.stock import StockCounts, refresh_snapshots
+from manufacturing_copilot.unified.stock import StockCounts, reconcile, refresh_snapshots
 from manufacturing_copilot.unified.supply import SupplyCounts, refresh_supply
+from manufacturing_copilot.unified.sync import SyncCounts
 
 __all__ = ["RefreshCounts", "batches_hash", "is_current", "note_refresh", "refresh", "up_to_batch"]
 
@@ -39,6 +40,7 @@ class RefreshCounts:
     supply: SupplyCounts
     quality: QualityCounts
     stock: StockCounts
+    differences: SyncCounts
     gone_items: int
 
 
@@ -66,11 +68,12 @@ def refresh_within(connection: sa.Connection, site: Site, as_of: date) -> Refres
     quality = refresh_quality(connection, site, as_of)
     gone = drop_gone_items(connection)
     stock = refresh_snapshots(connection, site, *_days_to_count(connection, as_of, bool(gone or items.moved_codes)))
+    differences = reconcile(connection, site, as_of)
     drop_gone_masters(connection, site)
     # The tables hold one as-of day: what was noted for others is no longer so.
     connection.execute(sa.delete(refresh_table).where(refresh_table.c.stage == UNIFIED, refresh_table.c.as_of != as_of))
     note_refresh(connection, site, as_of, up_to=up_to, seen=seen)
-    return RefreshCounts(as_of, items, processes, demand, supply, quality, stock, gone)
+    return RefreshCounts(as_of, items, processes, demand, supply, quality, stock, differences, gone)
 
 
 def _days_to_count(connection: sa.Connection, as_of: date, codes_moved: bool) -> tuple[date, date]:

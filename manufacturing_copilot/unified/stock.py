@@ -1,4 +1,4 @@
-"""Stock by item and location at the end of each day, from counts carried forward."""
+"""Stock by item and location at the end of each day, from counts carried forward, or from movements."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from manufacturing_copilot.store.types import SCALE
 from manufacturing_copilot.unified.costs import cost_history
 from manufacturing_copilot.unified.facts import read_facts
 from manufacturing_copilot.unified.findings import write_missing_factors
+from manufacturing_copilot.unified.movements import counted_nowhere, read_movements, refresh_differences, states
 from manufacturing_copilot.unified.purchases import read_purchases, remaining_changes
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
@@ -39,7 +40,7 @@ class StockFacts:
 
     `states`: item_id, location_id, source, priority, day, on_hand, reserved, on_order, given (how many bins name a
     quantity on order), batch_id: what a source knows from that day on. `on_order`: item_id, location_id, day,
-    open: from purchase lines. `costs`: item_id, day, unit_cost.
+    open: from purchase lines. `costs`: item_id, day, unit_cost. `lacking`: the counts whose unit has no factor.
     """
 
     states: pl.DataFrame
@@ -51,7 +52,8 @@ class StockFacts:
 def refresh_snapshots(connection: sa.Connection, site: Site, first: date, last: date) -> StockCounts:
     """Bring the snapshots of the days `first` to `last` up to date in one pass; needs items and locations.
 
-    Each day is what it would be alone: only counts, purchase lines, receipts and costs up to that day are used.
+    Each day is what it would be alone: only counts (or movements, where the site has no feed of counts), purchase
+    lines, receipts and costs up to that day are used.
     """
     facts = read_stock_facts(connection, site)
     write_missing_factors(connection, "stock_levels", facts.lacking)
@@ -98,7 +100,23 @@ def read_stock_facts(connection: sa.Connection, site: Site) -> StockFacts:
     changes = remaining_changes(read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
     on_order = changes.with_columns(open=pl.col("change").cum_sum().over(_PLACE)).drop("change")
     costs = cost_history(connection, site).rename({"valid_from": "day"})
-    return StockFacts(_states(_dated(connection, site, counts)), on_order, costs, lacking)
+    held = _states(_dated(connection, site, counts))
+    if counted_nowhere(site):
+        moved = states(read_movements(connection, site).rows)
+        held = pl.concat([held, moved.select(held.columns)])
+    return StockFacts(held, on_order, costs, lacking)
+
+
+def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
+    """Bring stock_difference up to date: where counts and movements do not agree; empty where a site has not both."""
+    found = read_movements(connection, site)
+    if site.demand.records != "stock_movements":
+        write_missing_factors(connection, "stock_movements", found.lacking)
+    columns = ["item", "location", "bin", "day", "on_hand", "unit"]
+    counts, _ = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
+    unsaid = {name: pl.lit(None, pl.Float64) for name in ("reserved", "on_order")}
+    held = _states(_dated(connection, site, counts.with_columns(**unsaid)))
+    return refresh_differences(connection, held, found.rows, as_of)
 
 
 def _spans(facts: StockFacts, first: date, last: date) -> Iterator[tuple[date, date]]:

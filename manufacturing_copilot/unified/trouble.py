@@ -16,6 +16,7 @@ from manufacturing_copilot.store.tables import (
     item_conflict,
     location,
     process,
+    stock_difference,
     supply_line,
     unmapped_id,
 )
@@ -83,6 +84,24 @@ def negative_stock(connection: sa.Connection, day: date | None = None) -> pl.Dat
         .where(table.c.on_hand < 0, table.c.day == (day if day is not None else newest))
     )
     return read_frame(connection, query).sort("on_hand", "sku", "location")
+
+
+def stock_differences(connection: sa.Connection) -> pl.DataFrame:
+    """Return the counts that movements do not explain, the most money first.
+
+    Columns: sku, location (empty: all of the item's together), from_day, to_day, counted_before, moved, counted,
+    difference, value (at what the item costs; empty where nobody says).
+    """
+    table = stock_difference
+    names = ("from_day", "to_day", "counted_before", "moved", "counted", "difference")
+    query = sa.select(
+        item.c.sku, location.c.code.label("location"), *(table.c[name] for name in names), item.c.unit_cost
+    ).select_from(
+        table.join(item, item.c.id == table.c.item_id).outerjoin(location, location.c.id == table.c.location_id)
+    )
+    frame = read_frame(connection, query).with_columns(value=(pl.col("difference") * pl.col("unit_cost")).round(2))
+    money = pl.col("value").abs().fill_null(0)
+    return frame.drop("unit_cost").sort(-money, "sku", "location", "to_day")
 
 
 def snapshot_gaps(connection: sa.Connection) -> pl.DataFrame:
