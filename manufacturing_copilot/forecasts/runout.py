@@ -10,10 +10,9 @@ import sqlalchemy as sa
 from scipy import stats
 
 from manufacturing_copilot.forecasts.inventory import chance_above, cumulative_demand
+from manufacturing_copilot.forecasts.leadtime import LEAD_TIME_POINTS, lead_times
 from manufacturing_copilot.forecasts.stock import (
-    LEAD_TIME_POINTS,
     StockPaths,
-    lead_times,
     lot_size,
     open_supply,
     read_paths,

@@ -1,4 +1,4 @@
-"""What the projection of stock starts from: stock, open supply, the path of demand day by day, lead times."""
+"""What the projection of stock starts from: stock, open supply, the path of demand day by day."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.forecasts.leadtime import DEFAULT_LEAD_TIME
 from manufacturing_copilot.forecasts.tasks import Floats
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import read_frame
@@ -25,11 +26,6 @@ from manufacturing_copilot.store.tables import (
 
 OVERDUE_ARRIVES_AFTER = 7
 """Days from the as-of day after which a line that is past its promised date is counted on."""
-
-DEFAULT_LEAD_TIME = 14.0
-FEWEST_LINES = 5
-LEAD_TIME_POINTS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-"""Levels at which the distribution of the lead time is looked at; each stands for a fifth of it."""
 
 
 @dataclass(frozen=True)
@@ -255,46 +251,6 @@ def open_supply(as_of: date) -> sa.Select:
             sa.and_(supply_line.c.received_on.is_(None), supply_line.c.status == "open"),
         ),
     )
-
-
-def lead_times(connection: sa.Connection, keys: pl.DataFrame, as_of: date) -> Floats:
-    """Return the lead time of each item at LEAD_TIME_POINTS, in days: items × points.
-
-    What was measured comes first: the item's own received lines of the last two years (five at least), then its
-    supplier's, then the days the system believes (without a spread), then the plant's median, then two weeks.
-    """
-    taken = read_frame(
-        connection,
-        sa.select(
-            supply_line.c.item_id, supply_line.c.supplier_id, supply_line.c.ordered_on, supply_line.c.received_on
-        ).where(
-            supply_line.c.ordered_on.is_not(None),
-            supply_line.c.received_on.is_not(None),
-            supply_line.c.received_on <= as_of,
-            supply_line.c.received_on > as_of - timedelta(days=730),
-        ),
-    ).with_columns((pl.col("received_on") - pl.col("ordered_on")).dt.total_days().clip(lower_bound=0).alias("taken"))
-    points = [pl.col("taken").quantile(float(p), "linear").alias(f"p{k}") for k, p in enumerate(LEAD_TIME_POINTS)]
-    names = [f"p{k}" for k in range(len(LEAD_TIME_POINTS))]
-    own = taken.group_by("item_id").agg(*points, pl.len().alias("n")).filter(pl.col("n") >= FEWEST_LINES).drop("n")
-    by_supplier = (
-        taken.filter(pl.col("supplier_id").is_not_null())
-        .group_by("supplier_id")
-        .agg(*points, pl.len().alias("n"))
-        .filter(pl.col("n") >= FEWEST_LINES)
-        .drop("n")
-        .rename({name: f"s_{name}" for name in names})
-    )
-    plant = float(taken["taken"].median() or DEFAULT_LEAD_TIME) if taken.height else DEFAULT_LEAD_TIME  # type: ignore[arg-type]
-    joined = (
-        keys.select("item_id", "supplier_id", "lead_time_days")
-        .join(own, on="item_id", how="left", maintain_order="left")
-        .join(by_supplier, on="supplier_id", how="left", maintain_order="left")
-    )
-    found = joined.select(
-        pl.coalesce(name, f"s_{name}", pl.col("lead_time_days").cast(pl.Float64), pl.lit(plant)) for name in names
-    ).to_numpy()
-    return np.maximum(found, 0.0)
 
 
 def lot_size(net: float, minimum: float | None, multiple: float | None) -> float:
