@@ -398,6 +398,24 @@ supply_line = sa.Table(
     sa.UniqueConstraint("made", "source", "order_no", "line_no"),
 )
 
+supplier_score = sa.Table(
+    "supplier_score",
+    metadata,
+    sa.Column("supplier_id", Id, sa.ForeignKey("supplier.id"), primary_key=True, autoincrement=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("lines_due", sa.Integer, nullable=False, comment="promised in the year up to then, not cancelled"),
+    sa.Column("never_received", sa.Integer, nullable=False, comment="of them, nothing came"),
+    sa.Column("otif", ExactDecimal, nullable=False, comment="share that was all there on the promised day"),
+    sa.Column("on_time", ExactDecimal, nullable=False, comment="share of which nothing that came was late"),
+    sa.Column("in_full", ExactDecimal, nullable=False, comment="share that is all there by now"),
+    sa.Column("lead_time_p50", ExactDecimal, comment="days from order to complete"),
+    sa.Column("lead_time_p90", ExactDecimal),
+    sa.Column("lead_time_cv", ExactDecimal, comment="standard deviation over mean"),
+    sa.Column("promise_slip", ExactDecimal, comment="mean days from promise to complete; open lines slip on"),
+    sa.Column("late_value_days", ExactDecimal, nullable=False, comment="days late times value, added up"),
+    sa.Column("reject_ppm", ExactDecimal, comment="refused per million received"),
+)
+
 quality_day = sa.Table(
     "quality_day",
     metadata,

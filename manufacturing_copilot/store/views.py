@@ -24,6 +24,7 @@ from manufacturing_copilot.store.tables import (
     series,
     stock_difference,
     supplier,
+    supplier_score,
 )
 from manufacturing_copilot.store.types import SCALE, ExactDecimal
 
@@ -49,6 +50,7 @@ def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
         "v_stock": _stock(dialect),
         "v_stock_value": _stock_value(dialect),
         "v_stock_difference": _stock_difference(dialect),
+        "v_supplier": _supplier(dialect),
         "v_forecast": _forecast(),
         "v_alert": _alert(),
         "v_delivery": _delivery(),
@@ -187,6 +189,26 @@ def _stock_difference(dialect: sa.Dialect) -> sa.Select[Any]:
     ).select_from(
         table.join(item, item.c.id == table.c.item_id).outerjoin(location, location.c.id == table.c.location_id)
     )
+
+
+def _supplier(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per supplier: how well it keeps its word, over the purchase lines due in the last year.
+
+    Shares are of the lines due, never-received ones included; empty where no line was due.
+    """
+    table = supplier_score
+    numbers = ("otif", "on_time", "in_full", "lead_time_p50", "lead_time_p90", "lead_time_cv", "promise_slip",
+               "late_value_days", "reject_ppm")  # fmt: skip
+    return sa.select(
+        supplier.c.id.label("supplier_id"),
+        supplier.c.code.label("supplier"),
+        supplier.c.name,
+        supplier.c.active,
+        table.c.as_of,
+        table.c.lines_due,
+        table.c.never_received,
+        *(_plain(table.c[name], dialect) for name in numbers),
+    ).select_from(supplier.outerjoin(table, table.c.supplier_id == supplier.c.id))
 
 
 def _forecast() -> sa.Select[Any]:

@@ -22,6 +22,7 @@ from manufacturing_copilot.unified.masters import (
 from manufacturing_copilot.unified.processes import ProcessCounts, refresh_processes
 from manufacturing_copilot.unified.progress import UNIFIED, batches_hash, is_current, note_refresh, up_to_batch
 from manufacturing_copilot.unified.quality import QualityCounts, refresh_quality
+from manufacturing_copilot.unified.scorecards import refresh_scorecards
 from manufacturing_copilot.unified.stock import StockCounts, reconcile, refresh_snapshots
 from manufacturing_copilot.unified.supply import SupplyCounts, refresh_supply
 from manufacturing_copilot.unified.sync import SyncCounts
@@ -67,6 +68,7 @@ def refresh_within(connection: sa.Connection, site: Site, as_of: date) -> Refres
     supply = refresh_supply(connection, site, as_of)
     quality = refresh_quality(connection, site, as_of)
     gone = drop_gone_items(connection)
+    refresh_scorecards(connection, as_of)
     stock = refresh_snapshots(connection, site, *_days_to_count(connection, as_of, bool(gone or items.moved_codes)))
     differences = reconcile(connection, site, as_of)
     drop_gone_masters(connection, site)
