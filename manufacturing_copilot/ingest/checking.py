@@ -126,7 +126,6 @@ def check_under(
         records = records.filter(keep)
     if not received.bad_lines.is_empty():
         rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
-    _hold_the_door(records, kind)
     return Checked(records, rejected, _found(received, feed, look, decided.contract))
 
 
@@ -264,8 +263,8 @@ def _day_written(written_on: date | None, file_name: str) -> date:
     return written_on
 
 
-def _hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
-    """Raise RuntimeError where a record that was let through breaks the contract: a defect here, no user's mistake."""
+def hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
+    """Raise RuntimeError where a record that `check` let through breaks the contract: a defect, no user's mistake."""
     try:
         pandera_schema(kind).validate(records)
     except pandera.errors.SchemaError as error:

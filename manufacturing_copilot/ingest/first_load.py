@@ -21,7 +21,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.checking import check_under, look_at
+from manufacturing_copilot.ingest.checking import check_under, hold_the_door, look_at
 from manufacturing_copilot.ingest.classify import FILE, KEY, classify
 from manufacturing_copilot.ingest.column_evidence import Decided, Evidence
 from manufacturing_copilot.ingest.drift import held_to_contract
@@ -177,6 +177,7 @@ class _Pieces:
                 checked = check_under(
                     part, self.feed, look, decided, file_name=file.name, written_on=day_written(self.site, file)
                 )
+                hold_the_door(checked.records, self.feed.kind)
                 found = checked.found
                 named = with_names(checked, part.rows, self.feed, file.file_id)
                 rows += part.rows.height + part.bad_lines.height

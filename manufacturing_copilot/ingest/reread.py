@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.checking import check
+from manufacturing_copilot.ingest.checking import check, hold_the_door
 from manufacturing_copilot.ingest.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
 from manufacturing_copilot.ingest.keeping import kept_received
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
@@ -61,12 +61,17 @@ class Records:
     found: dict[str, Any]
 
 
-def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, contract: dict[str, Any] | None) -> Records:
+def records_of(
+    received: Received, feed: Feed, site: Site, file: KnownFile, contract: dict[str, Any] | None, *, door: bool = True
+) -> Records:
     """Return the rows of a file as records with their keys; rows without a usable key are rejected.
 
-    Raises BatchError as `checking.check` does.
+    Without `door` the caller holds the records against their schema (`checking.hold_the_door`), those of many files
+    at once. Raises BatchError as `checking.check` does.
     """
     checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), contract=contract)
+    if door:
+        hold_the_door(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)
 
 

@@ -332,9 +332,9 @@ def test_a_file_without_rows_has_no_records() -> None:
 def test_a_record_that_breaks_its_schema_is_a_defect_of_checking_not_of_the_file() -> None:
     kind = RECORD_KINDS["boms"]
     records = checked("c;q\nA;1\n", feed("boms", component="c", quantity_per="q")).records
-    checking._hold_the_door(records, kind)
+    checking.hold_the_door(records, kind)
     with pytest.raises(RuntimeError, match="checking let records of boms through"):
-        checking._hold_the_door(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
+        checking.hold_the_door(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
 
 
 def test_a_contract_is_plain_json() -> None:
