@@ -148,7 +148,7 @@ def m5_afcs(folder: Path) -> HeldBack:
     return _dated(days, Frequency.DAILY, date(2011, 1, 28) + timedelta(days=1913), 28)
 
 
-def generated(count: int, days: int, seed: int = 0, *, block: int = 5_000) -> pl.DataFrame:
+def generated(count: int, days: int, seed: int = 0, *, block: int = 2_000) -> pl.DataFrame:
     """Return demand of `count` items on `days` days in the mix of a shop: two thirds of the days without a sale.
 
     Columns item_id, location_id, day, quantity; only days with demand, as the store keeps them.
@@ -158,7 +158,7 @@ def generated(count: int, days: int, seed: int = 0, *, block: int = 5_000) -> pl
     weekday = np.array([(first + timedelta(days=k)).weekday() for k in range(days)])
     week = 1 + 0.35 * np.isin(weekday, (4, 5))
     frames = []
-    for begin in range(0, count, block):
+    for begin in range(0, count, block):  # a block at a time, for the memory
         size = min(block, count - begin)
         level = np.exp(random.normal(-0.9, 1.3, size))
         born = (random.random(size) < 0.4) * random.integers(0, int(0.7 * days), size)
@@ -183,8 +183,13 @@ def generated(count: int, days: int, seed: int = 0, *, block: int = 5_000) -> pl
 
 def generated_panel(demand: pl.DataFrame, frequency: Frequency, horizon: int) -> Panel:
     """Return the panel of generated demand, by the function that the asset calls."""
-    names = demand["item_id"].unique().sort().cast(pl.String).to_list()
-    return demand_panel(demand, _items(names), _places(), frequency, _NEXT - timedelta(days=1), horizon)
+    ids = demand["item_id"].unique().sort()
+    items = _items(ids.cast(pl.String).to_list())
+    demand = demand.join(
+        items.select(pl.col("item_id").alias("number"), pl.col("sku").cast(pl.Int64).alias("item_id")), on="item_id"
+    )
+    demand = demand.drop("item_id").rename({"number": "item_id"})
+    return demand_panel(demand, items, _places(), frequency, _NEXT - timedelta(days=1), horizon)
 
 
 def _items(skus: Sequence[str]) -> pl.DataFrame:

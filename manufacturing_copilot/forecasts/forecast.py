@@ -77,8 +77,7 @@ def forecast_target(
     with store.read() as connection:
         parts = _parts(connection, site, target, frequencies, as_of, say)
     with store.write() as connection:
-        _forget(connection, target, as_of)
-        written = [_write(connection, part, as_of, run_id) for part in parts]
+        written = write_parts(connection, target, parts, as_of, run_id)
         note_follows(connection, site, as_of, f"forecasts/{target.value}")
     say(f"{target.value}: wrote {sum(rows for _, rows, _ in written)} forecasts")
     return ForecastSummary(
@@ -90,6 +89,14 @@ def forecast_target(
         seconds=perf_counter() - start,
         preview=pl.concat([head for _, _, head in written]) if written else pl.DataFrame(),
     )
+
+
+def write_parts(
+    connection: sa.Connection, target: Target, parts: Sequence[Part], as_of: date, run_id: str | None = None
+) -> list[tuple[RunSummary, int, pl.DataFrame]]:
+    """Replace the target's forecasts of that day by these: per part its run, the rows written, and the first two."""
+    _forget(connection, target, as_of)
+    return [_write(connection, part, as_of, run_id) for part in parts]
 
 
 def _parts(

@@ -1,0 +1,82 @@
+"""Verbs about models: which versions forecast, how good they are, and what a person decides about them."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from manufacturing_copilot.cli.console import actor, opened_store, out, show
+from manufacturing_copilot.runtime import choosing
+from manufacturing_copilot.runtime.registry import Alias
+
+app = typer.Typer(help="What forecasts, and how well.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+Name = Annotated[str, typer.Argument(help="for example demand/weekly/smooth")]
+
+
+@app.command("list")
+def list_models(
+    every: Annotated[bool, typer.Option("--all", help="retired versions too, and models that never ran")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions with alias and the figures of their newest run: error, value over naive, coverage."""
+    with opened_store() as store, store.read() as connection:
+        found = choosing.versions(connection, retired=every)
+    if not every:
+        found = found.filter(pl.col("series").is_not_null() | (pl.col("alias") == "challenger"))
+    rounded = found.with_columns(
+        pl.col(pl.Float64).exclude("series_scored").round(3), pl.col("series_scored").cast(pl.Int64)
+    )
+    empty = "nothing was forecast yet; `copilot run` forecasts, and `copilot model list --all` shows what is registered"
+    shown = ["model", "version", "alias", "series", "rmsse", "value_added", "coverage_80", "coverage_95"]
+    show(rounded, as_json=as_json, empty=empty, columns=shown)
+
+
+@app.command("show")
+def show_model(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="its number; the champion, unless given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a version: its code, parameters, packages and newest run."""
+    with opened_store() as store, store.read() as connection:
+        story = choosing.describe_version(connection, name, version)
+        every = choosing.versions(connection, name, retired=True)
+    if as_json:
+        out.print_json(json.dumps(dict(story), default=str))
+        return
+    for title, value in story.items():
+        written = value if isinstance(value, str) else json.dumps(value, default=str)
+        out.print(f"[bold]{title}[/bold]  ", end="")
+        out.print(written, markup=False, soft_wrap=True)
+    out.print()
+    show(
+        every.with_columns(pl.col(pl.Float64).round(3)), as_json=False, empty="", columns=["version", "alias", "status"]
+    )
+
+
+@app.command("promote")
+def promote(
+    name: Name,
+    version: int,
+    challenger: Annotated[bool, typer.Option("--challenger", help="as the challenger, not the champion")] = False,
+    note: Note = "",
+) -> None:
+    """Make a version the champion: from the next run on it forecasts."""
+    alias: Alias = "challenger" if challenger else "champion"
+    with opened_store() as store:
+        choosing.promote_version(store, name, version, actor(), note, alias)
+    out.print(f"version {version} of {name} is its {alias}, by {actor()}")
+
+
+@app.command("retire")
+def retire(name: Name, version: int, note: Note = "") -> None:
+    """Retire a version that is not the champion."""
+    with opened_store() as store:
+        choosing.retire_version(store, name, version, actor(), note)
+    out.print(f"version {version} of {name} is retired, by {actor()}")

@@ -1,0 +1,165 @@
+"""What a person sees of the registry and changes in it: versions with their latest figures, promotion, retirement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import ModelError
+from manufacturing_copilot.runtime.registry import Alias, promote
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.tables import audit_event, model, model_alias, model_run, model_version
+from manufacturing_copilot.store.types import utc_now
+
+MEASURES = ("series_scored", "rmsse", "value_added", "smape", "bias", "coverage_80", "coverage_95")
+_SCHEMA: dict[str, type[pl.DataType]] = {
+    "model": pl.String,
+    "version": pl.Int64,
+    "alias": pl.String,
+    "status": pl.String,
+    "as_of": pl.Date,
+    "series": pl.Int64,
+    **dict.fromkeys(MEASURES, pl.Float64),
+}
+
+
+def versions(connection: sa.Connection, name: str | None = None, *, retired: bool = False) -> pl.DataFrame:
+    """Return the versions of all models, or of the one named, with the figures of the newest run of each.
+
+    Columns: model, version, alias (champion, challenger or empty), status, as_of and series of the newest run, and
+    MEASURES, null where nothing was held back. Retired versions only where asked for.
+    """
+    newest = sa.select(sa.func.max(model_run.c.id)).group_by(model_run.c.version_id)
+    run = sa.select(model_run).where(model_run.c.id.in_(newest)).subquery()
+    query = (
+        sa.select(
+            model.c.name.label("model"),
+            model_version.c.version,
+            model_version.c.status,
+            model_alias.c.alias,
+            run.c.as_of,
+            run.c.series,
+            run.c.metrics,
+        )
+        .join(model, model.c.id == model_version.c.model_id)
+        .join(model_alias, model_alias.c.version_id == model_version.c.id, isouter=True)
+        .join(run, run.c.version_id == model_version.c.id, isouter=True)
+        .order_by(model.c.name, model_version.c.version, model_alias.c.alias)
+    )
+    if name is not None:
+        query = query.where(model.c.name == name)
+    if not retired:
+        query = query.where(model_version.c.status != "retired")
+    rows = [
+        {
+            **{key: getattr(row, key) for key in ("model", "version", "status", "as_of", "series")},
+            "alias": row.alias or "",
+            **{measure: (row.metrics or {}).get(measure) for measure in MEASURES},
+        }
+        for row in connection.execute(query)
+    ]
+    if name is not None and not rows:
+        raise ModelError(f"there is no model {name!r}; `copilot model list` shows those there are")
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+def describe_version(connection: sa.Connection, name: str, version: int | None = None) -> Mapping[str, Any]:
+    """Return everything about a version (the champion, unless numbered): its content and its newest run.
+
+    Raises ModelError where there is none.
+    """
+    row = _version(connection, name, version)
+    run = connection.execute(
+        sa.select(model_run).where(model_run.c.version_id == row.id).order_by(model_run.c.id.desc()).limit(1)
+    ).one_or_none()
+    return {
+        "model": name,
+        "version": row.version,
+        "status": row.status,
+        "registered": row.created_at.isoformat(timespec="minutes"),
+        "code": row.code,
+        "parameters": row.parameters,
+        "packages": row.packages,
+        "hash": row.hash,
+        "newest run": None
+        if run is None
+        else {"as_of": run.as_of.isoformat(), "series": run.series, "failed_series": run.failed_series, **run.metrics},
+    }
+
+
+def promote_version(
+    store: Store, name: str, version: int, actor: str, note: str = "", alias: Alias = "champion"
+) -> None:
+    """Let a person make a version of a model its champion or challenger; the audit trail keeps who and why.
+
+    Raises ModelError where there is no such version, or it is that already.
+    """
+    with store.write() as connection:
+        row = _version(connection, name, version)
+        held = _held_by(connection, row.model_id, alias)
+        if held is not None and held.id == row.id:
+            raise ModelError(f"version {version} of {name} is its {alias} already")
+        promote(connection, row.id, alias)
+        was = None if held is None else held.version
+        _note(connection, actor, f"model {alias}", f"{name} v{version}", {"note": note, "instead_of": was})
+
+
+def retire_version(store: Store, name: str, version: int, actor: str, note: str = "") -> None:
+    """Let a person retire a version; a challenger loses its alias. The audit trail keeps who and why.
+
+    Raises ModelError where there is no such version, it is retired already, or it is the champion: what forecasts
+    has to be replaced, not removed.
+    """
+    with store.write() as connection:
+        row = _version(connection, name, version)
+        if row.status == "retired":
+            raise ModelError(f"version {version} of {name} is retired already")
+        held = _held_by(connection, row.model_id, "champion")
+        if held is not None and held.id == row.id:
+            raise ModelError(
+                f"version {version} of {name} is the champion, so it cannot be retired;"
+                f" promote another version first: copilot model promote {name} VERSION"
+            )
+        connection.execute(sa.delete(model_alias).where(model_alias.c.version_id == row.id))
+        connection.execute(sa.update(model_version).where(model_version.c.id == row.id).values(status="retired"))
+        _note(connection, actor, "model retired", f"{name} v{version}", {"note": note, "was": row.status})
+
+
+def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Row[Any]:
+    query = sa.select(model_version).join(model, model.c.id == model_version.c.model_id).where(model.c.name == name)
+    if version is None:
+        query = query.join(model_alias, model_alias.c.version_id == model_version.c.id).where(
+            model_alias.c.alias == "champion"
+        )
+    else:
+        query = query.where(model_version.c.version == version)
+    row = connection.execute(query).one_or_none()
+    if row is not None:
+        return row
+    if connection.scalar(sa.select(model.c.id).where(model.c.name == name)) is None:
+        raise ModelError(f"there is no model {name!r}; `copilot model list` shows those there are")
+    known = connection.scalars(
+        sa.select(model_version.c.version)
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(model.c.name == name)
+        .order_by(model_version.c.version)
+    ).all()
+    which = "champion" if version is None else f"version {version}"
+    raise ModelError(f"{name} has no {which}; it has the versions {', '.join(map(str, known))}")
+
+
+def _held_by(connection: sa.Connection, model_id: int, alias: Alias) -> sa.Row[Any] | None:
+    return connection.execute(
+        sa.select(model_version)
+        .join(model_alias, model_alias.c.version_id == model_version.c.id)
+        .where(model_alias.c.model_id == model_id, model_alias.c.alias == alias)
+    ).one_or_none()
+
+
+def _note(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
+    connection.execute(
+        sa.insert(audit_event).values(at=utc_now(), actor=actor, verb=verb, subject=subject, detail=dict(detail))
+    )
