@@ -20,10 +20,17 @@ from manufacturing_copilot.notify.deliver import due
 from manufacturing_copilot.notify.outbox import unplanned
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.locks import held
 from manufacturing_copilot.store.types import utc_now
 
 if TYPE_CHECKING:  # importing Dagster takes seconds, and a run that finds nothing new does without
     import dagster as dg
+
+_STARTED_BY = {"copilot/started_by": "copilot run"}
+_NO_RETRIES = {"dagster/max_retries": "0"}
+"""The next call takes up what this one leaves; a daemon that sees its runs shall not."""
+_UNDER_WAY = "copilot run"
+"""The lock that a call of `run_site` holds."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -59,7 +66,8 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     """Load what waits in the inbox and bring every stage up to date, each step a recorded Dagster run.
 
     Batches that a dead process left half done are taken up again. A feed that fails does not keep the others from
-    being loaded; a later stage that fails ends the flow. Raises SiteError where the site's YAML is wrong.
+    being loaded; a later stage that fails ends the flow. Where another call is under way, this one waits for it.
+    Raises SiteError where the site's YAML is wrong.
     """
     sweep(store, actor=actor)
     outcome = Outcome()
@@ -73,7 +81,8 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     if not is_anything_to_do(store, site):
         return outcome
     flow = _Flow(store, site, outcome, tell, told)
-    with flow.instance() as instance:
+    with held(store, _UNDER_WAY), flow.instance() as instance:
+        flow.end_dead_runs(instance)
         flow.ingest(instance)
         flow.stages(instance)
         flow.notify(instance)  # also what waited from before, where no stage is behind
@@ -112,6 +121,19 @@ class _Flow:
         os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
         with dg.DagsterInstance.get() as instance:
             yield instance
+
+    def end_dead_runs(self, instance: dg.DagsterInstance) -> None:
+        """End the runs of calls that were killed: nobody else would, and they keep their batches and their pools.
+
+        We hold the lock that such a call holds, so none of them lives.
+        """
+        import dagster as dg
+
+        ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+        unfinished = [status for status in dg.DagsterRunStatus if status not in ended]
+        for run in instance.get_runs(dg.RunsFilter(tags=_STARTED_BY, statuses=unfinished)):
+            instance.report_run_failed(run, "the `copilot run` that worked on it was killed")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
     def ingest(self, instance: dg.DagsterInstance) -> None:
         from manufacturing_copilot.ingest.sensors import requests_for
@@ -153,7 +175,11 @@ class _Flow:
         self.tell(name)
         started = time.monotonic()
         result = job.execute_in_process(
-            instance=instance, partition_key=partition, tags=tags, run_config=_QUIET, raise_on_error=False
+            instance=instance,
+            partition_key=partition,
+            tags=tags | _STARTED_BY | _NO_RETRIES,
+            run_config=_QUIET,
+            raise_on_error=False,
         )
         problems = tuple(dict.fromkeys(_problem_of(event) for event in result.all_events if event.is_step_failure))
         step = Step(name, result.success, time.monotonic() - started, result.run_id, problems)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -34,16 +34,15 @@ class Running:
     store: Store
     home: Path
     listener: Listener
-    told: list[str] = field(default_factory=list)
 
-    def run(self) -> Outcome:
-        """Run the flow once, as `copilot run` does."""
+    def run(self, tell: Callable[[str], None] | None = None) -> Outcome:
+        """Run the flow once, as `copilot run` does; `tell` hears the name of each step before it begins."""
         return run_site(
             self.store,
             self.site,
             self.home,
             actor="test",
-            tell=self.told.append,
+            tell=tell or (lambda name: None),
             told=lambda step: None,
         )
 

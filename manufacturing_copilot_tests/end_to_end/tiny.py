@@ -15,7 +15,7 @@ ITEMS = ("P1", "P2", "P3")
 SHORT = "P1 at MAIN"
 """What the alert about the item that runs out is about: five pieces, three a day, and a lead time of two weeks."""
 
-_ITEMS = """Item No.,Description,Item Group,Unit,GTIN,Vendor No.,Lead Time,Minimum Order,Order Multiple,\
+ITEMS_FILE = """Item No.,Description,Item Group,Unit,GTIN,Vendor No.,Lead Time,Minimum Order,Order Multiple,\
 Standard Cost,Procurement
 P1,Pump,Pumps,pcs,4006381333931,V1,14,10,10,12.50,P
 P2,Valve,Valves,pcs,,V1,14,10,10,2.50,P
@@ -56,7 +56,7 @@ def drop(home: Path, path: str, text: str) -> Path:
 
 def fill_inbox(home: Path) -> None:
     """Write the whole history of the plant into the inbox, one file a feed."""
-    drop(home, "erp/items_1.csv", _ITEMS)
+    drop(home, "erp/items_1.csv", ITEMS_FILE)
     drop_orders(home, START, DAYS)
     drop_stock(home, END)
     late = END - timedelta(days=12)
