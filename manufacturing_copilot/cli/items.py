@@ -50,18 +50,23 @@ def show_item(
     day: Annotated[datetime | None, typer.Option(help="bills of materials of this day", formats=["%Y-%m-%d"])] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one item: its codes, stock, what is on order, what it is made of, what the systems disagree about."""
+    """Show one item: alerts, codes, stock, orders, structure, history, forecasts, costs, what the systems dispute."""
     if explode or where_used:
         _show_structure(code, day.date() if day else None, up=where_used, as_json=as_json)
         return
     with opened_store() as store, store.read() as connection:
         story = describe_item(connection, code)
     lists = {
+        "alerts": story.alerts,
         "codes": story.codes,
         "stock": story.stock,
         "on order": story.on_order,
         "made of": story.made_of,
         "goes into": story.goes_into,
+        "last wanted": story.demand,
+        "last received": story.supply,
+        "forecasts": story.forecasts,
+        "costs": story.costs,
         "the systems disagree about": story.conflicts,
     }
     if as_json:

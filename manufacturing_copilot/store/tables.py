@@ -228,8 +228,11 @@ external_id = sa.Table(
     sa.Column("source", sa.Text, primary_key=True),
     sa.Column("external_id", sa.Text, primary_key=True),
     _ref("item_id", "item", index=True),
-    sa.Column("matched_by", sa.Text, nullable=False, comment="sku, barcode, manufacturer_part, item_references"),
+    sa.Column(
+        "matched_by", sa.Text, nullable=False, comment="the key by which it was, or item_references, merge, split"
+    ),
     _ref("batch_id", "batch", nullable=True),
+    sa.Index("ix_external_id_external_id", "external_id"),
 )
 
 item_conflict = sa.Table(
@@ -338,7 +341,7 @@ inventory_snapshot = sa.Table(
     sa.Column("reserved", ExactDecimal, nullable=False),
     sa.Column("on_order", ExactDecimal, nullable=False),
     sa.Column("unit_cost", ExactDecimal),
-    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count, or of the last movement, that this rests on"),
+    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count or movement that this rests on"),
     _ref("batch_id", "batch", nullable=True),
     sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
 )

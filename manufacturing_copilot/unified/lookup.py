@@ -25,10 +25,15 @@ from manufacturing_copilot.store.tables import (
     supplier,
     supply_line,
 )
+from manufacturing_copilot.unified import item_history
 from manufacturing_copilot.unified.codes import normal
 
 SHOWN = 20
 """Rows shown of each list."""
+
+
+_KNOWN = sa.exists().where(external_id.c.item_id == item.c.id)
+"""Not an item that only forecasts or decisions still speak of: its codes may mean another one by now."""
 
 
 class ItemNotFoundError(CopilotError):
@@ -41,7 +46,8 @@ class ItemStory:
 
     `codes`: source, external_id, matched_by. `stock`: day, location, on_hand, reserved, on_order, counted_on.
     `on_order`: order_no, line_no, made, supplier, promised_on, missing. `made_of` and `goes_into`: sku, name,
-    quantity_per, valid_from, valid_to. `conflicts`: field, kept_source, kept, other_source, other.
+    quantity_per, valid_from, valid_to. `conflicts`: field, kept_source, kept, other_source, other. `demand`, `supply`,
+    `forecasts`, `alerts`, `costs`: as the functions of `item_history` give them.
     """
 
     item_id: int
@@ -54,6 +60,11 @@ class ItemStory:
     made_of: pl.DataFrame
     goes_into: pl.DataFrame
     conflicts: pl.DataFrame
+    demand: pl.DataFrame
+    supply: pl.DataFrame
+    forecasts: pl.DataFrame
+    alerts: pl.DataFrame
+    costs: pl.DataFrame
     problem: str | None = field(default=None)
 
 
@@ -81,6 +92,11 @@ def describe_item(connection: sa.Connection, code: str) -> ItemStory:
         made_of=_made_of(connection, item_id),
         goes_into=_goes_into(connection, item_id),
         conflicts=_conflicts(connection, item_id),
+        demand=item_history.last_demand(connection, item_id),
+        supply=item_history.last_supply(connection, item_id),
+        forecasts=item_history.forecasts_of(connection, item_id),
+        alerts=item_history.alerts_of(connection, item_id),
+        costs=item_history.costs_of(connection, item_id),
         problem=connection.scalar(sa.select(process.c.problem).where(process.c.item_id == item_id).limit(1)),
     )
 
@@ -89,9 +105,10 @@ def find_item(connection: sa.Connection, code: str) -> int:
     """Return the id of the item that `code` means; raises ItemNotFoundError with what comes near."""
     text = code.strip()
     for query in (
-        sa.select(item.c.id).where(item.c.sku == text),
+        sa.select(item.c.id).where(item.c.sku == text, _KNOWN),
         sa.select(external_id.c.item_id).where(external_id.c.external_id == text).distinct(),
         _declared_with(text),
+        sa.select(item.c.id).where(item.c.sku == text),
     ):
         found = connection.scalars(query).all()
         if len(found) == 1:
@@ -103,7 +120,7 @@ def find_item(connection: sa.Connection, code: str) -> int:
     found = _otherwise_spelt(connection, text)
     if not found:
         words = [item.c.name.icontains(word, autoescape=True) for word in text.split()]
-        found = list(connection.scalars(sa.select(item.c.id).where(*words).limit(SHOWN))) if words else []
+        found = list(connection.scalars(sa.select(item.c.id).where(*words, _KNOWN).limit(SHOWN))) if words else []
     if len(found) == 1:
         return found[0]
     if not found:
@@ -134,7 +151,7 @@ def _otherwise_spelt(connection: sa.Connection, text: str) -> list[int]:
         sa.func.upper(external_id.c.external_id).contains(asked[-1], autoescape=True)
     )
     skus = sa.select(item.c.id, item.c.sku.label("code")).where(
-        sa.func.upper(item.c.sku).contains(asked[-1], autoescape=True)
+        sa.func.upper(item.c.sku).contains(asked[-1], autoescape=True), _KNOWN
     )
     codes = read_frame(connection, sa.union_all(near, skus))
     return sorted(codes.filter(normal("code") == asked)["id"].unique().to_list())

@@ -1,0 +1,81 @@
+"""The verbs about items, as a person types them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from manufacturing_copilot.cli.main import app
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.unified.item_events import ItemEventError
+from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+
+SITE = make_site("erp/items", "erp/boms", "shop/items", clock=DAY)
+
+
+@pytest.fixture
+def plant(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    if not store.is_sqlite:
+        pytest.skip("the verbs do no more than call what is tested on both databases")
+
+    def declared(_: Path) -> Site:
+        return SITE
+
+    monkeypatch.setattr("manufacturing_copilot.cli.console.load_site", declared)
+    monkeypatch.setattr("manufacturing_copilot.cli.console.site_folder", Path)
+    monkeypatch.setenv("COPILOT_ACTOR", "anna")
+    add_records(store, "erp/items", [{"item": code, "name": f"the {code}"} for code in ("bike", "wheel", "rim")])
+    add_records(store, "shop/items", [{"item": "Zweirad", "name": "the bike"}])
+    lines = [("bike", "wheel", 2.0), ("wheel", "rim", 1.0)]
+    add_records(store, "erp/boms", [{"item": a, "component": b, "quantity_per": much} for a, b, much in lines])
+    refresh(store, SITE, DAY)
+    return store
+
+
+def _say(*words: str) -> str:
+    result = CliRunner().invoke(app, ["item", *words], env={"COLUMNS": "200"}, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_an_item_is_shown_by_its_code_with_options_before_or_after(plant: Store) -> None:
+    after, before = json.loads(_say("bike", "--json")), json.loads(_say("--json", "bike"))
+    assert after == before == json.loads(_say("show", "bike", "--json"))
+    assert [part["sku"] for part in after["made_of"]] == ["wheel"]
+
+
+def test_an_item_is_exploded_and_found_where_it_is_used(plant: Store) -> None:
+    needed = {part["sku"]: part["quantity"] for part in json.loads(_say("bike", "--explode", "--json"))}
+    assert needed == {"wheel": 2.0, "rim": 2.0}
+    assert [part["sku"] for part in json.loads(_say("rim", "--where-used", "--json"))] == ["wheel", "bike"]
+    assert "it is made of nothing" in _say("rim", "--explode")
+
+
+def test_items_are_suggested_merged_split_and_put_back_and_all_of_it_is_listed(plant: Store) -> None:
+    suggested = json.loads(_say("suggest", "--json"))
+    assert [{one["sku"], one["other"]} for one in suggested] == [{"bike", "Zweirad"}]
+    assert "Zweirad is bike" in _say("merge", "bike", "Zweirad", "--reason", "German for it")
+    assert json.loads(_say("Zweirad", "--json"))["sku"] == "bike"
+    assert "shop/Zweirad is not bike" in _say("split", "bike", "shop/Zweirad", "--reason", "it has no bell")
+    assert json.loads(_say("Zweirad", "--json"))["sku"] == "Zweirad"
+    _say("undo", "2", "--reason", "it has one after all")
+    assert json.loads(_say("Zweirad", "--json"))["sku"] == "bike"
+    listed = [(one["event"], one["kind"], one["actor"]) for one in json.loads(_say("events", "--json"))]
+    assert listed == [(3, "undo", "anna"), (2, "split", "anna"), (1, "merge", "anna")]
+
+
+def test_a_decision_that_fails_leaves_nothing_behind(plant: Store) -> None:
+    with pytest.raises(ItemEventError):
+        _say("merge", "bike", "bike", "--reason", "why")
+    assert "nothing was merged or split" in _say("events")
+
+
+def test_an_item_whose_code_is_a_verb_is_shown_by_name(plant: Store) -> None:
+    add_records(plant, "erp/items", [{"item": "merge"}])
+    refresh(plant, SITE, DAY)
+    assert json.loads(_say("show", "merge", "--json"))["sku"] == "merge"
