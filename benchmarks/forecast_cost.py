@@ -99,7 +99,7 @@ def _bare(panel: Panel) -> None:
     ]
     sparse = [sf.IMAPA(), sf.TSB(alpha_d=0.3, alpha_p=0.1), sf.HistoricAverage()]
     for chosen, models in ((regular, theta), (~regular, sparse)):
-        rows = [i for i in np.flatnonzero(chosen) if len(panel.values[i]) > 2 * HORIZON]
+        rows = [i for i in np.flatnonzero(chosen).tolist() if len(panel.values[i]) > 2 * HORIZON]
         if not rows:
             continue
         frame = pl.DataFrame(
