@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def _single_models(held: HeldBack) -> dict[str, Floats]:
 
     horizon = held.panel.horizon
     slow = {"Theta", "DynamicOptimizedTheta", "AutoETS"}  # their cost grows with the square of the length
-    singles = [
+    singles: list[Any] = [
         sf.Naive(),
         sf.SeasonalNaive(season_length=7),
         sf.HistoricAverage(),

@@ -61,7 +61,7 @@ def asset() -> Measured:
 
 def growth() -> Measured:
     """CPU per series of the weekly asset at 30,000 series over that at 3,000, less 1."""
-    costs = {}
+    costs: dict[int, float] = {}
     for count in (3_000, 30_000):
         demand = generated(count, 7 * WEEKS)
         with _store(demand) as store:
