@@ -279,14 +279,16 @@ def test_a_zip_with_several_files_is_a_sentence() -> None:
         read(buffer.getvalue(), "o.zip")
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lambda content: packed("bomb.csv", content)])
+@pytest.mark.parametrize("pack", [gzip.compress, lambda content: packed("bomb.csv", content)], ids=["gzip", "zip"])
 def test_a_bomb_is_refused_before_it_is_unpacked(pack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
     with pytest.raises(BatchError, match="refused as a zip bomb"):
         read(pack(b"\n" * (8 << 20)), "bomb.csv.gz")
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"a,b\n" * 999)[:-20], packed("a.csv", b"a,b\n" * 999)[:-40]])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"a,b\n" * 999)[:-20], packed("a.csv", b"a,b\n" * 999)[:-40]], ids=["gzip", "zip"]
+)
 def test_damaged_packing_is_a_sentence(content: bytes) -> None:
     with pytest.raises(BatchError, match=r"(cut off|damaged)"):
         read(content, "o.csv.gz")
