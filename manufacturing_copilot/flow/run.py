@@ -67,7 +67,7 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
 
     Batches that a dead process left half done are taken up again. A feed that fails does not keep the others from
     being loaded; a later stage that fails ends the flow. Where another call is under way, this one waits for it.
-    Raises SiteError where the site's YAML is wrong.
+    Raises SiteError where the site's YAML is wrong, KeyboardInterrupt where a person stops it.
     """
     sweep(store, actor=actor)
     outcome = Outcome()
@@ -181,11 +181,19 @@ class _Flow:
             run_config=_QUIET,
             raise_on_error=False,
         )
+        _stop_if_interrupted(result)
         problems = tuple(dict.fromkeys(_problem_of(event) for event in result.all_events if event.is_step_failure))
         step = Step(name, result.success, time.monotonic() - started, result.run_id, problems)
         self.outcome.steps.append(step)
         self.told(step)
         return step.success
+
+
+def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
+    """Raise KeyboardInterrupt where a person stopped the run; Dagster reports that as a failure of the step."""
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    if any(error is not None and error.cls_name == "DagsterExecutionInterruptedError" for error in failures):
+        raise KeyboardInterrupt
 
 
 def _problem_of(event: dg.DagsterEvent) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +23,8 @@ from manufacturing_copilot_tests.end_to_end.running import QUIET, Running, runni
 
 pytestmark = QUIET
 POOL = "bulk_load"
+MANY = 100_000
+"""Orders in the file whose load is stopped: enough that there is a middle."""
 
 
 @pytest.fixture
@@ -62,6 +68,27 @@ def test_no_other_call_runs_meanwhile_and_no_daemon_retries_its_runs(plant: Runn
     assert free and not any(free)
     with dg.DagsterInstance.get() as instance:
         assert {run.tags["dagster/max_retries"] for run in instance.get_runs()} == {"0"}
+
+
+def test_whoever_stops_it_stops_all_of_it_and_the_next_call_goes_on(plant: Running) -> None:
+    tiny.drop(plant.home, "erp/items_1.csv", tiny.ITEMS_FILE)
+    orders = [f"K{number},1,P1,C9,{tiny.END},{tiny.END},{tiny.END},2,20.00,Sent" for number in range(MANY)]
+    tiny.drop_orders(plant.home, tiny.END, 1, *orders)
+    begun: list[str] = []
+    loading = sa.select(sa.func.count()).select_from(batch).where(batch.c.status == "in_progress")
+
+    def stop() -> None:
+        while begun[-1:] != ["ingest_shop_order_lines"] or not plant.number(loading):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        plant.run(begun.append)
+    assert begun[-1] == "ingest_shop_order_lines"
+    assert plant.run().success
+    states = plant.rows(sa.select(batch.c.status, batch.c.rows_accepted)).rows()
+    assert sorted(states) == [("success", 3), ("success", MANY + 3)]
 
 
 def left_by_a_killed_call(plant: Running, tags: dict[str, str], *, holds_the_pool: bool = True) -> str:
