@@ -146,13 +146,13 @@ def _otherwise_spelt(connection: sa.Connection, text: str) -> list[int]:
     asked = pl.DataFrame({"code": [text]}).select(normal("code")).item()
     if asked is None:
         return []
-    # The database narrows it down by the last character, which neither padding, separators nor case change.
+    # The database narrows it down to codes with these letters and digits in this order. Only plain ones: SQLite knows
+    # no other capitals.
+    pattern = "%".join(["", *(sign for sign in asked if sign.isascii() and sign.isalnum()), ""])
     near = sa.select(external_id.c.item_id.label("id"), external_id.c.external_id.label("code")).where(
-        sa.func.upper(external_id.c.external_id).contains(asked[-1], autoescape=True)
+        sa.func.upper(external_id.c.external_id).like(pattern)
     )
-    skus = sa.select(item.c.id, item.c.sku.label("code")).where(
-        sa.func.upper(item.c.sku).contains(asked[-1], autoescape=True), _KNOWN
-    )
+    skus = sa.select(item.c.id, item.c.sku.label("code")).where(sa.func.upper(item.c.sku).like(pattern), _KNOWN)
     codes = read_frame(connection, sa.union_all(near, skus))
     return sorted(codes.filter(normal("code") == asked)["id"].unique().to_list())
 

@@ -40,7 +40,7 @@ def _story(store: Store, code: str) -> ItemStory:
         return describe_item(connection, code)
 
 
-@pytest.mark.parametrize("code", ["AB-0100", "1001", "ab0100", " ab 0100 ", "deep groove", "BEARING deep"])
+@pytest.mark.parametrize("code", ["AB-0100", "1001", "ab0100", " ab 0100 ", "a.b/01-00", "deep groove", "BEARING deep"])
 def test_an_item_is_found_by_any_code_or_by_words(plant: Store, code: str) -> None:
     assert _story(plant, code).sku == "AB-0100"
 
