@@ -35,11 +35,17 @@ def insert_frame(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame
     if frame.is_empty():
         return 0
     columns = [table.c[name] for name in frame.columns]
+    columns = [column for column in columns if not _is_left_out(column, frame[column.name])] or columns
     if connection.dialect.name == "postgresql":
         _copy_in(connection, table, columns, frame)
     else:
         _insert_tuples(connection, table, columns, frame)
     return frame.height
+
+
+def _is_left_out(column: sa.Column[Any], values: pl.Series) -> bool:
+    # Feeds deliver some of a kind's fields; what is empty in every row need not be sent to be empty.
+    return column.default is None and column.server_default is None and values.null_count() == values.len()
 
 
 @contextmanager

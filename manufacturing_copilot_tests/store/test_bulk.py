@@ -95,3 +95,13 @@ def test_money_is_stored_exactly(store: Store) -> None:
         insert_frame(connection, item, pl.DataFrame({"sku": ["b"], "unit_cost": [0.2]}))
         total = connection.scalar(sa.select(sa.func.sum(item.c.unit_cost)))
     assert str(total) == "0.300000"
+
+
+def test_columns_that_are_empty_in_every_row_are_stored_as_empty(store: Store) -> None:
+    with store.write() as connection:
+        frame = pl.DataFrame(
+            {"name": ["a", "b"], "contract": [None, None]}, schema={"name": pl.String, "contract": pl.String}
+        )
+        assert insert_frame(connection, feed, frame) == 2
+        found = connection.execute(sa.select(feed.c.name, feed.c.contract).order_by(feed.c.name)).all()
+    assert [tuple(row) for row in found] == [("a", None), ("b", None)]
