@@ -38,7 +38,7 @@ up: $(STAMP) .env ## the Dagster UI, the daemon and the sensors, on this machine
 	@$(BIN)/copilot up
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(STAMP) ## style, types and the import rules
 	@$(BIN)/ruff check .
