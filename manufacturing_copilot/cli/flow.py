@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from manufacturing_copilot.cli.console import actor, complain, out, site_and_store
-from manufacturing_copilot.store import home_folder
+from manufacturing_copilot.store import Store, home_folder
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
@@ -50,13 +50,33 @@ def run_flow() -> bool:
         outcome = run_site(
             store, site, home_folder(), actor=actor(), tell=lambda name: spinner.update(f"{name} ..."), told=told
         )
+        waiting = _what_waits(store)
     if not outcome.steps:
         out.print(f"{site.site}: nothing new; everything is up to date")
     elif outcome.success:
         out.print(f"{site.site}: everything is up to date, {time.monotonic() - started:.1f} s")
     else:
         complain(f"{site.site}: not everything succeeded; `copilot status` shows what stands")
+    for sentence in waiting:
+        out.print(sentence, markup=False)
     return outcome.success
+
+
+def _what_waits(store: Store) -> list[str]:
+    """Return what a run leaves to others or to later, in words: nobody should believe that it is done."""
+    from manufacturing_copilot.ingest.batches import totals as batches
+    from manufacturing_copilot.notify.ledger import totals as deliveries
+
+    with store.read() as connection:
+        untold = deliveries(connection)["pending"]
+    status = batches(store).batches
+    loading, failed = status["pending"] + status["in_progress"], status["failed"]
+    found = {
+        f"batches waiting or being loaded by another process: {loading}; `copilot batch list` shows them": loading,
+        f"batches that failed: {failed}; `copilot batch list --status failed` says why": failed,
+        f"messages not delivered yet: {untold}; `copilot alert told` says why": untold,
+    }
+    return [sentence for sentence, count in found.items() if count]
 
 
 def status(as_json: AsJson = False) -> None:
