@@ -9,6 +9,7 @@ from manufacturing_copilot.alerts.settle import AlertError, acknowledge, resolve
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import alert, alert_event, audit_event, fact_seen, refresh
 from manufacturing_copilot.unified.progress import is_current
+from manufacturing_copilot.unified.refresh import refresh as refresh_facts
 from manufacturing_copilot_tests.alerts.factories import LOW, NOW, a_site, add_item, add_stock, alerts, events, judge
 from manufacturing_copilot_tests.factories import DAY, add_records
 
@@ -51,11 +52,14 @@ def test_an_evaluation_notes_that_alerts_are_up_to_date_until_the_next_batch(sto
             return is_current(connection, SITE, DAY, "alerts")
 
     add_records(store, "erp/items", [{"item": "BOLT"}])
+    refresh_facts(store, SITE, DAY)
     assert not current()
     judge(store, SITE)
     assert current()
     add_records(store, "erp/items", [{"item": "NUT"}])
-    assert not current()
+    judge(store, SITE)
+    assert not current(), "the facts had not seen the batch yet"
+    refresh_facts(store, SITE, DAY)
     judge(store, SITE)
     assert current()
 
