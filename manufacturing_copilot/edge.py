@@ -20,6 +20,15 @@ from manufacturing_copilot.store import Store, home_folder, open_store
 
 PREVIEW_ROWS = 5
 
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+"""The statuses of a run that may still do what it was asked for."""
+
 
 @lru_cache(maxsize=8)
 def _loaded(folder: str) -> Site:

@@ -13,7 +13,8 @@ import typer
 
 from manufacturing_copilot.cli.console import out
 from manufacturing_copilot.cli.flow import run_flow
-from manufacturing_copilot.cli.listening import demo_site, listening_for_demo, messages_file
+from manufacturing_copilot.cli.listening import listening_for_demo, messages_file
+from manufacturing_copilot.site import demo_site
 from manufacturing_copilot.store import home_folder
 
 DAYS_BEHIND = 31

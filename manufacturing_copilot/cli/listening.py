@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from manufacturing_copilot.site import load_site, site_folder
+from manufacturing_copilot.site import demo_site, load_site, site_folder
 from manufacturing_copilot.store import home_folder
 
 
@@ -23,11 +23,6 @@ def listening_for_demo() -> Iterator[dict[str, str]]:
 
     with Listener(keep_in=messages_file(home_folder())) as listener:
         yield listener.environment(load_site(demo_site()).people)
-
-
-def demo_site() -> Path:
-    """Return the folder of the demo plant's site."""
-    return Path(__file__).resolve().parent.parent / "demo" / "site"
 
 
 def messages_file(home: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import sqlalchemy as sa
 
-from manufacturing_copilot.edge import Plant
+from manufacturing_copilot.edge import UNFINISHED, Plant
 from manufacturing_copilot.flow.jobs import DAILY, FACTS
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.site import Site
@@ -24,14 +24,6 @@ ATTEMPTS_AT_MOST = 3
 SEEN_TAG = "copilot/batches_seen"
 _WAIT_FOR_CLAIMED = timedelta(hours=1)
 """Batches claimed longer ago and still not loaded are somebody's trouble; the others are not kept waiting for them."""
-
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def new_batches_sensor(site: Site, jobs: dict[str, UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -81,7 +73,7 @@ def _has_forecasts(connection: sa.Connection, site: Site, as_of: date) -> bool:
 
 def _ask(instance: dg.DagsterInstance, job: str, seen: str, as_of: date) -> dg.SensorResult:
     for name in (FACTS, DAILY):
-        if instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=_UNFINISHED)):
+        if instance.get_runs_count(dg.RunsFilter(job_name=name, statuses=UNFINISHED)):
             return dg.SensorResult(skip_reason=f"the job {name} is under way")
     earlier = instance.get_runs_count(dg.RunsFilter(job_name=job, tags={SEEN_TAG: seen}))
     if earlier >= ATTEMPTS_AT_MOST:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from manufacturing_copilot.edge import Plant
+from manufacturing_copilot.edge import UNFINISHED, Plant
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.batches import pending_batches
 from manufacturing_copilot.ingest.claim import claim
@@ -36,13 +36,6 @@ RUNS_AN_HOUR = 5
 
 REFERENCES_TAG = "copilot/batches"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def source_sensor(site: Site, source: str, jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
@@ -107,7 +100,7 @@ def requests_for(instance: dg.DagsterInstance, feeds: Sequence[Feed], pending: p
 
 def _asked_for(instance: dg.DagsterInstance, feed: Feed) -> set[str]:
     """Return the batches of the feed that a run which has not ended will load."""
-    runs = instance.get_runs(dg.RunsFilter(job_name=job_name(feed), statuses=_UNFINISHED))
+    runs = instance.get_runs(dg.RunsFilter(job_name=job_name(feed), statuses=UNFINISHED))
     return {reference for run in runs for reference in run.tags.get(REFERENCES_TAG, "").split()}
 
 

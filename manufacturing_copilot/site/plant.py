@@ -219,4 +219,9 @@ def site_folder() -> Path:
     local = Path.cwd() / "site"
     if (local / "site.yaml").exists():
         return local
+    return demo_site()
+
+
+def demo_site() -> Path:
+    """Return the folder of the demo plant's site, which comes with the program."""
     return Path(__file__).resolve().parent.parent / "demo" / "site"
