@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from manufacturing_copilot.errors import StoreError
+from manufacturing_copilot.store import views
 from manufacturing_copilot.store.engine import Store
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -30,14 +31,19 @@ def current_revision(store: Store) -> str | None:
 
 
 def upgrade(store: Store) -> bool:
-    """Bring the database to the newest revision, in one transaction; return whether anything was done."""
+    """Bring the database to the newest revision, in one transaction; return whether anything was done.
+
+    The views are laid over the tables as they are at the end: no migration meets one, or has to make it.
+    """
     if current_revision(store) == newest_revision():
         return False
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     with store.write() as connection:
         config.attributes["connection"] = connection
+        views.drop_views(connection)
         command.upgrade(config, "head")
+        views.create_views(connection)
     return True
 
 

@@ -1,7 +1,7 @@
 """The views that people and BI tools read: the public face of the tables, in codes and plain numbers.
 
-Tables may change from version to version; views keep their columns. Each entry of `VIEWS` is a query; a migration
-that changes a table beneath a view calls `create_views` again.
+Tables may change from version to version; views keep their columns. Each is a query; every upgrade of the database
+makes them anew, over the tables as they are then.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def create_views(connection: sa.Connection) -> None:
 
 
 def drop_views(connection: sa.Connection) -> None:
-    """Remove every view."""
-    for name in views(connection.dialect):
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+    """Remove every view of ours, those of an earlier version too."""
+    for name in sa.inspect(connection).get_view_names():
+        if name.startswith("v_"):
+            connection.exec_driver_sql(f"DROP VIEW {name}")
 
 
 def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:

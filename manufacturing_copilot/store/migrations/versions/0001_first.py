@@ -4,7 +4,6 @@ import sqlalchemy as sa
 from alembic import op
 
 from manufacturing_copilot.store import types
-from manufacturing_copilot.store.views import create_views, drop_views
 
 revision = "0001"
 down_revision = None
@@ -1119,12 +1118,10 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_notification_alert_alert_event_id"), "notification_alert", ["alert_event_id"], unique=False
     )
-    create_views(op.get_bind())
 
 
 def downgrade() -> None:
     """Undo this revision."""
-    drop_views(op.get_bind())
     op.drop_table("notification_alert")
     op.drop_table("series_score")
     op.drop_table("routing_step")
