@@ -373,6 +373,41 @@ _KINDS = (
         ),
     ),
     RecordKind(
+        "prices",
+        "what customers pay, from a day on: the past and what is planned",
+        ("item", "location", "valid_from"),
+        (
+            _code("item", "the item", required=True),
+            _code("location", "where; empty means everywhere"),
+            _date("valid_from", "first day on which the price holds", required=True),
+            Field(
+                "price",
+                FieldType.MONEY,
+                "sales price of one unit",
+                required=True,
+                at_least=0,
+                unit="site currency per unit of the item",
+            ),
+        ),
+    ),
+    RecordKind(
+        "successions",
+        "items that take over from others",
+        ("item", "successor"),
+        (
+            _code("item", "the item that is phased out", required=True),
+            _code("successor", "the item that takes over its demand, and its history", required=True),
+            _date("from_day", "first day on which the successor is sold instead", required=True),
+            Field(
+                "factor",
+                FieldType.QUANTITY,
+                "how many of the successor stand for one of the item; empty means 1",
+                at_least=0,
+                unit="successor per item",
+            ),
+        ),
+    ),
+    RecordKind(
         "calendar",
         "days that differ: closures, holidays, promotions",
         ("day", "location", "item"),

@@ -568,7 +568,56 @@ forecast = sa.Table(
     sa.Column("period", sa.Date, primary_key=True, comment="first day of the period"),
     _ref("run_id", "model_run", index=True),
     sa.Column("mean", sa.Float, nullable=False),
+    sa.Column("model_mean", sa.Float, comment="what the models said, where a person's override holds"),
     *(sa.Column(name, sa.Float, nullable=False) for name in QUANTILES),
+)
+
+override = sa.Table(
+    "override",
+    metadata,
+    _id(),
+    _ref("item_id", "item", index=True),
+    _ref("location_id", "location", nullable=True),
+    sa.Column("first_day", sa.Date, nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="quantity: of all those days together; factor: on the forecast"),
+    sa.Column("value", ExactDecimal, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column("known_on", sa.Date, nullable=False, comment="the plant's day: forecasts as of earlier days ignore it"),
+    sa.Column("expires_on", sa.Date, nullable=False, comment="the last day as of which it counts"),
+    sa.Column("withdrawn_on", sa.Date, comment="the first day as of which it does not count any more"),
+    sa.Column("withdrawn_by", sa.Text),
+    sa.CheckConstraint("kind in ('quantity', 'factor')", name="ck_override_kind"),
+    comment="what a planner says of demand instead of the models; no location: all of them together",
+)
+
+override_score = sa.Table(
+    "override_score",
+    metadata,
+    _ref("override_id", "override"),
+    _ref("series_id", "series"),
+    sa.Column("as_of", sa.Date, nullable=False, comment="of the last forecast made before its first period"),
+    sa.Column("periods", sa.Integer, nullable=False),
+    sa.Column("actual", sa.Float, nullable=False),
+    sa.Column("said", sa.Float, nullable=False, comment="absolute errors of the forecast with the override, added up"),
+    sa.Column("model", sa.Float, nullable=False, comment="absolute errors of the models alone, added up"),
+    sa.PrimaryKeyConstraint("override_id", "series_id"),
+    comment="how overrides did, once all their days have passed",
+)
+
+cleaned_period = sa.Table(
+    "cleaned_period",
+    metadata,
+    _ref("series_id", "series"),
+    sa.Column("as_of", sa.Date),
+    sa.Column("period", sa.Date),
+    sa.Column("was", sa.Float, nullable=False),
+    sa.Column("used", sa.Float, nullable=False, comment="what the models saw instead"),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("series_id", "as_of", "period"),
+    comment="history that was not taken as it is: outliers, closures",
 )
 
 # --- alerts -------------------------------------------------------------------------------------------

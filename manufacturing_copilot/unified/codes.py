@@ -22,6 +22,8 @@ SEEN_IN = {
     "inspections": ("item",),
     "item_costs": ("item",),
     "calendar": ("item",),
+    "prices": ("item",),
+    "successions": ("item", "successor"),
 }
 """Record kinds that speak of items by code, and the fields in which they do."""
 
