@@ -56,28 +56,45 @@ def waiting_files(store: Store, site: Site, home: Path, source: str | None = Non
     A file whose size or time of change differs from what was claimed under its path is a new file.
     Raises SiteError where a feed's files cannot be looked for.
     """
-    feeds = [declared for declared in site.feeds if source is None or declared.source == source]
-    found = {declared.feed: files_of(declared, home) for declared in feeds}
+    waiting, problems = _waiting(store, site, home, source)
+    if problems:
+        raise SiteError("; ".join(problems))
+    return waiting
+
+
+def _waiting(store: Store, site: Site, home: Path, source: str | None) -> tuple[list[WaitingFile], list[str]]:
+    """Return the files that wait, and why those of other feeds cannot be looked for."""
+    found: dict[str, list[FoundFile]] = {}
+    problems: list[str] = []
+    for declared in site.feeds:
+        if source is None or declared.source == source:
+            try:
+                found[declared.feed] = files_of(declared, home)
+            except SiteError as problem:
+                problems.append(str(problem))
+            except FileNotFoundError as problem:
+                problems.append(f"feed {declared.feed}: {problem}")
     with store.read() as connection:
         unclaimed = {name: _unclaimed(connection, name, files) for name, files in found.items()}
     whole = _whole([file for files in unclaimed.values() for file in files], home)
-    return [
+    waiting = [
         WaitingFile(name, file.path, file.size, file.modified_ns)
         for name, files in unclaimed.items()
         for file in files
         if file in whole
     ]
+    return waiting, problems
 
 
 def claim(store: Store, site: Site, home: Path, *, source: str | None = None, actor: str) -> list[Claim]:
     """Claim everything that waits, of one source or of all: one pending batch per feed that has any.
 
     Files are claimed one by one, of a table the rows that are newer than what was claimed of it before. Two processes
-    that claim at once never both get a file or a row. Raises as `waiting_files` does, and SiteError where a table
-    cannot be read; then what waits in files and other tables is claimed.
+    that claim at once never both get a file or a row. Raises SiteError where the files of a feed cannot be looked for
+    or a table cannot be read; what waits elsewhere is claimed first.
     """
-    claims = _claim_waiting_files(store, site, waiting_files(store, site, home, source), actor)
-    problems = []
+    waiting, problems = _waiting(store, site, home, source)
+    claims = _claim_waiting_files(store, site, waiting, actor)
     for declared in site.feeds:
         if declared.sql is None or (source is not None and declared.source != source):
             continue

@@ -149,6 +149,9 @@ class Feed(Declared):
     feed: str = Key(description="source/name, for example shop/order_lines")
     records: str = Key(description="which record kind the rows are")
     files: tuple[str, ...] = Key((), description="where the files land: paths with wildcards, below the home folder")
+    done: str | None = Key(
+        None, description="a file is whole once a mark with this ending, such as .done, lies beside it"
+    )
     sql: SqlTable | None = Key(None, description="a table to read, instead of files")
     format: FileFormat = Key(default=FileFormat(), description="how the files are written")
     key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
@@ -171,6 +174,13 @@ class Feed(Declared):
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("done")
+    @classmethod
+    def _an_ending(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"^\.[A-Za-z0-9_.]+$", value):
+            raise ValueError(f"found {value!r}, expected an ending that begins with a dot, such as .done")
+        return value
 
     @field_validator("key", mode="before")
     @classmethod
