@@ -74,18 +74,17 @@ class Export:
         path = home / self.path.format(period)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(buffer.getvalue().encode(self.encoding))
-        stamp_later(path, day)
+        _stamp(path, day)
         return path
 
 
-def stamp_later(path: Path, day: date) -> None:
-    """Give `path` the time of an export on the morning after `day`, where that morning has not come yet.
+def _stamp(path: Path, day: date) -> None:
+    """Give `path` the time of an export in the night after `day`, before the plant's daily run.
 
-    A day that the simulator makes ahead of the calendar must not look like a file that knows the future.
+    So a past day can be looked at again with what had come in by then, and no file knows a future that it is not of.
     """
-    morning = datetime.combine(day + timedelta(days=1), time(4), UTC)
-    if morning > datetime.now(UTC):
-        os.utime(path, (morning.timestamp(), morning.timestamp()))
+    night = datetime.combine(day + timedelta(days=1), time(2), UTC)
+    os.utime(path, (night.timestamp(), night.timestamp()))
 
 
 def _same(*names: str) -> dict[str, str]:

@@ -137,21 +137,22 @@ class Desk:
         return tuple(text[cost] if place == cost else cell for place, cell in enumerate(total))
 
     def write_months(self, events: list[Events]) -> None:
-        """Write one file a month for each feed, every record as it stands at the end of `events`."""
+        """Write one file a month for each feed, all after the last of `events` and as every record stands then."""
+        written = events[-1].day
         for export in exports.DAILY_EXPORTS:
             table, created = _TABLES[export.feed]
             records = pl.concat([self._records(export, day) for day in events if table != "stock" or _sunday(day.day)])
             records = records.unique(export.key, keep="last", maintain_order=True)
             by_month = records.with_columns(pl.col(created).dt.truncate("1mo").alias("month"))
             for number, ((month,), group) in enumerate(by_month.group_by("month", maintain_order=True)):
-                self._write_month(export, month, export.texts(group), number)
+                self._write_month(export, month, export.texts(group), number, written)
 
-    def _write_month(self, export: Export, month: date, rows: list[Row], number: int) -> None:
+    def _write_month(self, export: Export, month: date, rows: list[Row], number: int, written: date) -> None:
         period = month.strftime("%Y%m")
         extra = dirt.month_dirt(export, rows, month) if number == 1 else dirt.Dirt()
-        self._write(export, period, rows, day=month, extra=extra)
+        self._write(export, period, rows, day=written, extra=extra)
         if number == 0 and export.feed == dirt.COPIED:
-            export.write(self.home, f"{period}_kopie", rows, day=month)
+            export.write(self.home, f"{period}_kopie", rows, day=written)
             self._count(export, FeedTruth(files=1, received=len(rows), duplicate=len(rows)))
 
     def write_day(self, events: Events, shown: pl.DataFrame, *, late: bool = False) -> None:

@@ -66,6 +66,19 @@ class Demand(Declared):
     )
 
 
+class Known(Declared):
+    """From which day on what came in counts, where a past day is looked at again."""
+
+    by: Literal["arrival", "dates"] = Key(
+        "arrival", description="arrival: from the day it came; dates: from the day it speaks of, whenever it came"
+    )
+    history: Literal["first batch", "first day", "nothing"] | date = Key(
+        "first batch",
+        description="what was there at the start and counts from the day it speaks of: each feed's first batch, the"
+        " files of each feed's first day, nothing, or all files written up to a date",
+    )
+
+
 class SiteFile(Declared):
     """The keys of `site.yaml`."""
 
@@ -79,6 +92,7 @@ class SiteFile(Declared):
     history_from: date = Key(description="first day that can be looked at: start of the daily partitions")
     sources: dict[str, Source] = Key(description="the systems that send data")
     demand: Demand = Key(default=Demand(), description="what counts as demand")
+    known: Known = Key(default=Known(), description="from which day on what came in counts for a past day")
     forecasts: dict[Target, tuple[Frequency, ...]] = Key(
         default_factory=dict, description="what is forecast, in which periods"
     )

@@ -15,13 +15,13 @@ from pydantic_core import PydanticUndefined
 from manufacturing_copilot.records import RECORD_KINDS, Field
 from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, Guards, SignColumn, SqlTable
 from manufacturing_copilot.site.people import Hears, Person, QuietHours
-from manufacturing_copilot.site.plant import Demand, SiteFile, Source
+from manufacturing_copilot.site.plant import Demand, Known, SiteFile, Source
 from manufacturing_copilot.site.rules import Condition, Rule
 
 _MADE = "<!-- Made by `make docs` from the declarations in the code; edit those. -->\n"
 
 _DOCUMENTS: tuple[tuple[str, str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
-    ("site.yaml", "The plant.", (("", SiteFile), ("sources.NAME", Source), ("demand", Demand))),
+    ("site.yaml", "The plant.", (("", SiteFile), ("sources.NAME", Source), ("demand", Demand), ("known", Known))),
     (
         "feeds/NAME.yaml",
         "One kind of record from one source.",

@@ -19,20 +19,23 @@ _PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_
 def canonical(store: Store) -> dict[str, list[str]]:
     """Return the rows of every table as sorted texts; items that no code means any more are left out."""
     with store.read() as connection:
-        known = read_frame(connection, sa.select(t.external_id.c.item_id).distinct()).rename({"item_id": "id"})
-        skus = read_frame(connection, sa.select(t.item.c.id, t.item.c.sku.label("code"))).join(
-            known, on="id", how="semi"
-        )
-        codes = {
-            "item_id": skus,
-            "component_id": skus,
-            "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
-            "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
-            "process_id": read_frame(
-                connection, sa.select(t.process.c.id, t.item.c.sku.label("code")).join(t.item)
-            ),
-        }  # fmt: skip
-        return {table.name: _texts(read_frame(connection, sa.select(table)), table, codes, known) for table in TABLES}
+        return canonical_of(connection)
+
+
+def canonical_of(connection: sa.Connection) -> dict[str, list[str]]:
+    """Return what `canonical` does, as one connection sees it."""
+    known = read_frame(connection, sa.select(t.external_id.c.item_id).distinct()).rename({"item_id": "id"})
+    skus = read_frame(connection, sa.select(t.item.c.id, t.item.c.sku.label("code"))).join(known, on="id", how="semi")
+    codes = {
+        "item_id": skus,
+        "component_id": skus,
+        "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
+        "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
+        "process_id": read_frame(
+            connection, sa.select(t.process.c.id, t.item.c.sku.label("code")).join(t.item)
+        ),
+    }  # fmt: skip
+    return {table.name: _texts(read_frame(connection, sa.select(table)), table, codes, known) for table in TABLES}
 
 
 def clear(store: Store) -> None:

@@ -1,0 +1,120 @@
+"""Unified as it was known on a past day, in tables that only one connection sees; those of today stay as they are.
+
+Which code means which item is taken from today, so that the facts of a past day are those of the items we know now.
+Everything else (units, costs, suppliers, bills of materials, history, stock) is made from the records as known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.ingest.known import days_of_change, is_past, look_at, records_as_known
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store import tables as t
+from manufacturing_copilot.store.past import fill, permanent, temporary
+from manufacturing_copilot.unified.items import refresh_items
+from manufacturing_copilot.unified.masters import refresh_conversions, refresh_locations, refresh_suppliers
+from manufacturing_copilot.unified.refresh import refresh_within
+from manufacturing_copilot.unified.stock import StockCounts, refresh_snapshots
+from manufacturing_copilot.unified.sync import sync_frame
+
+_NAMES = (t.location, t.supplier, t.item, t.external_id)
+"""What begins as it is today, so that everything keeps the number it has."""
+
+TABLES = (
+    *_NAMES, t.item_conflict, t.unit_conversion, t.process, t.bom_line, t.routing_step, t.inventory_snapshot,
+    t.stock_difference, t.demand_day, t.supply_line, t.supplier_score, t.quality_day, t.unmapped_id, t.refresh,
+)  # fmt: skip
+"""What unified writes."""
+
+_DAY = timedelta(days=1)
+
+
+@contextmanager
+def facts_as_known(store: Store, site: Site, day: date) -> Iterator[sa.Connection]:
+    """Give a connection that reads the facts as known at the end of `day`.
+
+    For the day at which the plant's clock stands, those are the tables as they are. For an earlier one, unified is
+    made for that day in temporary tables; what else the connection reads is of today. Nothing written to it stays.
+    """
+    with store.read() as connection:
+        past = is_past(connection, site, day)
+        if not past:
+            yield connection
+    if past:
+        with records_as_known(store, site, day, day) as connection:
+            make_room(connection)
+            refresh_within(connection, site, day)
+            yield connection
+
+
+def make_room(connection: sa.Connection) -> None:
+    """Let temporary tables stand before those of unified: empty, but for the items, places and suppliers of today."""
+    for table in TABLES:
+        temporary(table).create(connection)
+    for table in _NAMES:
+        fill(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
+        if connection.dialect.name == "postgresql" and "id" in table.c:
+            newest = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
+            sequence = sa.func.pg_get_serial_sequence(f"pg_temp.{table.name}", "id")
+            connection.execute(sa.select(sa.func.setval(sequence, newest, False)))
+
+
+def refresh_snapshots_of(store: Store, site: Site, first: date, last: date) -> StockCounts:
+    """Make the snapshots of the days `first` to `last`, each from what was known at its end.
+
+    Days on which all was known that is known now are made in one pass over today's tables; each stretch of earlier
+    days within which nothing came in is a pass of its own, and a transaction of its own.
+    """
+    with store.read() as connection:
+        known_since = _all_known_since(connection, site)
+        spans = _spans(connection, site, first, min(last, known_since - _DAY)) if first < known_since else []
+    counts = []
+    if spans:
+        with records_as_known(store, site, first, spans[-1][1]) as connection:
+            make_room(connection)
+            for start, end in spans:
+                look_at(connection, start)
+                counts.append(_refresh_span(connection, store, site, start, end))
+    if last >= known_since:
+        with store.write() as connection:
+            counts.append(refresh_snapshots(connection, site, max(first, known_since), last))
+    return StockCounts(
+        rows=sum(count.rows for count in counts),
+        touched=sum(count.touched for count in counts),
+        negative=sum(count.negative for count in counts),
+        without_factor=max(count.without_factor for count in counts),
+    )
+
+
+def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: date, last: date) -> StockCounts:
+    refresh_suppliers(connection, site)
+    refresh_locations(connection, site)
+    refresh_items(connection, site, last)
+    refresh_conversions(connection, site)
+    found = refresh_snapshots(connection, site, first, last)
+    table = t.inventory_snapshot
+    days = table.c.day.between(first, last)
+    rows = read_frame(connection, sa.select(*table.c).where(days))
+    with store.write() as lasting:
+        key = ["day", "item_id", "location_id"]
+        written = sync_frame(lasting, table, rows, key=key, touch=["batch_id"], within=days)
+    return StockCounts(written.rows, written.touched, found.negative, found.without_factor)
+
+
+def _all_known_since(connection: sa.Connection, site: Site) -> date:
+    """Return the first day at whose end all was known that is known now."""
+    return min(max(days_of_change(connection, site), default=date.min), as_of_day(connection, site))
+
+
+def _spans(connection: sa.Connection, site: Site, first: date, last: date) -> list[tuple[date, date]]:
+    """Return the days from `first` to `last` as stretches within which nothing came to be known, in order."""
+    starts = [first, *(day for day in days_of_change(connection, site) if first < day <= last)]
+    ends = [*(day - _DAY for day in starts[1:]), last]
+    return list(zip(starts, ends, strict=True))
