@@ -219,6 +219,7 @@ _KINDS = (
             _date("day", "the day at whose end the count holds; empty means the day the file was written"),
             _quantity("on_hand", "what lies there", required=True, at_least=None),
             _quantity("reserved", "of it, already promised", at_least=None),
+            _quantity("in_inspection", "there besides, but not free until it has been inspected", at_least=None),
             _quantity("on_order", "ordered and not yet received", at_least=None),
             _code("unit", "the unit of the quantities"),
         ),
@@ -268,6 +269,7 @@ _KINDS = (
             _code("unit", "the unit of quantity"),
             _money("price", "price of one unit"),
             _choice("status", "where the line stands", "open", "shipped", "cancelled", "returned"),
+            _flag("free_of_charge", "a sample, a replacement, a gift: nobody pays for it"),
         ),
     ),
     RecordKind(

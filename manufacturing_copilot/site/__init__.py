@@ -7,6 +7,7 @@ database or knows Dagster.
 from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, SqlTable
 from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
 from manufacturing_copilot.site.plant import (
+    Demand,
     Frequency,
     Site,
     Source,
@@ -23,6 +24,7 @@ __all__ = [
     "Channel",
     "ColumnSpec",
     "Condition",
+    "Demand",
     "Drift",
     "Feed",
     "FileFormat",

@@ -64,6 +64,20 @@ class Demand(Declared):
     records: Literal["order_lines", "stock_movements"] = Key(
         "order_lines", description="which records say what customers wanted; of movements, the sales"
     )
+    day: Literal["requested", "ordered", "shipped"] = Key(
+        "requested",
+        description="the day on which an order line is wanted; ordered where a line lacks it; movements have one day",
+    )
+    returns: Literal["subtract", "leave_out"] = Key(
+        "subtract", description="whether what came back was never wanted, or returns are no matter of demand"
+    )
+    cancelled: Literal["leave_out", "count"] = Key(
+        "leave_out", description="whether a cancelled order line was wanted all the same"
+    )
+    free_of_charge: Literal["count", "leave_out"] = Key(
+        "count",
+        description="order lines that nobody pays for: marked so, or without a mark and at a price of 0",
+    )
 
 
 class Known(Declared):

@@ -340,6 +340,14 @@ inventory_snapshot = sa.Table(
     sa.Column("on_hand", ExactDecimal, nullable=False),
     sa.Column("reserved", ExactDecimal, nullable=False),
     sa.Column("on_order", ExactDecimal, nullable=False),
+    sa.Column(
+        "in_inspection",
+        ExactDecimal,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="there besides on_hand, but not free until it has been inspected",
+    ),
     sa.Column("unit_cost", ExactDecimal),
     sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count or movement that this rests on"),
     _ref("batch_id", "batch", nullable=True),
@@ -432,6 +440,21 @@ quality_day = sa.Table(
     sa.Column("defective", ExactDecimal, nullable=False),
     sa.Column("scrapped", ExactDecimal, nullable=False),
     sa.Column("reason", sa.Text, nullable=False, default="", server_default="", comment="the most frequent one"),
+)
+
+quality_reason = sa.Table(
+    "quality_reason",
+    metadata,
+    _id(),
+    sa.Column("day", sa.Date, nullable=False, index=True),
+    _ref("item_id", "item", index=True),
+    sa.Column("operation", sa.Text, nullable=False),
+    _ref("supplier_id", "supplier", nullable=True),
+    sa.Column("origin", sa.Text, nullable=False, comment="inspections, work_orders or receipts"),
+    sa.Column("reason", sa.Text, nullable=False, comment="empty where none was named"),
+    sa.Column("defective", ExactDecimal, nullable=False),
+    sa.Column("scrapped", ExactDecimal, nullable=False),
+    comment="what was wrong, reason by reason: adds up to the defects of quality_day",
 )
 
 unmapped_id = sa.Table(

@@ -97,7 +97,10 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
     """One row per item and location: stock at the end of the newest day there is."""
     table = inventory_snapshot
     newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
-    value = _plain(table.c.on_hand, dialect) * _plain(table.c.unit_cost, dialect)
+    on_hand, reserved, in_inspection = (
+        _number(table.c[name], dialect) for name in ("on_hand", "reserved", "in_inspection")
+    )
+    value = (on_hand + in_inspection) * _number(table.c.unit_cost, dialect)
     return (
         sa.select(
             table.c.day,
@@ -105,7 +108,11 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
             item.c.sku,
             item.c.name,
             location.c.code.label("location"),
-            *(_plain(table.c[name], dialect) for name in ("on_hand", "reserved", "on_order", "unit_cost")),
+            on_hand.label("on_hand"),
+            reserved.label("reserved"),
+            (on_hand - reserved).label("available"),
+            in_inspection.label("in_inspection"),
+            *(_plain(table.c[name], dialect) for name in ("on_order", "unit_cost")),
             value.label("value"),
             table.c.counted_on,
         )
@@ -129,6 +136,7 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
             table.c.day,
             table.c.item_id,
             sa.func.sum(_number(table.c.on_hand, dialect)).label("on_hand"),
+            sa.func.sum(_number(table.c.in_inspection, dialect)).label("in_inspection"),
             sa.func.max(_number(table.c.unit_cost, dialect)).label("unit_cost"),
         )
         .where(table.c.day == newest)
@@ -143,7 +151,8 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
     )
     said = conflict.c.other
     other_cost = sa.cast(said, sa.Float if dialect.name == "sqlite" else sa.Numeric)
-    value = held.c.on_hand * held.c.unit_cost
+    owned = held.c.on_hand + held.c.in_inspection
+    value = owned * held.c.unit_cost
     total = sa.func.sum(value).over()
     return sa.select(
         sa.func.rank().over(order_by=sa.func.coalesce(value, 0).desc()).label("rank"),
@@ -153,12 +162,13 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
         item.c.name,
         item.c.abc,
         held.c.on_hand,
+        held.c.in_inspection,
         held.c.unit_cost,
         value.label("value"),
         (value / sa.func.nullif(total, 0)).label("share"),
         first.c.other_source,
         other_cost.label("other_cost"),
-        (held.c.on_hand * (other_cost - held.c.unit_cost)).label("difference"),
+        (owned * (other_cost - held.c.unit_cost)).label("difference"),
     ).select_from(
         held.join(item, item.c.id == held.c.item_id)
         .outerjoin(first, first.c.item_id == held.c.item_id)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.site import Site
+from manufacturing_copilot.site import Demand, Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import demand_day, item
 from manufacturing_copilot.unified.facts import read_facts
@@ -83,20 +83,31 @@ def classify_items(connection: sa.Connection, as_of: date) -> int:
 
 
 def _from_order_lines(connection: sa.Connection, site: Site, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    columns = ["item", "location", "ordered_on", "requested_on", "quantity", "unit", "price", "status"]
+    columns = ["item", "location", "ordered_on", "requested_on", "shipped_on", "quantity", "unit", "price", "status",
+               "free_of_charge"]  # fmt: skip
     rows, lacking = read_facts(
         connection, site, "order_lines", columns, quantities=["quantity"], prices=["price"]
     )  # fmt: skip
+    day = pl.coalesce(*dict.fromkeys([f"{site.demand.day}_on", "ordered_on"]))
     returned = pl.col("status").eq_missing("returned")
-    return rows.filter(
-        pl.col("status").ne_missing("cancelled"),
-        pl.col("ordered_on") <= as_of,
-        pl.coalesce("requested_on", "ordered_on") <= as_of,
-    ).select(
+    wanted = rows.filter(_counts(site.demand), pl.col("ordered_on") <= as_of, day <= as_of)
+    return wanted.select(
         "item_id", "location_id", "price",
-        day=pl.coalesce("requested_on", "ordered_on"),
+        day=day,
         quantity=pl.when(returned).then(-pl.col("quantity").abs()).otherwise("quantity"),
     ), lacking  # fmt: skip
+
+
+def _counts(rules: Demand) -> pl.Expr:
+    """Whether an order line is demand by what the site declares."""
+    unwanted = pl.lit(False)
+    if rules.cancelled == "leave_out":
+        unwanted |= pl.col("status").eq_missing("cancelled")
+    if rules.returns == "leave_out":
+        unwanted |= pl.col("status").eq_missing("returned") | (pl.col("quantity") < 0)
+    if rules.free_of_charge == "leave_out":
+        unwanted |= pl.coalesce("free_of_charge", pl.col("price") == 0, pl.lit(False))
+    return ~unwanted
 
 
 def _from_movements(connection: sa.Connection, site: Site, as_of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -106,6 +117,7 @@ def _from_movements(connection: sa.Connection, site: Site, as_of: date) -> tuple
     )  # fmt: skip
     # Some systems write a sale as minus five, others as five: the movement's kind says which way it went.
     sign = pl.when(pl.col("movement") == "sale").then(1.0).otherwise(-1.0)
-    return rows.filter(pl.col("movement").is_in(["sale", "sales_return"]), pl.col("moved_on") <= as_of).select(
+    kinds = ["sale", "sales_return"] if site.demand.returns == "subtract" else ["sale"]
+    return rows.filter(pl.col("movement").is_in(kinds), pl.col("moved_on") <= as_of).select(
         "item_id", "location_id", "price", day="moved_on", quantity=pl.col("quantity").abs() * sign
     ), lacking

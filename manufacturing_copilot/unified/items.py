@@ -19,6 +19,7 @@ from manufacturing_copilot.store.tables import (
     item_conflict,
     process,
     quality_day,
+    quality_reason,
     routing_step,
     stock_difference,
     supplier,
@@ -34,7 +35,8 @@ from manufacturing_copilot.unified.regroup import MERGED, regroup, with_own_skus
 from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced, sync_frame, update_rows
 
 _FACTS = (
-    inventory_snapshot, stock_difference, demand_day, supply_line, quality_day, unit_conversion, item_conflict,
+    inventory_snapshot, stock_difference, demand_day, supply_line, quality_day, quality_reason, unit_conversion,
+    item_conflict,
 )  # fmt: skip
 
 

@@ -44,7 +44,8 @@ class ItemNotFoundError(CopilotError):
 class ItemStory:
     """What is known of one item.
 
-    `codes`: source, external_id, matched_by. `stock`: day, location, on_hand, reserved, on_order, counted_on.
+    `codes`: source, external_id, matched_by. `stock`: day, location, on_hand, reserved, in_inspection,
+    on_order, counted_on.
     `on_order`: order_no, line_no, made, supplier, promised_on, missing. `made_of` and `goes_into`: sku, name,
     quantity_per, valid_from, valid_to. `conflicts`: field, kept_source, kept, other_source, other. `demand`, `supply`,
     `forecasts`, `alerts`, `costs`: as the functions of `item_history` give them.
@@ -176,6 +177,7 @@ def _stock(connection: sa.Connection, item_id: int) -> pl.DataFrame:
             location.c.code.label("location"),
             table.c.on_hand,
             table.c.reserved,
+            table.c.in_inspection,
             table.c.on_order,
             table.c.counted_on,
         )

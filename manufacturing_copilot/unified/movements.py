@@ -59,14 +59,15 @@ def read_movements(connection: sa.Connection, site: Site) -> Movements:
 def states(movements: pl.DataFrame) -> pl.DataFrame:
     """Return what lies where from which day on, by movements alone, which begin at nothing.
 
-    Columns: item_id, location_id, source, priority, day, on_hand, reserved, on_order, given, batch_id.
+    Columns: item_id, location_id, source, priority, day, on_hand, reserved, on_order, in_inspection, given,
+    batch_id.
     """
     by_day = (
         movements.group_by(*_PLACE, "source", "day")
         .agg(pl.col("change").sum(), pl.col("priority").first(), pl.col("batch_id").max())
         .sort("day")
     )
-    nothing = {name: pl.lit(0, pl.Int64) for name in ("reserved", "on_order", "given")}
+    nothing = {name: pl.lit(0, pl.Int64) for name in ("reserved", "on_order", "in_inspection", "given")}
     return by_day.select(
         *_PLACE, "source", "priority", "day", "batch_id",
         on_hand=pl.col("change").cum_sum().over(*_PLACE, "source"), **nothing,

@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.store.tables import quality_day
+from manufacturing_copilot.store.tables import quality_day, quality_reason
 from manufacturing_copilot.unified.facts import read_facts, with_supplier_ids
 from manufacturing_copilot.unified.purchases import Purchases, read_purchases
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
@@ -26,9 +26,10 @@ class QualityCounts:
 
 
 def refresh_quality(connection: sa.Connection, site: Site, as_of: date) -> QualityCounts:
-    """Bring quality_day up to date with what was found up to `as_of`; needs items, suppliers and conversions.
+    """Bring quality_day and quality_reason up to date with what was found up to `as_of`.
 
-    `reason` is the one behind most of the defects of the row. Scrapped pieces are defective ones.
+    Needs items, suppliers and conversions. `reason` of a day is the one behind most of its defects; quality_reason has
+    them all. Scrapped pieces are defective ones.
     """
     parts = [
         _inspected(connection, site),
@@ -36,6 +37,7 @@ def refresh_quality(connection: sa.Connection, site: Site, as_of: date) -> Quali
         _refused(read_purchases(connection, site)),
     ]
     rows = pl.concat([part.select(_ROW) for part in parts]).filter(pl.col("day") <= as_of)
+    sync_frame(connection, quality_reason, _by_reason(rows))
     return QualityCounts(sync_frame(connection, quality_day, _by_day(rows)))
 
 
@@ -84,12 +86,17 @@ def _refused(purchases: Purchases) -> pl.DataFrame:
     return pl.concat([receipts.select(_ROW), lines.select(_ROW)]).filter(pl.col("inspected") > 0)
 
 
-def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
+def _by_reason(rows: pl.DataFrame) -> pl.DataFrame:
     named = rows.with_columns(pl.col("operation", "reason").fill_null(""))
+    bad = named.filter((pl.col("defective") > 0) | (pl.col("scrapped") > 0))
+    return bad.group_by(*_PLACE, "reason").agg(pl.col("defective", "scrapped").sum())
+
+
+def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
+    named = rows.with_columns(pl.col("operation").fill_null(""))
     reasons = (
-        named.filter((pl.col("reason") != "") & (pl.col("defective") > 0))
-        .group_by(*_PLACE, "reason")
-        .agg(pl.col("defective").sum())
+        _by_reason(rows)
+        .filter((pl.col("reason") != "") & (pl.col("defective") > 0))
         .sort(["defective", "reason"], descending=[True, False])
         .unique(_PLACE, keep="first", maintain_order=True)
     )

@@ -21,6 +21,8 @@ from manufacturing_copilot.unified.purchases import read_purchases, remaining_ch
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
 _PLACE = ["item_id", "location_id"]
+_UNSAID = ("reserved", "on_order", "in_inspection")
+"""Quantities of a count that are nothing where a source does not name them."""
 _ROWS_AT_ONCE = 2_000_000
 
 
@@ -38,9 +40,9 @@ class StockCounts:
 class StockFacts:
     """What snapshots are made from; quantities as whole millionths, so that sums are exact in any order.
 
-    `states`: item_id, location_id, source, priority, day, on_hand, reserved, on_order, given (how many bins name a
-    quantity on order), batch_id: what a source knows from that day on. `on_order`: item_id, location_id, day,
-    open: from purchase lines. `costs`: item_id, day, unit_cost. `lacking`: the counts whose unit has no factor.
+    `states`: item_id, location_id, source, priority, day, on_hand, reserved, on_order, in_inspection, given (how many
+    bins name a quantity on order), batch_id: what a source knows from that day on. `on_order`: item_id, location_id,
+    day, open: from purchase lines. `costs`: item_id, day, unit_cost. `lacking`: the counts whose unit has no factor.
     """
 
     states: pl.DataFrame
@@ -74,7 +76,7 @@ def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
 
     Per item and location the first source by priority that has counted by then is believed. Where no source says
     what is on order for an item, its open purchase lines do: at their location if the item was ever counted there,
-    else where most of it lies. Reserved is 0 where nobody says.
+    else where most of it lies. Reserved and in inspection are 0 where nobody says.
     """
     days = pl.DataFrame({"day": pl.date_range(first, last, eager=True)})
     keys = facts.states.select(*_PLACE, "source", "priority").unique()
@@ -87,15 +89,15 @@ def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
     return costed.select(
         "day", *_PLACE,
         # polars' division is a last bit off, and by how much depends on the number of rows: round to the stored places
-        *((pl.col(name) / 10**SCALE).round(SCALE) for name in ("on_hand", "reserved", "on_order")),
+        *((pl.col(name) / 10**SCALE).round(SCALE) for name in ("on_hand", *_UNSAID)),
         "unit_cost", "counted_on", "batch_id",
     ).sort("day", *_PLACE)  # fmt: skip
 
 
 def read_stock_facts(connection: sa.Connection, site: Site) -> StockFacts:
     """Return what snapshots of any day are made from."""
-    columns = ["item", "location", "bin", "day", "on_hand", "reserved", "on_order", "unit"]
-    quantities = ["on_hand", "reserved", "on_order"]
+    quantities = ["on_hand", *_UNSAID]
+    columns = ["item", "location", "bin", "day", *quantities, "unit"]
     counts, lacking = read_facts(connection, site, "stock_levels", columns, quantities=quantities)
     changes = remaining_changes(read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
     on_order = changes.with_columns(open=pl.col("change").cum_sum().over(_PLACE)).drop("change")
@@ -114,7 +116,7 @@ def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
         write_missing_factors(connection, "stock_movements", found.lacking)
     columns = ["item", "location", "bin", "day", "on_hand", "unit"]
     counts, _ = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
-    unsaid = {name: pl.lit(None, pl.Float64) for name in ("reserved", "on_order")}
+    unsaid = {name: pl.lit(None, pl.Float64) for name in _UNSAID}
     held = _states(_dated(connection, site, counts.with_columns(**unsaid)))
     return refresh_differences(connection, held, found.rows, as_of)
 
@@ -143,11 +145,11 @@ def _states(counts: pl.DataFrame) -> pl.DataFrame:
     """Add the bins up: a recount of one bin replaces that bin alone, the others keep their last count."""
     one_bin = [*_PLACE, "source", "item", "bin"]
     whole = counts.with_columns(
-        _whole("on_hand"), *(_whole(name).fill_null(0) for name in ("reserved", "on_order")),
+        _whole("on_hand"), *(_whole(name).fill_null(0) for name in _UNSAID),
         given=pl.col("on_order").is_not_null().cast(pl.Int64),
     )  # fmt: skip
     last = whole.sort("file_id", "line").unique([*one_bin, "day"], keep="last").sort("day")
-    summed = ["on_hand", "reserved", "on_order", "given"]
+    summed = ["on_hand", *_UNSAID, "given"]
     change = last.with_columns(pl.col(name) - pl.col(name).shift(1).over(one_bin).fill_null(0) for name in summed)
     by_day = (
         change.group_by(*_PLACE, "source", "day").agg(

@@ -10,7 +10,7 @@ from manufacturing_copilot.store import tables as t
 
 TABLES = (
     t.external_id, t.item_conflict, t.bom_line, t.routing_step, t.process, t.unit_conversion, t.inventory_snapshot,
-    t.stock_difference, t.demand_day, t.supplier_score, t.supply_line, t.quality_day, t.unmapped_id,
+    t.stock_difference, t.demand_day, t.supplier_score, t.supply_line, t.quality_day, t.quality_reason, t.unmapped_id,
     t.item, t.location, t.supplier,
 )  # fmt: skip
 _PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_line"}

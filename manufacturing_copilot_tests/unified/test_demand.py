@@ -3,6 +3,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import demand_day, item, location, unmapped_id
 from manufacturing_copilot.unified.refresh import refresh
@@ -112,3 +113,63 @@ def test_the_items_that_make_most_of_the_years_value_are_a(store: Store) -> None
     with store.read() as connection:
         classes = dict(connection.execute(sa.select(item.c.sku, item.c.abc)).all())
     assert classes == {"big": "A", "middle": "B", "small": "C", "old": "C", "A": "C", "FREIGHT": None}
+
+
+def test_the_site_declares_on_which_day_an_order_line_is_wanted(store: Store) -> None:
+    _items(store)
+    _sold(store, {"requested_on": TUESDAY, "shipped_on": DAY}, {"quantity": 2.0})
+    for day, wanted in (
+        ("ordered", [(MONDAY, 3.0)]),
+        ("shipped", [(MONDAY, 2.0), (DAY, 1.0)]),
+        ("requested", [(MONDAY, 2.0), (TUESDAY, 1.0)]),
+    ):
+        refresh(store, _ruled(day=day), DAY)
+        assert [(row[0], row[3]) for row in _demand(store)] == wanted
+
+
+def test_the_site_declares_whether_returns_and_cancellations_are_demand(store: Store) -> None:
+    _items(store)
+    _sold(
+        store,
+        {"quantity": 10.0},
+        {"quantity": -1.0},
+        {"quantity": 2.0, "status": "returned"},
+        {"quantity": 500.0, "status": "cancelled"},
+    )
+    for rules, wanted in (
+        ({}, 7.0),
+        ({"returns": "leave_out"}, 10.0),
+        ({"cancelled": "count"}, 507.0),
+    ):
+        refresh(store, _ruled(**rules), DAY)
+        assert [row[3] for row in _demand(store)] == [wanted]
+
+
+def test_the_site_declares_whether_what_nobody_pays_for_is_demand(store: Store) -> None:
+    _items(store)
+    _sold(
+        store,
+        {"quantity": 1.0, "price": 5.0},
+        {"quantity": 10.0, "price": 5.0, "free_of_charge": True},
+        {"quantity": 100.0, "price": 0.0},
+        {"quantity": 1000.0, "price": 0.0, "free_of_charge": False},
+        {"quantity": 10000.0},
+    )
+    for rules, wanted in (({}, 11111.0), ({"free_of_charge": "leave_out"}, 11001.0)):
+        refresh(store, _ruled(**rules), DAY)
+        assert [row[3] for row in _demand(store)] == [wanted]
+
+
+def test_returns_can_be_left_out_of_demand_from_movements_too(store: Store) -> None:
+    _items(store)
+    moved = {"item": "A", "moved_on": MONDAY, "movement": "sale", "quantity": -5.0}
+    back = {**moved, "movement": "sales_return", "quantity": 2.0}
+    add_records(store, "erp/stock_movements", [{**moved, "reference": "1"}, {**back, "reference": "2"}])
+    for returns, wanted in (("subtract", 3.0), ("leave_out", 5.0)):
+        rules = {"records": "stock_movements", "returns": returns}
+        refresh(store, make_site("erp/items", "erp/stock_movements", demand=rules), DAY)
+        assert [row[3] for row in _demand(store)] == [wanted]
+
+
+def _ruled(**rules: str) -> Site:
+    return make_site("erp/items", "erp/unit_conversions", "shop/order_lines", demand=rules)

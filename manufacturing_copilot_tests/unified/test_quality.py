@@ -4,7 +4,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.store import Store, read_frame
-from manufacturing_copilot.store.tables import quality_day, supplier
+from manufacturing_copilot.store.tables import quality_day, quality_reason, supplier
 from manufacturing_copilot.unified.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
 
@@ -33,6 +33,12 @@ def test_inspections_of_a_day_are_added_up_and_the_commonest_reason_is_named(sto
     )
     refresh(store, SITE, DAY)
     assert _quality(store) == [(MONDAY, "inspections", "paint", 60.0, 5.0, 0.0, "dent", None)]
+    query = sa.select(quality_reason.c.reason, quality_reason.c.defective, quality_reason.c.origin)
+    with store.read() as connection:
+        assert read_frame(connection, query).sort("reason").rows() == [
+            ("dent", 3.0, "inspections"),
+            ("scratch", 2.0, "inspections"),
+        ]
 
 
 def test_scrap_counts_against_everything_the_finished_orders_made(store: Store) -> None:

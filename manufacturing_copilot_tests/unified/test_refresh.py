@@ -31,7 +31,7 @@ SITE = make_site(
 MONDAY = date(2026, 3, 2)
 TABLES = (
     t.item, t.external_id, t.item_conflict, t.location, t.supplier, t.unit_conversion, t.process, t.bom_line,
-    t.routing_step, t.inventory_snapshot, t.demand_day, t.supply_line, t.quality_day, t.unmapped_id,
+    t.routing_step, t.inventory_snapshot, t.demand_day, t.supply_line, t.quality_day, t.quality_reason, t.unmapped_id,
 )  # fmt: skip
 
 

@@ -223,11 +223,12 @@ def test_a_range_is_the_sum_of_its_parts_whatever_was_counted(
 ) -> None:
     states = [
         {"item_id": i, "location_id": p, "source": s, "priority": 1 + (s == "wms"), "day": _day(d), "on_hand": much,
-         "reserved": 0, "on_order": 0, "given": int(s == "wms" and i == 2), "batch_id": 1}
+         "reserved": 0, "on_order": 0, "in_inspection": 0, "given": int(s == "wms" and i == 2), "batch_id": 1}
         for ((i, p), s, d), much in counted.items()
     ]  # fmt: skip
     integers = dict.fromkeys(
-        ("item_id", "location_id", "priority", "on_hand", "reserved", "on_order", "given", "batch_id"), pl.Int64
+        ("item_id", "location_id", "priority", "on_hand", "reserved", "on_order", "in_inspection", "given", "batch_id"),
+        pl.Int64,
     )
     waiting = [{"item_id": i, "location_id": p, "day": _day(d), "open": much} for ((i, p), d), much in ordered.items()]
     place = {"item_id": pl.Int64, "location_id": pl.Int64, "day": pl.Date}
@@ -240,3 +241,23 @@ def test_a_range_is_the_sum_of_its_parts_whatever_was_counted(
     whole = snapshots(facts, _day(1), _day(12))
     parts = [snapshots(facts, _day(1), _day(cut))] + [snapshots(facts, _day(n), _day(n)) for n in range(cut + 1, 13)]
     assert whole.equals(pl.concat(parts))
+
+
+def test_stock_in_inspection_stands_apart_and_is_converted_and_valued_like_the_rest(store: Store) -> None:
+    add_records(store, "erp/unit_conversions", [{"item": "A", "from_unit": "BOX", "to_unit": "EA", "factor": 12.0}])
+    _begin(
+        store,
+        _count(1, 2.0, bin="1", reserved=1.0, in_inspection=3.0, unit="BOX"),
+        _count(1, 5.0, bin="2", unit="EA"),
+        _count(2, 2.0, bin="1", unit="BOX"),
+    )
+    refresh(store, SITE, _day(1))
+    columns = "on_hand, reserved, available, in_inspection, value"
+    with store.read() as connection:
+        assert connection.execute(sa.text(f"SELECT {columns} FROM v_stock")).one() == (29, 12, 17, 36, 130)
+        assert connection.execute(sa.text("SELECT on_hand, in_inspection, value FROM v_stock_value")).one() == (
+            29, 36, 130,
+        )  # fmt: skip
+    refresh(store, SITE, _day(2))
+    with store.read() as connection:
+        assert connection.execute(sa.text(f"SELECT {columns} FROM v_stock")).one() == (29, 0, 29, 0, 58)
