@@ -27,12 +27,7 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> str:
     """The name of a migrated database that others are copied from."""
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_copilot")
-    store = connect_store(f"{postgres_server.replace('postgresql:', 'postgresql+psycopg:')}/template_copilot")
-    migrate.upgrade(store)
-    store.close()
-    return "template_copilot"
+    return postgres.template(postgres_server)
 
 
 @pytest.fixture

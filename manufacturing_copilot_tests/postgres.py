@@ -16,6 +16,9 @@ from pathlib import Path
 
 import psycopg
 
+from manufacturing_copilot.store import migrate
+from manufacturing_copilot.store.engine import connect_store
+
 
 def _binaries() -> Path | None:
     on_path = shutil.which("initdb")
@@ -88,6 +91,17 @@ def server(*settings: str) -> Iterator[str]:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def template(url: str) -> str:
+    """Make a migrated database that others are copied from on the server at `url`; return its name."""
+    name = "template_copilot"
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    store = connect_store(f"{url.replace('postgresql:', 'postgresql+psycopg:')}/{name}")
+    migrate.upgrade(store)
+    store.close()
+    return name
 
 
 def _wait_for(url: str) -> None:

@@ -1,13 +1,27 @@
-"""What a loading process does, for tests that kill it on the way."""
+"""What the processes do that the tests kill on the way: load batches, or `copilot run` as far as it loads batches.
+
+Everything a worker needs is imported here, so that a process forked from a server that has imported this module
+begins at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import manufacturing_copilot.flow.assembly
+import manufacturing_copilot.report.assets  # noqa: F401
+from manufacturing_copilot.flow.run import Step, run_site
+from manufacturing_copilot.ingest import first_load, load
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.ledger import BatchCounts
 from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.ingest.reading import pieces
 from manufacturing_copilot.site import load_site
 from manufacturing_copilot.store import Store, open_store
 
@@ -23,9 +37,57 @@ def load_everything(store: Store, home: Path) -> None:
         load_batch(store, site, reference, home=home, actor="test")
 
 
-def process(home: Path, url: str, ready: Connection) -> None:
-    """Say that it is ready, then load everything."""
+def run_ingest(store: Store, home: Path) -> None:
+    """Do what `copilot run` does until the last batch is loaded; fail, saying why, where a step of it fails."""
+
+    class LoadedError(Exception):
+        pass
+
+    def tell(name: str) -> None:
+        if not name.startswith("ingest_"):
+            raise LoadedError  # the stages after ingest are not what is killed here
+
+    def told(step: Step) -> None:
+        if not step.success:
+            print(step.name, *step.problems, file=sys.stderr)  # noqa: T201  (pytest shows it with a failure)
+            sys.exit(1)
+
+    with contextlib.suppress(LoadedError):
+        run_site(store, load_site(home / "site"), home, actor="test", tell=tell, told=told)
+
+
+def settle_in_the_environment(home: Path, url: str) -> None:
+    """Make this process one that works on the site in `home`, as the command line would."""
+    (home / "dagster").mkdir(exist_ok=True)
+    os.environ |= {
+        "COPILOT_HOME": str(home),
+        "COPILOT_SITE": str(home / "site"),
+        "COPILOT_DATABASE_URL": url,
+        "COPILOT_ACTOR": "test",
+    }
+    os.environ.pop("DAGSTER_HOME", None)
+    os.chdir(home)
+
+
+def only_in_pieces() -> None:
+    """Let small files come in many pieces, and no file as a whole."""
+    first_load.WORTH_BYTES, pieces.PIECE_BYTES = 0, 20_000
+    in_pieces = load.load_in_pieces
+
+    def strictly(*arguments: Any, **named: Any) -> BatchCounts:
+        counts = in_pieces(*arguments, **named)
+        assert counts is not None, "the batch was not loaded in pieces"
+        return counts
+
+    load.load_in_pieces = strictly
+
+
+def process(way: str, home: Path, url: str, ready: Connection) -> None:
+    """Say that it is ready, then work in one of three ways: `load`, `pieces` (loads of large files), `run`."""
+    settle_in_the_environment(home, url)
+    if way == "pieces":
+        only_in_pieces()
     store = open_store(url)
     ready.send("ready")
-    load_everything(store, home)
+    (run_ingest if way == "run" else load_everything)(store, home)
     store.close()
