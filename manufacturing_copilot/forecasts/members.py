@@ -17,6 +17,7 @@ import numpy as np
 
 from manufacturing_copilot.forecasts.boosting import boosted
 from manufacturing_copilot.forecasts.seasonal import future_factors, past_factors, season_index
+from manufacturing_copilot.forecasts.shards import each_alone
 from manufacturing_copilot.forecasts.tasks import Floats, Task
 
 FEWEST = {"theta": 1, "dynamic_theta": 1, "ets": 10, "ces": 10}
@@ -63,7 +64,7 @@ def fit_members(values: Sequence[Floats], task: Task) -> Members:
     failures: dict[int, str] = {}
     for name in models:
         if name in FEWEST:
-            statistical[name] = _each(adjusted, _model(name), task.horizon, cap, name, failures) * factors
+            statistical[name] = _each(adjusted, name, task.horizon, cap, failures) * factors
         elif name == "seasonal_average":
             window = 8 * max(task.season, 1)
             statistical[name] = np.array([np.full(task.horizon, y[-window:].mean()) for y in adjusted]) * factors
@@ -157,6 +158,12 @@ def autoregression(y: Floats, season: int, horizon: int) -> Floats:
     return y[-1] + level * np.cumsum(path[len(changes) :])
 
 
+def statistical(name: str, horizon: int) -> Callable[[Floats], Floats]:
+    """Return the function that forecasts one history with the model called `name`."""
+    model = _model(name)
+    return lambda y: np.asarray(model.forecast(y=y, h=horizon)["mean"], dtype=float)
+
+
 def _model(name: str) -> Any:
     from statsforecast import models
 
@@ -168,18 +175,13 @@ def _model(name: str) -> Any:
     return make(season_length=1)
 
 
-def _each(
-    adjusted: Sequence[Floats], model: Any, horizon: int, cap: int, name: str, failures: dict[int, str]
-) -> Floats:
+def _each(adjusted: Sequence[Floats], name: str, horizon: int, cap: int, failures: dict[int, str]) -> Floats:
+    rows = [row for row, y in enumerate(adjusted) if len(y) >= FEWEST[name]]
+    found, reasons = each_alone(
+        f"{__name__}:statistical", [adjusted[row][-cap:] for row in rows], horizon, name=name, horizon=horizon
+    )
     result = np.full((len(adjusted), horizon), np.nan)
-    for row, y in enumerate(adjusted):
-        if len(y) < FEWEST[name]:
-            continue
-        try:
-            found = np.asarray(model.forecast(y=y[-cap:], h=horizon)["mean"], dtype=float)
-            if not np.isfinite(found).all():
-                raise ValueError("the model's forecast is not a number")
-            result[row] = found
-        except Exception as error:  # noqa: BLE001 - models raise bare Exceptions; one series must not end the run
-            failures.setdefault(row, f"{name}: {error or type(error).__name__}")
+    result[rows] = found
+    for place, reason in reasons.items():
+        failures.setdefault(rows[place], f"{name}: {reason}")
     return result

@@ -8,7 +8,7 @@ rhythm of the days is learned over all series together: a single sparse history 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ from manufacturing_copilot.forecasts.bounds import (
     variance_ratios,
 )
 from manufacturing_copilot.forecasts.classes import CV2_CUT
+from manufacturing_copilot.forecasts.shards import each_alone
 from manufacturing_copilot.forecasts.tasks import (
     LEVELS,
     Backtest,
@@ -106,6 +107,11 @@ def demand_unit(y: Floats) -> float:
     return 1.0 if middle >= 5 or np.allclose(sizes, np.round(sizes)) else middle / 10
 
 
+def croston_family(window: int) -> Callable[[Floats], Floats]:
+    """Return the function that gives one history's mean demand per period."""
+    return lambda y: np.array([croston_family_mean(y, window)])
+
+
 def croston_family_mean(y: Floats, window: int) -> float:
     """Return the mean demand per period: of IMAPA, TSB(0.3, 0.1) and the average of the last `window` periods.
 
@@ -124,17 +130,12 @@ def means(
     values: Sequence[Floats], season: int, horizon: int, window: int
 ) -> tuple[Floats, list[tuple[int, str]], int]:
     """Return the means of the periods ahead, the series that failed with their reasons, and how many were clipped."""
-    level = np.zeros(len(values))
-    failures: list[tuple[int, str]] = []
-    for row, y in enumerate(values):
-        try:
-            level[row] = croston_family_mean(y, window)
-            if not np.isfinite(level[row]):
-                raise ValueError("the forecast is not a number")
-        except Exception as error:  # noqa: BLE001 - models raise bare Exceptions; one series must not end the run
-            known = y[np.isfinite(y)]
-            level[row] = float(np.mean(known[-window:])) if len(known) else 0.0
-            failures.append((row, f"IMAPA or TSB: {error or type(error).__name__}"))
+    found, reasons = each_alone(f"{__name__}:croston_family", values, 1, window=window)
+    level = found[:, 0]
+    for row in reasons:
+        known = values[row][np.isfinite(values[row])]
+        level[row] = float(np.mean(known[-window:])) if len(known) else 0.0
+    failures = [(row, f"IMAPA or TSB: {reason}") for row, reason in sorted(reasons.items())]
     clipped = int((level < 0).sum())
     return np.maximum(level, 0.0)[:, None] * np.resize(rhythm(values, season), horizon)[None, :], failures, clipped
 
