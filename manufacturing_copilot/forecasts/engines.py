@@ -132,7 +132,7 @@ def _connected(address: str | None) -> Iterator[Any]:
             f"COPILOT_ENGINE is dask, but {error.name} is not installed: pip install 'manufacturing-copilot[dask]'"
         ) from error
     try:
-        client = Client(address, timeout=_ANSWER_WITHIN, set_as_default=False)
+        client = Client(address, timeout=_ANSWER_WITHIN)  # as the default: without one, Dask would compute here
     except (OSError, ValueError) as error:
         raise ModelError(
             f"no Dask scheduler answers at {address} ({error}); check COPILOT_DASK_ADDRESS and that the cluster runs"

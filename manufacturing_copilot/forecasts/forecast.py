@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from time import perf_counter
@@ -13,18 +14,20 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.calendar import first_period, periods_from
+from manufacturing_copilot.forecasts.engines import engine_in_use
 from manufacturing_copilot.forecasts.observed import defect_task, lead_time_task, read_defects, read_lead_times
 from manufacturing_copilot.forecasts.panel import demand_panel, read_demand, read_names
-from manufacturing_copilot.forecasts.parts import Champions, Part, Progress, demand_parts, observed_part
+from manufacturing_copilot.forecasts.parts import Begin, Champions, Part, Progress, demand_parts, observed_part
 from manufacturing_copilot.forecasts.scores import pooled_metrics, score_series
+from manufacturing_copilot.forecasts.shards import Engine, Sharding, ThisProcess, sharded
 from manufacturing_copilot.forecasts.stock import read_paths
 from manufacturing_copilot.forecasts.tasks import Outcome
 from manufacturing_copilot.runtime.policies import ALL, DYING, REGULAR, SPARSE, YOUNG
-from manufacturing_copilot.runtime.registry import champion, load_code
-from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores
+from manufacturing_copilot.runtime.registry import ModelVersion, champion, load_code
+from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores, working
 from manufacturing_copilot.runtime.series import register_series
 from manufacturing_copilot.site import Frequency, Site, Target
-from manufacturing_copilot.store import Store, insert_frame
+from manufacturing_copilot.store import Store, home_folder, insert_frame
 from manufacturing_copilot.store.tables import QUANTILES, series
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.types import utc_now
@@ -54,6 +57,8 @@ class ForecastSummary:
     runs: tuple[RunSummary, ...]
     seconds: float
     preview: pl.DataFrame
+    shards_computed: int = 0
+    series_found_again: int = 0
 
 
 def forecast_target(
@@ -67,18 +72,24 @@ def forecast_target(
 ) -> ForecastSummary:
     """Forecast `target` at every frequency the site declares, from the facts up to the end of `as_of`.
 
-    Writes series, model runs, scores and forecasts in one transaction; what was forecast as of that day before
-    is replaced. `run_id` is the Dagster run. Raises ModelError where a champion is not registered. Inventory
-    rests on the demand forecast of the same day and gives nothing without one.
+    Writes series, scores, forecasts and how the runs ended in one transaction; what was forecast as of that day
+    before is replaced. The runs are seen in progress before that; after a kill in the middle another call goes on
+    from the shards that were done. `run_id` is the Dagster run. Raises ModelError where a champion is not
+    registered. Inventory rests on the demand forecast of the same day and gives nothing without one.
     """
     start = perf_counter()
     say = progress or (lambda _: None)
     frequencies = site.forecasts.get(target, ())
-    with store.read() as connection:
-        parts = _parts(connection, site, target, frequencies, as_of, say)
-    with store.write() as connection:
-        written = write_parts(connection, target, parts, as_of, run_id)
-        note_follows(connection, site, as_of, f"forecasts/{target.value}")
+    with working(store, run_id) as work, _sharded(target, say) as sharding:
+
+        def begin(version: ModelVersion, frequency: Frequency, demand_class: str, count: int) -> int:
+            return work.begin(version.id, target.value, frequency.value, demand_class, as_of, count)
+
+        with store.read() as connection:
+            parts = _parts(connection, site, target, frequencies, as_of, say, begin)
+        with store.write() as connection:
+            written = write_parts(connection, target, parts, as_of, run_id)
+            note_follows(connection, site, as_of, f"forecasts/{target.value}")
     say(f"{target.value}: wrote {sum(rows for _, rows, _ in written)} forecasts")
     return ForecastSummary(
         target=target,
@@ -88,7 +99,22 @@ def forecast_target(
         runs=tuple(run for run, _, _ in written),
         seconds=perf_counter() - start,
         preview=pl.concat([head for _, _, head in written]) if written else pl.DataFrame(),
+        shards_computed=sharding.computed,
+        series_found_again=sharding.found_again,
     )
+
+
+@contextmanager
+def _sharded(target: Target, say: Progress) -> Iterator[Sharding]:
+    """Let what each series does alone be computed where COPILOT_ENGINE says, and kept below the home folder."""
+    folder = home_folder() / "forecasts" / "shards"
+    # The other targets do too little alone for a cluster to be worth the way.
+    here: AbstractContextManager[Engine] = nullcontext(ThisProcess())
+    with (
+        engine_in_use() if target is Target.DEMAND else here as engine,
+        sharded(engine, folder, tell=say) as sharding,
+    ):
+        yield sharding
 
 
 def write_parts(
@@ -106,6 +132,7 @@ def _parts(
     frequencies: Sequence[Frequency],
     as_of: date,
     say: Progress,
+    begin: Begin,
 ) -> list[Part]:
     champions = _champions(connection, target, frequencies)
     if target is Target.DEMAND:
@@ -115,10 +142,10 @@ def _parts(
         for frequency in frequencies:
             panel = demand_panel(demand, items, places, frequency, as_of, site.horizons[frequency])
             say(f"demand {frequency.value}: {panel.keys.height} series")
-            parts += demand_parts(panel, champions, as_of)
+            parts += demand_parts(panel, champions, as_of, begin)
         return parts
     if target is Target.INVENTORY:
-        return _inventory_parts(connection, site, frequencies, champions, as_of, say)
+        return _inventory_parts(connection, site, frequencies, champions, as_of, say, begin)
     read, make = (read_lead_times, lead_time_task) if target is Target.SUPPLY else (read_defects, defect_task)
     seen = read(connection, as_of)
     parts = []
@@ -127,7 +154,7 @@ def _parts(
         periods = periods_from(first_period(as_of, frequency), frequency, site.horizons[frequency])
         keys, task = make(seen, frequency, as_of, len(periods), version.parameters)
         say(f"{target.value} {frequency.value}: {keys.height} series")
-        parts += observed_part(target, frequency, keys, task, version, periods)
+        parts += observed_part(target, frequency, keys, task, version, periods, begin)
     return parts
 
 
@@ -147,6 +174,7 @@ def _inventory_parts(
     champions: Champions,
     as_of: date,
     say: Progress,
+    begin: Begin,
 ) -> list[Part]:
     """Project stock day by day once; a coarser frequency shows the balance at the end of each of its periods."""
     ends: dict[Frequency, tuple[list[date], list[int]]] = {}
@@ -163,11 +191,25 @@ def _inventory_parts(
     parts = []
     for frequency, (periods, steps) in ends.items():
         version = champions[frequency, ALL]
+        run = begin(version, frequency, ALL, keys.height)
         outcome = load_code(version.code)(paths)
         say(f"inventory {frequency.value}: {keys.height} series")
         seconds, start = perf_counter() - start, perf_counter()
         parts.append(
-            Part(Target.INVENTORY, frequency, ALL, version, keys, outcome, periods, steps, 1, started_at, seconds)
+            Part(
+                Target.INVENTORY,
+                frequency,
+                ALL,
+                version,
+                keys,
+                outcome,
+                periods,
+                steps,
+                1,
+                started_at,
+                seconds,
+                run=run,
+            )
         )
     return parts
 
@@ -206,6 +248,7 @@ def _write(
             failures=[Failure(names[row], reason) for row, reason in outcome.failures],
             metrics=metrics,
             run_id=run_id,
+            number=part.run,
         ),
     )
     record_scores(connection, _scores(outcome, scores, ids, number))

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Target
 from manufacturing_copilot.store.tables import model_run
 
@@ -28,11 +29,11 @@ def runs_of(connection: sa.Connection, target: Target, as_of: date | None = None
     coverage_95, rmsse, naive_rmsse, value_added, smape, bias.
     """
     day = as_of or connection.scalar(
-        sa.select(sa.func.max(model_run.c.as_of)).where(model_run.c.target == target.value)
+        sa.select(sa.func.max(model_run.c.as_of)).where(model_run.c.target == target.value, FORECAST_ENDED)
     )
     newest = (
         sa.select(sa.func.max(model_run.c.id))
-        .where(model_run.c.target == target.value, model_run.c.as_of == day)
+        .where(model_run.c.target == target.value, model_run.c.as_of == day, FORECAST_ENDED)
         .group_by(model_run.c.frequency, model_run.c.demand_class)
     )
     rows = connection.execute(sa.select(model_run).where(model_run.c.id.in_(newest)).order_by(model_run.c.id)).all()

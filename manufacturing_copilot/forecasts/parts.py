@@ -24,6 +24,12 @@ from manufacturing_copilot.store.types import utc_now
 
 Champions: TypeAlias = Mapping[tuple[Frequency, str], ModelVersion]
 Progress: TypeAlias = Callable[[str], None]
+Begin: TypeAlias = Callable[[ModelVersion, Frequency, str, int], int | None]
+"""Called with version, frequency, class and count of series before they are forecast; gives the run's number."""
+
+
+def unseen(_version: ModelVersion, _frequency: Frequency, _demand_class: str, _series: int) -> None:
+    """Begin no run: it is written when it is done."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,10 @@ class Part:
     started_at: datetime
     seconds: float
     clipped_history: int = 0
+    run: int | None = None
 
 
-def demand_parts(panel: Panel, champions: Champions, as_of: date) -> list[Part]:
+def demand_parts(panel: Panel, champions: Champions, as_of: date, begin: Begin = unseen) -> list[Part]:
     """Forecast every series of the panel with the champion of its class.
 
     Classes whose champions have the same code and parameters are forecast together: they share the global model
@@ -61,6 +68,10 @@ def demand_parts(panel: Panel, champions: Champions, as_of: date) -> list[Part]:
     task = _task(panel, classes)
     wanted = [name for name in (*YOUNG, *DYING) if name in classes]
     groups = cohorts(panel.values, panel.frequency, panel.horizon, task.priors, task.noise, wanted) if wanted else {}
+    runs = {
+        name: begin(champions[panel.frequency, name], panel.frequency, name, int((classes == name).sum()))
+        for name in sorted(set(classes))
+    }
     parts: list[Part] = []
     for names in _sharing(sorted(set(classes)), champions, panel.frequency):
         version = champions[panel.frequency, names[0]]
@@ -88,6 +99,7 @@ def demand_parts(panel: Panel, champions: Champions, as_of: date) -> list[Part]:
                     started_at,
                     seconds * float(inside.mean()),
                     panel.clipped,
+                    runs[name],
                 )
             )
     return parts
@@ -100,10 +112,12 @@ def observed_part(
     task: Observations,
     version: ModelVersion,
     periods: Sequence[date],
+    begin: Begin = unseen,
 ) -> list[Part]:
     """Forecast a target that is observed now and then (supply, quality) as one part; none where nothing was seen."""
     if not len(task):
         return []
+    run = begin(version, frequency, ALL, len(task))
     started_at, start = utc_now(), perf_counter()
     outcome = load_code(version.code)(task)
     return [
@@ -119,6 +133,7 @@ def observed_part(
             1,
             started_at,
             perf_counter() - start,
+            run=run,
         )
     ]
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.leadtime import DEFAULT_LEAD_TIME
 from manufacturing_copilot.forecasts.tasks import Floats
+from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
@@ -192,7 +193,7 @@ def _stock(connection: sa.Connection, as_of: date) -> pl.DataFrame:
 def _inflations(connection: sa.Connection, as_of: date) -> dict[int, list[float]]:
     found = connection.execute(
         sa.select(model_run.c.id, model_run.c.metrics).where(
-            model_run.c.target == Target.DEMAND.value, model_run.c.as_of == as_of
+            model_run.c.target == Target.DEMAND.value, model_run.c.as_of == as_of, FORECAST_ENDED
         )
     )
     return {row.id: row.metrics.get("inflation") or [1.0] for row in found}

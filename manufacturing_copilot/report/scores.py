@@ -38,7 +38,7 @@ def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:
     """Return the newest run up to `as_of` of each target, frequency and demand class."""
     newest = (
         sa.select(sa.func.max(model_run.c.id))
-        .where(model_run.c.as_of <= as_of, model_run.c.status == "success")
+        .where(model_run.c.as_of <= as_of, model_run.c.status == "success", model_run.c.purpose == "forecast")
         .group_by(model_run.c.target, model_run.c.frequency, model_run.c.demand_class)
     )
     query = (

@@ -214,7 +214,7 @@ def read_forecasts(connection: sa.Connection) -> tuple[ForecastStatus, ...]:
     """Return the newest forecast of each target and frequency."""
     newest = (
         sa.select(model_run.c.target, model_run.c.frequency, sa.func.max(model_run.c.as_of).label("as_of"))
-        .where(model_run.c.status == "success")
+        .where(model_run.c.status == "success", model_run.c.purpose == "forecast")
         .group_by(model_run.c.target, model_run.c.frequency)
         .subquery()
     )

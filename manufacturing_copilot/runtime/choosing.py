@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.registry import Alias, promote
+from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import audit_event, model, model_alias, model_run, model_version
 from manufacturing_copilot.store.types import utc_now
@@ -32,7 +33,7 @@ def versions(connection: sa.Connection, name: str | None = None, *, retired: boo
     Columns: model, version, alias (champion, challenger or empty), status, as_of and series of the newest run, and
     MEASURES, null where nothing was held back. Retired versions only where asked for.
     """
-    newest = sa.select(sa.func.max(model_run.c.id)).group_by(model_run.c.version_id)
+    newest = sa.select(sa.func.max(model_run.c.id)).where(FORECAST_ENDED).group_by(model_run.c.version_id)
     run = sa.select(model_run).where(model_run.c.id.in_(newest)).subquery()
     query = (
         sa.select(
@@ -73,7 +74,10 @@ def describe_version(connection: sa.Connection, name: str, version: int | None =
     """
     row = _version(connection, name, version)
     run = connection.execute(
-        sa.select(model_run).where(model_run.c.version_id == row.id).order_by(model_run.c.id.desc()).limit(1)
+        sa.select(model_run)
+        .where(model_run.c.version_id == row.id, FORECAST_ENDED)
+        .order_by(model_run.c.id.desc())
+        .limit(1)
     ).one_or_none()
     return {
         "model": name,

@@ -532,7 +532,7 @@ model_run = sa.Table(
     sa.Column("frequency", sa.Text, nullable=False),
     sa.Column("demand_class", sa.Text, nullable=False),
     sa.Column("as_of", sa.Date, nullable=False, comment="the last day whose facts were used"),
-    sa.Column("status", sa.Text, nullable=False, comment="success or failed"),
+    sa.Column("status", sa.Text, nullable=False, comment="in_progress, success, failed, cancelled or killed"),
     sa.Column("started_at", UtcTimestamp, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("series", sa.Integer, nullable=False),
@@ -540,7 +540,35 @@ model_run = sa.Table(
     sa.Column("failures", Json, nullable=False, comment="[{series, reason}]"),
     sa.Column("metrics", Json, nullable=False),
     sa.Column("run_id", sa.Text, comment="the Dagster run"),
+    sa.Column(
+        "purpose", sa.Text, nullable=False, server_default="forecast", comment="forecast, or backtest on past windows"
+    ),
+    sa.Column("finished_at", UtcTimestamp, comment="when it ended, however it ended"),
+    sa.Column("peak_mb", sa.Float, comment="the most memory its process had used by its end"),
+    sa.Column("problem", sa.Text, comment="why it failed, was cancelled or was killed"),
+    sa.Column("worker", sa.Integer, comment="whose lock it works under: once that is free, nobody works on it"),
     sa.Index("ix_model_run_what", "target", "frequency", "as_of"),
+    sa.Index("ix_model_run_status", "status"),
+)
+
+model_comparison = sa.Table(
+    "model_comparison",
+    metadata,
+    _id(),
+    _ref("model_id", "model", index=True),
+    _ref("champion_id", "model_version"),
+    _ref("challenger_id", "model_version"),
+    sa.Column("as_of", sa.Date, nullable=False, comment="the last day whose facts were used"),
+    sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("windows", sa.Integer, nullable=False, comment="cut-offs that both were asked to forecast from"),
+    sa.Column("series", sa.Integer, nullable=False, comment="series that both were scored on"),
+    sa.Column("gain", sa.Float, comment="share of the champion's pooled error that the challenger saves"),
+    sa.Column("p_value", sa.Float, comment="of the paired test: the chance of such a gain if neither were better"),
+    sa.Column("measures", Json, nullable=False, comment="{champion, challenger, naive, previous}: pooled measures"),
+    sa.Column("is_better", sa.Boolean, nullable=False, comment="significantly, with bounds that hold"),
+    sa.Column("promoted", sa.Boolean, nullable=False, comment="whether the challenger was made champion for it"),
+    sa.Column("reason", sa.Text, nullable=False, comment="the verdict in a sentence"),
+    comment="a challenger beside its champion on the same past windows",
 )
 
 series = sa.Table(

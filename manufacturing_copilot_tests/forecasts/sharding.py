@@ -1,0 +1,37 @@
+"""A plant of regular series, forecast by a process of its own: what a test kills.
+
+python -m manufacturing_copilot_tests.forecasts.sharding
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from manufacturing_copilot.forecasts.forecast import ForecastSummary, forecast_target
+from manufacturing_copilot.site import Frequency, Target
+from manufacturing_copilot.store import Store, open_store
+from manufacturing_copilot_tests.forecasts.plants import AS_OF, a_site, add_demand, add_items, with_models
+
+SERIES = 24
+WEEKLY = a_site({Target.DEMAND: (Frequency.WEEKLY,)})
+
+
+def a_regular_plant(store: Store) -> Store:
+    """Twenty items sold every day, and four sold now and then, for sixty weeks."""
+    random = np.random.default_rng(5)
+    with_models(store)
+    with store.write() as connection:
+        add_items(connection, SERIES)
+        for item in range(1, SERIES - 3):
+            add_demand(connection, random.poisson(3 + item, 420), item=item)
+        for item in range(SERIES - 3, SERIES + 1):
+            add_demand(connection, (random.random(420) < 0.05) * random.geometric(0.2, 420), item=item)
+    return store
+
+
+def forecast_weekly(store: Store) -> ForecastSummary:
+    return forecast_target(store, WEEKLY, Target.DEMAND, AS_OF)
+
+
+if __name__ == "__main__":
+    forecast_weekly(open_store())
