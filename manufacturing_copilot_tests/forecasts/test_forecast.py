@@ -162,7 +162,7 @@ def test_both_databases_give_the_same_forecasts(
         store.close()
     numbers = [frame.select(pl.col(pl.Float64)).to_numpy() for frame in frames]
     assert frames[0].select("name", "demand_class", "period").equals(frames[1].select("name", "demand_class", "period"))
-    assert np.allclose(numbers[0], numbers[1], rtol=1e-9, atol=1e-9)
+    assert np.allclose(*numbers, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
 def test_a_series_whose_model_fails_is_reported_and_still_forecast(
