@@ -1,10 +1,10 @@
 """Tables and views of other systems, read by watermark: what is newer than what was claimed before is one batch.
 
 A claim fixes a range of the watermark's values; loading reads that range once and keeps what it read, so that trying
-again gives the same rows. Where records have a key, ranges overlap by their boundary value: rows that came later with
-the very same watermark are read with the next range, and those read twice are duplicates. Where they have none, each
-range begins after the one before, and rows that come late with its last value are never read: the watermark of such a
-feed must not repeat, as a serial number does not.
+again gives the same rows. Where records have a key, ranges overlap by their boundary value, and below it as far as the
+feed looks back: rows that became visible later are read with the next range, and those read twice are duplicates.
+Where they have none, each range begins after the one before, and rows that come late with its last value are never
+read: the watermark of such a feed must not repeat, as a serial number does not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -41,8 +41,8 @@ _Value = int | float | str | bytes | datetime | date | Decimal
 class Increment:
     """What there is to read: rows whose watermark is after (or at) `after`, up to and with `up_to`.
 
-    `rows`: how many there were when it was claimed. `at_boundary`: how many of them at `up_to`. `without`: rows of
-    the table without a watermark, which are never read.
+    `rows`: how many there were when it was claimed. `at_boundary`: how many of them at `up_to`, or as far below it as
+    the feed looks back. `without`: rows of the table without a watermark, which are never read.
     """
 
     column: str
@@ -89,14 +89,34 @@ def what_is_new(feed: Feed, before: Increment | None) -> Increment | None:
         if newest is None:
             return None
         after = before.up_to if before is not None and before.column == declared.watermark else None
-        at_boundary = _count(connection, table, mark == _bound(newest))
+        boundary = _looked_back(feed, newest)
+        at_boundary = _count(connection, table, (mark >= _bound(boundary)) & (mark <= _bound(newest)))
         if before is not None and after is not None and newest == after:
             grown = at_boundary > before.at_boundary
-            return _increment(feed, after, newest, at_boundary, at_boundary, everything - marked) if grown else None
+            return _increment(feed, boundary, newest, at_boundary, at_boundary, everything - marked) if grown else None
         if after is not None and _is_before(feed, newest, after):
             return None
-        rows = _count(connection, table, _range(mark, feed, after, newest))
-    return _increment(feed, after, newest, rows, at_boundary, everything - marked)
+        start = None if after is None else _looked_back(feed, after)
+        rows = _count(connection, table, _range(mark, feed, start, newest))
+    return _increment(feed, start, newest, rows, at_boundary, everything - marked)
+
+
+def _looked_back(feed: Feed, value: _Value) -> _Value:
+    """Return the watermark from which rows are read again: `value`, or as far below it as the feed says."""
+    back = _declared(feed).look_back
+    if back is None:
+        return value
+    try:
+        if isinstance(value, str):  # SQLite keeps moments as texts
+            return str(datetime.fromisoformat(value) - back).replace(" ", value[10:11] or " ", 1)  # type: ignore[operator]
+        if isinstance(value, int | Decimal) and not isinstance(back, timedelta):
+            return value - type(value)(back)  # type: ignore[operator]  # a float loses digits of a long number
+        return value - back  # type: ignore[operator,return-value]
+    except (TypeError, ValueError):
+        raise SiteError(
+            f"feed {feed.feed}: look_back: is {back}, which cannot be taken from the watermark {_shown(value)}; give a"
+            " length of time for moments, a number for numbers"
+        ) from None
 
 
 def _is_before(feed: Feed, newest: _Value, after: _Value) -> bool:

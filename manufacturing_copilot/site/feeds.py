@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, WithJsonSchema, field_validator, model_validator
 from pydantic import Field as Key
-from pydantic import field_validator, model_validator
 
 from manufacturing_copilot.records import RECORD_KINDS, RecordKind
 from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
-from manufacturing_copilot.site.durations import Duration
+from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
 
 SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -125,12 +125,28 @@ class FileFormat(Declared):
     totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
 
 
+def _time_or_number(value: Any) -> timedelta | float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return value
+    return parse_duration(value)
+
+
+LookBack = Annotated[
+    timedelta | float,
+    BeforeValidator(_time_or_number),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number", "exclusiveMinimum": 0}]}),
+]
+
+
 class SqlTable(Declared):
     """A table or view read by watermark."""
 
     url: str = Key(description="env:NAME, the environment variable that holds the SQLAlchemy URL")
     table: str = Key(description="name of the table or view")
     watermark: str = Key(description="column that grows with every change, such as a time of change")
+    look_back: LookBack | None = Key(
+        None, description="read again so far below the last watermark, as rows become visible late: 10 minutes, or 500"
+    )
 
     @field_validator("url")
     @classmethod
@@ -218,6 +234,10 @@ class Feed(Declared):
                 )
         if bool(self.files) == (self.sql is not None):
             raise ValueError("expected either files: or sql:, exactly one of them")
+        if self.sql is not None and self.sql.look_back is not None and self.repeats is Repeats.KEEP:
+            raise KeyProblemError(
+                ("sql", "look_back"), "rows read again would count twice, as this feed has no key; declare one"
+            )
         return self
 
     @property

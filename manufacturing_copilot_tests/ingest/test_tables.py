@@ -111,6 +111,41 @@ def test_rows_that_come_late_with_the_last_watermark_are_not_lost(own_store: Sto
     assert loaded(own_store, site, home) == [(4, 2, 2, 0)]
 
 
+def test_rows_that_become_visible_late_are_found_by_looking_back(own_store: Store, home: Path, shop: Shop) -> None:
+    site = site_of(home / "site", LINES | {"sql": SQL | {"look_back": "10 minutes"}})
+    shop.add("A1", 1, 0)
+    shop.add("A2", 1, 55)
+    assert loaded(own_store, site, home) == [(2, 2, 0, 0)]
+    shop.add("A3", 1, 50)  # written before A2, committed after it was read
+    assert loaded(own_store, site, home) == [(2, 1, 1, 0)]
+    assert loaded(own_store, site, home) == []
+    shop.add("A4", 1, 47)
+    shop.add("A5", 1, 58)
+    assert loaded(own_store, site, home) == [(4, 2, 2, 0)]
+    shop.add("A6", 1, 30)  # later than the feed looks back: for that it must look further
+    shop.add("A7", 1, 59)
+    loaded(own_store, site, home)
+    found = [str(row[0])[:2] for row in rows(own_store, accepted["order_lines"], "order_no")]
+    assert found == ["A1", "A2", "A3", "A4", "A5", "A7"]
+
+
+def test_a_number_looks_back_by_a_number(own_store: Store, home: Path, shop: Shop) -> None:
+    site = site_of(home / "site", LINES | {"sql": SQL | {"watermark": "quantity", "look_back": 5}})
+    shop.add("A1", 10)
+    loaded(own_store, site, home)
+    shop.add("A2", 6)
+    assert loaded(own_store, site, home) == [(2, 1, 1, 0)]
+    wrong = site_of(home / "site", LINES | {"sql": SQL | {"look_back": 5}})
+    with pytest.raises(SiteError, match="give a length of time for moments, a number for numbers"):
+        claim(own_store, wrong, home, actor="test")
+
+
+def test_a_feed_without_a_key_cannot_look_back(home: Path) -> None:
+    sql = {"url": "env:SHOP_URL", "table": "moves", "watermark": "id", "look_back": 5}
+    with pytest.raises(SiteError, match="rows read again would count twice, as this feed has no key"):
+        site_of(home / "site", {key: value for key, value in MOVES.items() if key != "files"} | {"sql": sql})
+
+
 def test_a_changed_row_is_a_change(own_store: Store, home: Path, shop: Shop) -> None:
     site = site_of(home / "site", LINES)
     shop.add("A1", 1, 5)
