@@ -6,7 +6,7 @@ its records plus its rejected rows, always.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,10 +16,11 @@ import polars as pl
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.casts.dates import DateColumn, cast_dates, not_after, order_evidence, take_apart
 from manufacturing_copilot.ingest.casts.faults import Cast
-from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
+from manufacturing_copilot.ingest.casts.numbers import Mark, cast_integers, cast_numbers, in_days, mark_evidence
 from manufacturing_copilot.ingest.casts.words import cast_choices, cast_flags, flag_words, plain_texts
 from manufacturing_copilot.ingest.column_evidence import Decided, Evidence
 from manufacturing_copilot.ingest.decisions import Place
+from manufacturing_copilot.ingest.factors import scaled
 from manufacturing_copilot.ingest.headers import match_columns, match_name
 from manufacturing_copilot.ingest.reasons import Complaint, rejected_lines, rejected_rows
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
@@ -35,6 +36,17 @@ HAPPENED = frozenset(
 )
 """Dates of what has happened: not after the day on which the file was written, with a day's grace for time zones."""
 _NUMBERS = NUMERIC_TYPES | {FieldType.INTEGER}
+TOTALS_WORDS = [
+    form
+    for word in ("total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme", "zwischensumme",
+                 "totale", "somme", "suma")
+    for form in (word, word.title(), word.capitalize(), word.upper(), f"{word.title()}:", f"{word.capitalize()}:")
+]  # fmt: skip
+"""What stands where a code should, in the last row of a report."""
+_NO_TOTALS = (
+    "expected a code, not the word of a totals row; declare format: {totals: …} with that word to leave such rows out,"
+    ' or {totals: ""} where it is a code'
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,18 @@ def check(
     """
     look = look_at(received, feed, file_name=file_name, contract=contract)
     decided = look.evidence.decide(look.before, file_name)
-    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
+    checked = check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
+    read_as_missing = {name: found for name, column in look.columns.items() if (found := _sentinels(column, received))}
+    return replace(checked, found={**checked.found, "read_as_missing": read_as_missing}) if read_as_missing else checked
+
+
+def _sentinels(column: _Column, received: Received) -> dict[str, int]:
+    """Return how often each text stands in a column that its feed reads as no value."""
+    if not column.spec.missing or not column.texts.null_count():
+        return {}
+    raw = received.rows.get_column(column.name).filter(column.texts.is_null()).str.strip_chars()
+    counted = raw.filter(raw != "").value_counts(sort=True, name="rows")
+    return dict(counted.rows())
 
 
 @dataclass(frozen=True)
@@ -79,7 +102,7 @@ class Look:
 def look_at(received: Received, feed: Feed, *, file_name: str, contract: dict[str, Any] | None) -> Look:
     """Return what the rows of a file, or a part of it, say; raises BatchError where a needed column is missing."""
     before = {**(contract or {}), **received.found.get("contract", {})}
-    matched = match_columns([name for name in received.rows.columns if name != LINE], feed, file_name)
+    matched = match_columns(received, feed, file_name)
     columns = {
         field: _Column(
             feed.kind.field(field),
@@ -115,9 +138,10 @@ def check_under(
         if column is None or cast is None:
             values.append(_without_column(field, feed, rows.height, written_on, file_name))
             continue
+        cast, of_factors = scaled(cast, column.spec, rows, decided.marks.get(field.name, "."), file_name)
         cast = _finish(_signed(cast, column, rows, file_name), column, kind, feed, written_on, file_name)
         values.append(cast.values.rename(field.name))
-        complaints += _complaints(cast, column)
+        complaints += [*of_factors, *_complaints(cast, column, rows)]
     rejected = rejected_rows(rows, complaints, file_name)
     records = pl.DataFrame(values).with_columns(rows.get_column(LINE))
     if complaints:
@@ -163,7 +187,7 @@ def _order(word: str | None) -> DateOrder | None:
 def _cast(column: _Column, mark: Mark, order: DateOrder | None, dates: DateColumn | None, by_x: bool) -> Cast:
     kind = column.field.type
     if kind is FieldType.INTEGER:
-        return cast_integers(column.texts, mark)
+        return cast_integers(in_days(column.texts) if column.field.name.endswith("_days") else column.texts, mark)
     if kind in NUMERIC_TYPES:
         return cast_numbers(column.texts, mark, percent=kind is FieldType.RATIO)
     if kind is FieldType.DATE:
@@ -210,6 +234,8 @@ def _finish(cast: Cast, column: _Column, kind: RecordKind, feed: Feed, written_o
         cast = not_after(cast, written_on + timedelta(days=1))
     if field.required and empty.any():
         cast = cast.checked("required", empty, f"expected {field.meaning}")
+    if field.required and field.type is FieldType.CODE and not field.choices and feed.format.totals is None:
+        cast = cast.checked("totals", column.texts.is_in(TOTALS_WORDS), _NO_TOTALS)
     return cast
 
 
@@ -222,8 +248,25 @@ def _in_range(cast: Cast, field: Field) -> Cast:
     return cast
 
 
-def _complaints(cast: Cast, column: _Column) -> list[Complaint]:
-    return [Complaint(f.rows, column.name, f.rule, f.what, empty=f.rule == "required") for f in cast.faults]
+def _complaints(cast: Cast, column: _Column, rows: pl.DataFrame) -> list[Complaint]:
+    complaints = [Complaint(f.rows, column.name, f.rule, f.what, empty=f.rule == "required") for f in cast.faults]
+    if not column.spec.missing:
+        return complaints
+    return [part for one in complaints for part in (_told_missing(one, column, rows) if one.empty else (one,))]
+
+
+def _told_missing(complaint: Complaint, column: _Column, rows: pl.DataFrame) -> list[Complaint]:
+    """Split the rows in which nothing stands from those in which a text stands that means nothing, and say why."""
+    raw = rows.get_column(column.name)[complaint.rows].fill_null("").str.strip_chars()
+    told = []
+    for text, reason in column.spec.missing.items():
+        stands = (raw.str.to_lowercase() == text.strip().lower()) & (raw != "")
+        if stands.any():
+            because = f" ({reason})" if reason else ""
+            what = f"which the feed declares to mean no value{because}, {complaint.what}"
+            told.append(Complaint(complaint.rows.filter(stands), column.name, complaint.rule, what))
+    left = complaint.rows.filter(raw == "")
+    return [*told, replace(complaint, rows=left)] if len(left) else told
 
 
 def _without_column(field: Field, feed: Feed, height: int, written_on: date | None, file_name: str) -> pl.Series:

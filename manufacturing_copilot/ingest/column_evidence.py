@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from manufacturing_copilot.ingest.casts.dates import OrderEvidence
+from manufacturing_copilot.ingest.casts.dates import OrderEvidence, Shape
 from manufacturing_copilot.ingest.casts.numbers import Mark, MarkEvidence
 from manufacturing_copilot.ingest.decisions import Place, decide_marks, decide_orders
 from manufacturing_copilot.site.feeds import DateOrder
@@ -66,6 +66,15 @@ class Evidence:
         return Decided(marks, orders, by_x, {key: value for key, value in contract.items() if value})
 
 
+def _shapes_of_both(ours: OrderEvidence, theirs: OrderEvidence) -> dict[str, Shape]:
+    """Return the ways of writing of both; the same day may stand in both, so the larger number of days holds."""
+    both = dict(ours.shapes)
+    for mark, other in theirs.shapes.items():
+        mine = both.get(mark, Shape(0, 0, ""))
+        both[mark] = Shape(mine.telling + other.telling, max(mine.either, other.either), mine.example or other.example)
+    return both
+
+
 def _joined(
     ours: tuple[Place[_Word], _Found], theirs: tuple[Place[_Word], _Found], rows: Mapping[str, str]
 ) -> tuple[Place[_Word], _Found]:
@@ -73,6 +82,9 @@ def _joined(
     changes: dict[str, Any] = {count: getattr(mine, count) + getattr(other, count) for count in rows.values()}
     if isinstance(mine, OrderEvidence) and isinstance(other, OrderEvidence):
         changes |= {"filled": mine.filled + other.filled, "not_iso": mine.not_iso + other.not_iso}
+        changes["shapes"] = _shapes_of_both(mine, other)
+        changes["turns_day_first"] = mine.turns_day_first + other.turns_day_first
+        changes["turns_month_first"] = mine.turns_month_first + other.turns_month_first
     texts: list[str | None] = []
     lines: list[int] = []
     for row in rows:

@@ -114,6 +114,8 @@ def decide_orders(
                 file_name,
             )
             orders[place.field] = told
+            if place.declared is None:
+                _refuse_turned(place, evidence, told, file_name)
         elif evidence.day_first and evidence.month_first:
             raise BatchError(
                 f"{file_name}: the column '{place.column}' holds dates in two orders, day-first"
@@ -122,6 +124,7 @@ def decide_orders(
             )
         elif evidence.day_first or evidence.month_first:
             orders[place.field] = DateOrder.DAY_FIRST if evidence.day_first else DateOrder.MONTH_FIRST
+            _refuse_turned(place, evidence, orders[place.field], file_name)
         elif evidence.either:
             open_places.append((place, evidence))
     shared = _most_common({field: order for field, order in orders.items() if order is not DateOrder.YEAR_FIRST})
@@ -134,6 +137,20 @@ def decide_orders(
             )
         orders[place.field] = shared
     return orders, dict(orders)
+
+
+def _refuse_turned(place: Place[DateOrder], evidence: OrderEvidence, order: DateOrder, file_name: str) -> None:
+    """Raise BatchError where some dates of a column may have been turned round, and nothing speaks against it."""
+    doubtful = evidence.doubtful(order)
+    if doubtful is None:
+        return
+    row = evidence.day_row if evidence.day_first else evidence.month_row
+    raise BatchError(
+        f"{file_name}: the column '{place.column}' holds dates written in two ways: {place.quote(row)} can only be read"
+        f" one way, but the {doubtful.either} different ones written as '{doubtful.example}' could all be either; a"
+        " spreadsheet leaves that when it turns some dates round; export the file again without opening it in a"
+        f" spreadsheet, or declare dates: for {place.field} in the feed if all of them have one order"
+    )
 
 
 def _most_common(decided: Mapping[str, Word]) -> Word | None:

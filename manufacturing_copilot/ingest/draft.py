@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+import polars as pl
 import yaml
 
+from manufacturing_copilot.ingest.casts.numbers import in_days
 from manufacturing_copilot.ingest.casts.words import ANY_OTHER
 from manufacturing_copilot.ingest.columns import ColumnEvidence
+from manufacturing_copilot.ingest.profiles.model import ProfileColumn, folded
 from manufacturing_copilot.ingest.suggest import Suggestion
 from manufacturing_copilot.ingest.vocabulary import our_word
 from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
@@ -17,8 +20,6 @@ UNKNOWN = "?"
 """The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
 
 _LEFT_SHOWN = 60
-_DAYS = {"d": 1, "t": 1, "w": 7, "m": 30, "q": 91, "y": 365, "j": 365}
-_FORMULA = re.compile(r"^(\d{1,3})([dtwmqyj])$", re.IGNORECASE)
 _PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -121,12 +122,11 @@ def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple
             spec["decimal"] = column.mark
         elif column.open_mark:
             remarks.append("add decimal: '.' or decimal: ',', the numbers do not tell")
-        formulas = _formulas(column) if field.type is FieldType.INTEGER else {}
-        if formulas:
-            spec["values"] = formulas
-            remarks.append("date formulas in days, a month as 30; a new one is refused until it stands here")
-        if profile is not None and profile.negative_where is not None:
-            spec["negative_where"] = profile.negative_where.model_dump()
+        texts = pl.Series(column.words, dtype=pl.String)
+        if field.type is FieldType.INTEGER and (in_days(texts) != texts).any():
+            remarks.append("date formulas are read as days, a month as 30")
+        if profile is not None:
+            spec |= _beside_the_number(suggestion, profile)
     elif field.type is FieldType.DATE:
         if column.order is not None:
             spec["dates"] = column.order.value
@@ -158,9 +158,24 @@ def _known(word: str, values: Mapping[str, str], field: Field) -> bool:
     return word.casefold() in folded or word.casefold().replace(" ", "_").replace("-", "_") in field.choices
 
 
-def _formulas(column: ColumnEvidence) -> dict[str, str]:
-    found = {word: _FORMULA.match(word) for word in column.words}
-    return {word: str(int(m.group(1)) * _DAYS[m.group(2).lower()]) for word, m in found.items() if m is not None}
+def _beside_the_number(suggestion: Suggestion, profile: ProfileColumn) -> dict[str, object]:
+    """Return the sign and the factors of a number, as far as the file has their columns."""
+    named = {folded(one.name): one.name for one in suggestion.evidence}
+    spec: dict[str, object] = {}
+    sign = profile.negative_where
+    if sign is not None and folded(sign.column) in named:
+        spec["negative_where"] = {"column": named[folded(sign.column)], "holds": list(sign.holds)}
+    for key, factors in (("times", profile.times), ("divided_by", profile.divided_by)):
+        present = [one for factor in factors if (one := _factor(factor, named)) is not None]
+        if present:
+            spec[key] = present if len(present) > 1 else present[0]
+    return spec
+
+
+def _factor(factor: tuple[str, ...] | float, named: Mapping[str, str]) -> str | float | None:
+    if isinstance(factor, tuple):
+        return next((named[folded(header)] for header in factor if folded(header) in named), None)
+    return int(factor) if float(factor).is_integer() else factor
 
 
 def _flow(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from manufacturing_copilot.ingest.columns import ColumnEvidence, evidence_of
 from manufacturing_copilot.ingest.keys import Key, key_of
 from manufacturing_copilot.ingest.matching import assign, best_kind
 from manufacturing_copilot.ingest.profiles import Recognised, recognise
-from manufacturing_copilot.ingest.profiles.model import ProfileColumn
+from manufacturing_copilot.ingest.profiles.model import ProfileColumn, folded
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.vocabulary import told_by_file_name
@@ -73,6 +74,8 @@ def suggest(content: bytes, name: str, *, source: str | None = None, records: st
     stem = Path(name).name.partition(".")[0]
     recognised = _recognised([one.name for one in evidence], records, stem)
     if recognised is not None:
+        format, received = _as_the_system_writes(content, name, format, received, recognised)
+        evidence = tuple(evidence_of(received))
         kind = RECORD_KINDS[recognised.table.records]
         named = {one.name: one for one in evidence}
         columns = {name_: named[column] for name_, column in recognised.columns.items()}
@@ -83,13 +86,12 @@ def suggest(content: bytes, name: str, *, source: str | None = None, records: st
     columns = assign(kind, evidence, columns, guess=recognised is None and format.header is not False)
     constants = _constants(kind, columns, stem)
     missing = tuple(name_ for name_ in kind.required if name_ not in columns and name_ not in constants)
-    totals = recognised.table.totals if recognised is not None else None
     return Suggestion(
         source=source or (recognised.profile.profile if recognised else "erp"),
         name=kind.name,
         kind=kind,
         files=_pattern(name, source or (recognised.profile.profile if recognised else "erp")),
-        format=format.model_copy(update={"totals": totals}) if totals else format,
+        format=format,
         received=received,
         evidence=evidence,
         columns={field.name: columns[field.name] for field in kind.fields if field.name in columns},
@@ -99,6 +101,22 @@ def suggest(content: bytes, name: str, *, source: str | None = None, records: st
         recognised=recognised,
         profiled=profiled,
     )
+
+
+def _as_the_system_writes(
+    content: bytes, name: str, format: FileFormat, received: Received, recognised: Recognised
+) -> tuple[FileFormat, Received]:
+    """Return the format with what the system's profile says of its rows, and the rows that it leaves."""
+    table = recognised.table
+    names = {folded(one): one for one in _names(received)}
+    only = {names[folded(column)]: texts for column, texts in table.only.items() if folded(column) in names}
+    said: dict[str, Any] = {"totals": table.totals, "headings": table.headings, "only": only}
+    said = {key: value for key, value in said.items() if value}
+    if not said:
+        return format, received
+    fitting = format.model_copy(update=said)
+    left = read_file(content, name, fitting, None)
+    return (fitting, left) if left.rows.height else (format, received)
 
 
 def _recognised(names: list[str], records: str | None, stem: str) -> Recognised | None:

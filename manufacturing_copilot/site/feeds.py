@@ -69,6 +69,49 @@ class SignColumn(Declared):
         return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
+def _texts_with_reasons(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(text): str(reason or "") for text, reason in value.items()}
+    many = value if isinstance(value, list | tuple | set) else (value,)
+    return {str(text): "" for text in many}
+
+
+MissingTexts = Annotated[
+    dict[str, str],
+    BeforeValidator(_texts_with_reasons),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}},
+                {"type": "object", "additionalProperties": {"type": "string"}},
+            ]
+        }
+    ),
+]
+"""Texts that mean no value, each with the reason why it stands there; empty where none is given."""
+
+
+def _one_or_many_factors(value: Any) -> Any:
+    many = value if isinstance(value, list | tuple) else (value,)
+    return tuple(one if isinstance(one, int | float) and not isinstance(one, bool) else str(one) for one in many)
+
+
+Factors = Annotated[
+    tuple[float | str, ...],
+    BeforeValidator(_one_or_many_factors),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "number"]},
+                {"type": "array", "items": {"type": ["string", "number"]}},
+            ]
+        }
+    ),
+]
+"""Columns of the source, or plain numbers, by which a number is multiplied or divided."""
+
+
 class ColumnSpec(Declared):
     """How one of our fields is read from the source's column (or is a constant)."""
 
@@ -76,13 +119,19 @@ class ColumnSpec(Declared):
     constant: str | None = Key(None, description="the same value for every record, instead of a column")
     decimal: Literal[".", ","] | None = Key(None, description="the decimal mark; detected where not given")
     dates: DateOrder | None = Key(None, description="order of written dates; detected where not given")
-    missing: tuple[str, ...] = Key((), description="texts that mean: no value")
+    missing: MissingTexts = Key(
+        default_factory=dict, description="texts that mean: no value; a list, or each with its reason"
+    )
     values: dict[str, str] = Key(
         default_factory=dict, description='the source\'s words → ours; "*" stands for any word not listed'
     )
     default: str | None = Key(None, description="used where the column is empty")
     negate: bool = Key(False, description="turn the sign of the number")
     negative_where: SignColumn | None = Key(None, description="the number is negative where another column says so")
+    times: Factors = Key(
+        (), description="columns or numbers that the number is multiplied by; an empty cell counts as 1"
+    )
+    divided_by: Factors = Key((), description="columns or numbers that the number is divided by; empty counts as 1")
     optional: bool = Key(False, description="the column may be absent from a file")
 
     @model_validator(mode="before")
@@ -106,6 +155,8 @@ class ColumnSpec(Declared):
             raise ValueError("expected either column: or constant:, exactly one of them")
         if isinstance(self.column, int) and self.column < 1:
             raise ValueError(f"found column {self.column}, expected a header, or a place counted from 1")
+        if 0 in self.divided_by:
+            raise ValueError("found divided_by: 0, expected a number other than 0, or a column")
         return self
 
 
@@ -123,6 +174,20 @@ class FileFormat(Declared):
     line_end: str | None = Key(None, description="end of a row where it is not a line break")
     sheet: str | None = Key(None, description="of a workbook; the first that holds anything where not given")
     totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
+    headings: bool = Key(False, description="true: a row with one filled cell is the heading of a group, and no row")
+    only: dict[str, tuple[str, ...]] = Key(
+        default_factory=dict, description="column → its texts in the rows of this feed; other rows are left out"
+    )
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _lists_of_texts(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {
+            str(column): tuple(map(str, texts)) if isinstance(texts, list | tuple) else (str(texts),)
+            for column, texts in value.items()
+        }
 
 
 def _time_or_number(value: Any) -> timedelta | float:

@@ -128,6 +128,12 @@ def test_empty_and_repeated_headers_get_names_of_their_own() -> None:
     assert read("a,,a,a\n1,2,3,4\n").rows.columns == ["a", "column 2", "a (2)", "a (3)", LINE]
 
 
+@pytest.mark.parametrize("odd", ["*", "^.*$"])
+def test_a_header_that_looks_like_a_pattern_is_a_name_like_others(odd: str) -> None:
+    received = read(f"a,{odd}\n,\n1,2\n")
+    assert list(received.rows.iter_rows(named=True)) == [{"a": "1", f"'{odd}'": "2", LINE: 3}]
+
+
 def test_a_header_may_hold_a_quoted_line_break() -> None:
     received = read('"Menge\n(Stück)",b\n1,2\n')
     assert received.rows.columns == ["Menge\n(Stück)", "b", LINE]

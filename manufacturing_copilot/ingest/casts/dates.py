@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
@@ -18,6 +19,9 @@ _PARTS = r"^([0-9]{1,4})\s*[-./ ]\s*([0-9]{1,2}|[A-Za-zäÄ]{3,9})\.?\s*[-./ ]\s
 _NAMED_FIRST = r"^([A-Za-zäÄ]{3,9})\.?\s+([0-9]{1,2}),?\s+([0-9]{4})" + _TIME
 _COMPACT = r"^((?:19|20|21)[0-9]{2})([0-9]{2})([0-9]{2})$"
 _SERIAL = r"^([1-7][0-9]{4})(?:\.[0-9]+)?$"
+_SHAPE = r"^[0-9]{1,2}\s*([-./ ])"
+_NO_CHANCE = 8
+_CALMER = 5
 _BARE_TIME = r"^[0-9]{1,2}:[0-9]{2}(?:[:.][0-9]+)*(?:\s*[AaPp][Mm])?$"
 _MONTHS = {
     name: number
@@ -46,6 +50,39 @@ class OrderEvidence:
     bare_row: int | None = None
     filled: int = 0
     not_iso: int = 0
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+    turns_day_first: int = 0
+    turns_month_first: int = 0
+
+    def doubtful(self, order: DateOrder) -> Shape | None:
+        """Return the way of writing of which `order` is not sure, though dates written in another way decide on it.
+
+        A spreadsheet that turns some dates of a column round leaves that: those it could read as its own stand in
+        its form, all with a day up to 12, and the others as they were. That so many days are all up to 12 by chance is
+        less likely than 1 in 1,000. Then the order of the rows must speak for `order`: under the right one dates follow
+        each other, under the wrong one they turn back and forth.
+        """
+        telling = [shape for shape in self.shapes.values() if shape.telling]
+        open_ones = [shape for shape in self.shapes.values() if not shape.telling and shape.either >= _NO_CHANCE]
+        if not telling or not open_ones:
+            return None
+        turns = {DateOrder.DAY_FIRST: self.turns_day_first, DateOrder.MONTH_FIRST: self.turns_month_first}
+        ours = turns.pop(order, 0)
+        if ours * _CALMER < max(turns.values()):
+            return None
+        return max(open_ones, key=lambda shape: shape.either)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Dates that are written with the same marks: rows that can be one order only, different dates that can be either.
+
+    `example` is one of the latter.
+    """
+
+    telling: int
+    either: int
+    example: str
 
 
 @dataclass(frozen=True)
@@ -159,10 +196,31 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         matches = (told.get_column("says") == word).fill_null(False)
         counts[word] = int(matches.sum())
         rows[word] = int(column.places[int(matches.arg_max() or 0)]) if counts[word] else None
+    shapes = _shapes(told)
+    turns = [0, 0] if len(shapes) < 2 else [_turns(column, o) for o in (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST)]
     return OrderEvidence(
         counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
-        counts["bare"], rows["bare"], filled, len(column.held),
+        counts["bare"], rows["bare"], filled, len(column.held), shapes, *turns,
     )  # fmt: skip
+
+
+def _turns(column: DateColumn, order: DateOrder) -> int:
+    """Return how often the dates of a column, read with `order`, step against the way that most of them go."""
+    steps = cast_dates(column, order).values.drop_nulls().diff().dt.total_days()
+    return min(int((steps < 0).sum()), int((steps > 0).sum()))
+
+
+def _shapes(told: pl.DataFrame) -> dict[str, Shape]:
+    """Return the ways in which the dates of a column are written; `told`: each text and what it says."""
+    mark = pl.col("text").str.extract(_SHAPE).alias("mark")
+    distinct = told.filter(pl.col("says").is_in(["day", "month", "either"])).group_by("text", "says").agg(pl.len())
+    written = distinct.with_columns(mark, (pl.col("says") == "either").alias("open")).sort("text")
+    found = written.group_by("mark").agg(
+        pl.col("len").filter(~pl.col("open")).sum().alias("telling"),
+        pl.col("open").sum().alias("either"),
+        pl.col("text").filter(pl.col("open")).first().alias("example"),
+    )
+    return {str(mark): Shape(telling, either, example or "") for mark, telling, either, example in found.rows()}
 
 
 def cast_dates(column: DateColumn, order: DateOrder | None) -> Cast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,3 +171,24 @@ def cast_integers(texts: pl.Series, mark: Mark) -> Cast:
     numbers = cast_numbers(texts, mark)
     whole = numbers.checked("integer", numbers.values != numbers.values.round(0), "expected a whole number such as 12")
     return Cast(whole.values.cast(pl.Int64), whole.faults)
+
+
+_DAYS = {"d": 1, "t": 1, "w": 7, "m": 30, "q": 91, "y": 365, "j": 365}
+_FORMULA = re.compile(r"<?([0-9]{1,3}[dtwmqyj])(?:\+?([0-9]{1,3}[dtwmqyj]))?>?", re.IGNORECASE)
+
+
+def in_days(texts: pl.Series) -> pl.Series:
+    """Return `texts` with date formulas, as Business Central writes lengths of time, as days.
+
+    "2W" is 14, "1M+3D" 33: a month counts as 30 days, a quarter as 91, a year as 365. D, W, M, Q, Y and the German T
+    and J are known; what is no formula stays as it is.
+    """
+    if not texts.str.contains("(?i)[dtwmqyj]>?$").any():
+        return texts
+    found = {text: _FORMULA.fullmatch(text) for text in texts.unique().drop_nulls().to_list()}
+    days = {
+        text: str(sum(int(part[:-1]) * _DAYS[part[-1].lower()] for part in match.groups() if part))
+        for text, match in found.items()
+        if match is not None
+    }
+    return texts.replace(days) if days else texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
@@ -15,7 +15,7 @@ ANY_OTHER = "*"
 _FLAGS = {**dict.fromkeys(_YES, True), **dict.fromkeys(_NO, False)}
 
 
-def plain_texts(texts: pl.Series, missing: Sequence[str], values: Mapping[str, str]) -> pl.Series:
+def plain_texts(texts: pl.Series, missing: Collection[str], values: Mapping[str, str]) -> pl.Series:
     """Return `texts` without outer blanks, null where nothing or a word for nothing stands, in our words.
 
     `missing` and `values` are compared without outer blanks, and without regard to case where no exact word fits;

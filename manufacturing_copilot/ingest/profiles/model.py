@@ -20,9 +20,17 @@ _COMMON = "common.yaml"
 
 
 class ProfileColumn(Declared):
-    """Where one of our fields stands: headers in order of preference (technical names, labels, older versions)."""
+    """Where one of our fields stands: headers in order of preference (technical names, labels, older versions).
+
+    `times`, `divided_by`: headers whose column is a factor of the number where the file has it (several headers that
+    mean one column stand in a list of their own), or plain numbers. `unscaled`: headers that serve only where the file
+    has none of the table's factors, such as the unit of a quantity that is not converted.
+    """
 
     headers: tuple[str, ...]
+    unscaled: tuple[str, ...] = ()
+    times: tuple[tuple[str, ...] | float, ...] = ()
+    divided_by: tuple[tuple[str, ...] | float, ...] = ()
     values: dict[str, str] = Key(default_factory=dict)
     default: str | None = None
     negative_where: SignColumn | None = None
@@ -37,6 +45,20 @@ class ProfileColumn(Declared):
     def _texts(cls, value: Any) -> Any:
         return tuple(map(str, value))
 
+    @field_validator("times", "divided_by", mode="before")
+    @classmethod
+    def _factors(cls, value: Any) -> Any:
+        many = value if isinstance(value, list) else [value]
+        return tuple(
+            factor if isinstance(factor, int | float) else tuple(factor) if isinstance(factor, list) else (str(factor),)
+            for factor in many
+        )
+
+    @property
+    def factor_headers(self) -> tuple[str, ...]:
+        """Every header of a factor."""
+        return tuple(h for factor in (*self.times, *self.divided_by) if isinstance(factor, tuple) for h in factor)
+
     @field_validator("values", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
@@ -44,14 +66,25 @@ class ProfileColumn(Declared):
 
 
 class ProfileTable(Declared):
-    """One kind of export of a system. `also`: headers that come along and only help to recognise it."""
+    """One kind of export of a system.
+
+    `also`: headers that come along and only help to recognise it. `only`: where the file has such a column, the texts
+    of the rows that are of this kind. `headings`: whether groups have headings as rows.
+    """
 
     records: str
     table: str
     columns: dict[str, ProfileColumn]
     also: tuple[str, ...] = ()
     totals: str | None = None
+    headings: bool = False
+    only: dict[str, tuple[str, ...]] = Key(default_factory=dict)
     note: str | None = None
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        return {str(k): tuple(map(str, v)) if isinstance(v, list) else (str(v),) for k, v in value.items()}
 
     @field_validator("also", mode="before")
     @classmethod
@@ -75,8 +108,9 @@ class ProfileTable(Declared):
     @property
     def headers(self) -> frozenset[str]:
         """Every header of the table, folded."""
-        mapped = (header for column in self.columns.values() for header in column.headers)
-        return frozenset(folded(header) for header in (*mapped, *self.also))
+        of_columns = self.columns.values()
+        mapped = (h for column in of_columns for h in (*column.headers, *column.unscaled, *column.factor_headers))
+        return frozenset(folded(header) for header in (*mapped, *self.also, *self.only))
 
 
 class Profile(Declared):

@@ -59,9 +59,11 @@ def _beside(columns: Sequence[str], profile: Profile, table: ProfileTable) -> Re
     for column in columns:
         named.setdefault(folded(column), column)
     mapped: dict[str, str] = {}
+    scaled = any(folded(h) in named for spec in table.columns.values() for h in spec.factor_headers)
     for field, spec in table.columns.items():
         taken = set(mapped.values())
-        header = next((h for h in map(folded, spec.headers) if h in named and named[h] not in taken), None)
+        headers = spec.headers if scaled else (*spec.headers, *spec.unscaled)
+        header = next((h for h in map(folded, headers) if h in named and named[h] not in taken), None)
         if header is not None:
             mapped[field] = named[header]
     known = [column for header, column in named.items() if header in table.headers]

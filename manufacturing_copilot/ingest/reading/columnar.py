@@ -35,7 +35,7 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
     plain += json.loads((table.schema.metadata or {}).get(PLAIN_NUMBERS.encode(), b"[]"))
     rows = as_text(frame).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
     rows, bad = take_out_nul(rows)
-    rows, found = tidy(rows, format.totals)
+    rows, found = tidy(rows, format, name)
     return Received(rows, bad, {**found, "columns": frame.columns, "plain_numbers": plain, "reading": {}})
 
 

@@ -51,10 +51,10 @@ def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict
     bad = [
         (line + layout.line, _shown(text, layout, stand_ins), reason, rule) for line, text, reason, rule in parsed.bad
     ]
-    rows, left_out = tidy(rows, format.totals)
-    bad, totals_lines = _without_totals(bad, format.totals)
-    if totals_lines:
-        left_out["totals_rows"] = sorted(left_out.get("totals_rows", []) + totals_lines)
+    rows, left_out = tidy(rows, format, name)
+    bad, no_rows = _without_totals(bad, format, layout.delimiter)
+    for key, lines in no_rows.items():
+        left_out[key] = sorted(left_out.get(key, []) + lines)
     found: dict[str, Any] = {
         "encoding": decoded.encoding,
         "delimiter": layout.delimiter,
@@ -89,8 +89,7 @@ def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> 
         return None
     parsed = _numbered(table, ragged, lines, count, [], layout, joined=False)
     bad = [(line + layout.line, _shown(row, layout, stand_ins), reason, rule) for line, row, reason, rule in parsed.bad]
-    bad, totals_lines = _without_totals(bad, format.totals)
-    found = {"totals_rows": totals_lines} if totals_lines else {}
+    bad, found = _without_totals(bad, format, layout.delimiter)
     return Received(_rows(parsed, layout, stand_ins.line_break), bad_frame(bad), found)
 
 
@@ -269,12 +268,18 @@ def _shown(text: str, layout: Layout, stand_ins: _StandIns) -> str:
     return text.replace(stand_ins.delimiter.decode(), layout.delimiter)
 
 
-def _without_totals(bad: list[BadLine], totals: str | None) -> tuple[list[BadLine], list[int]]:
-    """Take out the totals rows: they often have fewer cells than the header, and are totals rows all the same."""
-    if not totals:
-        return bad, []
-    is_total = [entry[1].lstrip(' \t;,|"^+').lower().startswith(totals.lower()) for entry in bad]
-    return (
-        [entry for entry, total in zip(bad, is_total, strict=True) if not total],
-        [entry[0] for entry, total in zip(bad, is_total, strict=True) if total],
-    )
+def _without_totals(
+    bad: list[BadLine], format: FileFormat, delimiter: str
+) -> tuple[list[BadLine], dict[str, list[int]]]:
+    """Take out totals rows and headings: they often have fewer cells than the header, and are no rows all the same."""
+    left_out: dict[str, list[int]] = {}
+    kept = []
+    for entry in bad:
+        text = entry[1]
+        if format.totals and text.lstrip(' \t;,|"^+').lower().startswith(format.totals.lower()):
+            left_out.setdefault("totals_rows", []).append(entry[0])
+        elif format.headings and entry[3] == "cells" and delimiter not in text:
+            left_out.setdefault("heading_rows", []).append(entry[0])
+        else:
+            kept.append(entry)
+    return kept, left_out

@@ -47,7 +47,7 @@ def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str,
         else:
             reason = f"is {_kind(entry)}, expected an object with keys and values"
             bad.append((number, json.dumps(entry), reason, "object"))
-    return _received(objects, bad, found, format)
+    return _received(objects, bad, found, format, name)
 
 
 def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
@@ -67,7 +67,7 @@ def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dic
             objects.append((number, entry))
         else:
             bad.append((number, line, f"is {_kind(entry)}, expected an object with keys and values", "object"))
-    return _received(objects, bad, found, format)
+    return _received(objects, bad, found, format, name)
 
 
 def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, dict[str, Any]]:
@@ -96,13 +96,15 @@ def _received(
     bad: list[tuple[int, str, str, str]],
     found: dict[str, Any],
     format: FileFormat,
+    name: str,
 ) -> Received:
     columns: dict[str, list[str | None]] = {}
     kept: list[int] = []
     for number, entry in objects:
         flat = _flat(entry)
-        if any("\x00" in value for value in flat.values() if value):
-            bad.append((number, json.dumps(entry), "holds a NUL character, which no text may hold", "nul"))
+        wrong = _no_text(flat)
+        if wrong is not None:
+            bad.append((number, json.dumps(entry), *wrong))
             continue
         for key in flat.keys() - columns.keys():
             columns[key] = [None] * len(kept)
@@ -110,14 +112,26 @@ def _received(
             values.append(flat.get(key))
         kept.append(number)
     # the order of first appearance, which the set difference above does not keep
-    order = list(dict.fromkeys(key for _, entry in objects[:1000] for key in _flat(entry)))
-    keys = [key for key in order if key in columns] + [key for key in columns if key not in set(order)]
+    order = dict.fromkeys(key for _, entry in objects[:1000] for key in _flat(entry))
+    keys = [key for key in order if key in columns] + [key for key in columns if key not in order]
     names = column_names(keys)
     rows = pl.DataFrame(
-        {name: pl.Series(columns[key], dtype=pl.String) for name, key in zip(names, keys, strict=True)}
+        {one: pl.Series(columns[key], dtype=pl.String) for one, key in zip(names, keys, strict=True)}
     ).with_columns(pl.Series(LINE, kept, dtype=pl.Int64))
-    rows, left_out = tidy(rows, format.totals)
+    rows, left_out = tidy(rows, format, name)
     return Received(rows, bad_frame(bad), {**found, **left_out, "columns": names, "reading": {}})
+
+
+def _no_text(flat: dict[str, str | None]) -> tuple[str, str] | None:
+    """Return the reason and rule where a key or value is no text that a database can hold."""
+    joined = "\n".join([*flat, *filter(None, flat.values())])
+    if "\x00" in joined:
+        return "holds a NUL character, which no text may hold", "nul"
+    try:
+        joined.encode()
+    except UnicodeEncodeError:
+        return "holds half of a character (an escape such as \\ud83d without its other half)", "encoding"
+    return None
 
 
 def _flat(entry: dict[str, Any], depth: int = 1) -> dict[str, str | None]:

@@ -27,6 +27,8 @@ _WESTERN = re.compile(
     rb"|[\xc0-\xd6\xd9-\xdd\xdf](?=[A-Za-z\xc0-\xfd])|(?<=[A-Z\xc0-\xdd])[\xc0-\xd6\xd9-\xdd\xdf]"
     rb"|[\xe0-\xef\xf1-\xf6\xf9-\xfd](?=[A-Za-z\xc0-\xfd])|(?<=[A-Za-z\xc0-\xfd])[\xdf\xe0-\xef\xf1-\xf6\xf9-\xfd]"
 )
+_STRAY = re.compile(rb"\xc3[\x80-\x90\x95-\xbf]|\xc2[\xa0-\xbf]")
+_NO_WESTERN = b"\x81"
 _SAMPLE = 1 << 16
 
 
@@ -71,7 +73,8 @@ def to_utf8(content: bytes, name: str, declared: str | None, expected: str | Non
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode(content, _narrow(content, expected), decided=True)
+        encoding = _narrow(content, expected)
+        return _decode(content if encoding == "utf-8" else _spoil_strays(content), encoding, decided=True)
     return Decoded(content, "utf-8", decided=True)
 
 
@@ -99,6 +102,22 @@ def _wide(content: bytes) -> str | None:
     if even > 0.4 * half and odd < 0.05 * half:
         return "utf-16-be"
     return None
+
+
+def _spoil_strays(content: bytes) -> bytes:
+    """Make the UTF-8 letters of a Western one-byte text what is no text in it, so that their lines are bad lines.
+
+    Read as they stand, "ü" would become "Ã¼" in silence. A line counts as UTF-8 where all that goes beyond ASCII are
+    such pairs, of the accented letters; quotation marks after a capital are left alone.
+    """
+    pieces, end = [], 0
+    for stray in _STRAY.finditer(content):
+        start, stop = content.rfind(b"\n", 0, stray.start()) + 1, content.find(b"\n", stray.end())
+        line = content[start : stop if stop >= 0 else len(content)]
+        if _STRAY.sub(b"", line).isascii():
+            pieces += [content[end : stray.start()], _NO_WESTERN]
+            end = stray.end()
+    return b"".join([*pieces, content[end:]]) if pieces else content
 
 
 def _narrow(content: bytes, expected: str | None) -> str:

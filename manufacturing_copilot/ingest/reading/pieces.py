@@ -56,7 +56,7 @@ class PieceReader:
             if parsed is None:
                 raise NotInPieces
             line += body.count(b"\n")
-            rows, left_out = tidy(parsed.rows, self.format.totals)
+            rows, left_out = tidy(parsed.rows, self.format, self.name)
             self._leave_out(left_out)
             self._leave_out(parsed.found)
             yield Received(rows, parsed.bad_lines, {"columns": self.layout.names, "contract": self.contract})
@@ -105,8 +105,9 @@ class PieceReader:
     def _leave_out(self, left_out: dict[str, Any]) -> None:
         for key, value in left_out.items():
             self.left_out[key] = self.left_out[key] + value if key in self.left_out else value
-        if "totals_rows" in self.left_out:
-            self.left_out["totals_rows"].sort()
+        for lines in self.left_out.values():
+            if isinstance(lines, list):
+                lines.sort()
 
 
 def _blocks(source: BinaryIO) -> Iterator[bytes]:

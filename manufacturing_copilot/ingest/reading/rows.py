@@ -1,13 +1,19 @@
-"""What every reader does with rows of text: blank rows go, totals rows go, headers become column names."""
+"""What every reader does with rows of text: what is no row of the feed goes, headers become column names.
+
+No rows are: blank ones, the header once more (as on every page of a report), totals rows and headings of groups where
+the feed says so, and rows of which `only:` says that they are another feed's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
+from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.site import FileFormat
 
 BAD_LINES = {LINE: pl.Int64, "text": pl.String, "reason": pl.String, "rule": pl.String}
 """Columns of the bad lines; `rule` is a word for machines beside the reason for people."""
@@ -26,6 +32,8 @@ def column_names(cells: Sequence[str | None]) -> list[str]:
     seen: set[str] = set()
     for place, cell in enumerate(cells, start=1):
         plain = (cell or "").replace("\ufeff", "").replace("\x00", "\u2400").strip() or f"column {place}"
+        if plain == "*" or (plain.startswith("^") and plain.endswith("$")):
+            plain = f"'{plain}'"  # polars would take it for a pattern of names
         name, number = plain, 2
         while name in seen or name == LINE:
             name, number = f"{plain} ({number})", number + 1
@@ -80,13 +88,59 @@ def take_out_nul(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return rows.filter(~holds), bad_frame([(line, text, reason, "nul") for line, text in bad])
 
 
-def tidy(rows: pl.DataFrame, totals: str | None) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Return `rows` without blank and totals rows, and what was left out."""
+def drop_repeated_headers(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
+    """Return `rows` without those that are the header once more, and the lines of those."""
+    names = [name for name in rows.columns if name != LINE]
+    if len(names) < 2 or rows.is_empty():
+        return rows, []
+    if not (rows.get_column(names[0]).str.strip_chars() == names[0]).any():
+        return rows, []
+    is_header = rows.select(
+        pl.all_horizontal([pl.col(name).str.strip_chars() == name for name in names]).fill_null(False)
+    ).to_series()
+    return rows.filter(~is_header), rows.filter(is_header).get_column(LINE).to_list()
+
+
+def drop_headings(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
+    """Return `rows` without those of which only one cell is filled, and the lines of those."""
+    names = [name for name in rows.columns if name != LINE]
+    if len(names) < 2 or rows.is_empty():
+        return rows, []
+    filled = pl.sum_horizontal([(pl.col(name).str.strip_chars() != "").fill_null(False) for name in names])
+    heads = rows.select(filled == 1).to_series()
+    return rows.filter(~heads), rows.filter(heads).get_column(LINE).to_list()
+
+
+def keep_only(rows: pl.DataFrame, only: Mapping[str, Sequence[str]], name: str) -> tuple[pl.DataFrame, int]:
+    """Return the rows that hold one of the texts in each of the columns, and how many do not.
+
+    Raises BatchError, calling the file `name`, where such a column is missing.
+    """
+    before = rows.height
+    for column, texts in only.items():
+        if column not in rows.columns:
+            found = ", ".join([one for one in rows.columns if one != LINE][:40])
+            raise BatchError(
+                f"{name}: the column {column!r}, by which only: tells the feed's rows, is missing; found {found};"
+                " correct only: in the feed, or the export"
+            )
+        cell = pl.col(column).fill_null("").str.strip_chars().str.to_lowercase()
+        rows = rows.filter(cell.is_in([text.strip().lower() for text in texts]))
+    return rows, before - rows.height
+
+
+def tidy(rows: pl.DataFrame, format: FileFormat, name: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the rows of the feed, and what was left out; `name` is how sentences call the file."""
     rows, blank = drop_blank_rows(rows)
-    rows, skipped = drop_totals_rows(rows, totals)
-    found: dict[str, Any] = {}
-    if blank:
-        found["blank_rows"] = blank
-    if skipped:
-        found["totals_rows"] = skipped
-    return rows, found
+    rows, headers = drop_repeated_headers(rows)
+    rows, totals = drop_totals_rows(rows, format.totals)
+    rows, headings = drop_headings(rows) if format.headings else (rows, [])
+    rows, others = keep_only(rows, format.only, name)
+    found: dict[str, Any] = {
+        "blank_rows": blank,
+        "repeated_headers": headers,
+        "totals_rows": totals,
+        "heading_rows": headings,
+        "rows_of_others": others,
+    }
+    return rows, {key: value for key, value in found.items() if value}

@@ -32,7 +32,7 @@ def read_workbook(content: bytes, name: str, format: FileFormat, contract: dict[
     names, body = _below_header(cells, name, sheet, format)
     body = body.rename(dict(zip(body.columns[:-1], names, strict=True)))
     body, bad = take_out_nul(body)
-    rows, left_out = tidy(body, format.totals)
+    rows, left_out = tidy(body, format, name)
     return Received(rows, bad, {**found, **left_out, "columns": names})
 
 
