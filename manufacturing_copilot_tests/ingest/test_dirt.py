@@ -1,4 +1,4 @@
-"""The dirt of real exports, one trap a case: what is no row is left out and told, what is unsure is refused in words."""
+"""The dirt of real exports, one trap a case: what is no row is left out and told, what is unsure is refused."""
 
 from __future__ import annotations
 
@@ -214,11 +214,8 @@ def test_dates_in_two_forms_without_such_order_are_a_question_that_the_feed_can_
     shuffled = [turned(DAYS[(n * 77) % 200]) for n in range(200)]
     with pytest.raises(BatchError, match="declare dates: for moved_on in the feed"):
         checked(moves(shuffled), MOVES)
-    declared = MOVES.model_copy(
-        update={
-            "columns": MOVES.columns | {"moved_on": MOVES.columns["moved_on"].model_copy(update={"dates": "day-first"})}
-        }
-    )
+    moved_on = {"column": "day", "dates": "day-first"}
+    declared = feed("stock_movements", item="item", moved_on=moved_on, quantity="qty", movement={"constant": "sale"})
     assert sorted(checked(moves(shuffled), declared).records["moved_on"]) == DAYS
 
 
