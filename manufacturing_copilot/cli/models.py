@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import polars as pl
@@ -10,7 +11,10 @@ import typer
 
 from manufacturing_copilot.cli.console import actor, opened_store, out, show
 from manufacturing_copilot.runtime import choosing
+from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
+from manufacturing_copilot.runtime.registering import register_file
 from manufacturing_copilot.runtime.registry import Alias
+from manufacturing_copilot.runtime.runs import end_killed
 
 app = typer.Typer(help="What forecasts, and how well.", no_args_is_help=True)
 
@@ -58,6 +62,53 @@ def show_model(
     show(
         every.with_columns(pl.col(pl.Float64).round(3)), as_json=False, empty="", columns=["version", "alias", "status"]
     )
+
+
+@app.command("register")
+def register(file: Annotated[Path, typer.Argument(help="YAML; docs/models.md shows what stands in it")]) -> None:
+    """Register a version: other parameters, a plug-in, or a model of statsforecast or mlforecast."""
+    with opened_store() as store:
+        done = register_file(store, file, actor())
+    for one in done:
+        known = "" if one.is_new else " (registered before)"
+        out.print(f"{one.model} version {one.version}{known}: {one.alias or 'a draft'}, by {actor()}")
+
+
+@app.command("plugins")
+def plugins(as_json: AsJson = False) -> None:
+    """List the plug-ins that are installed in this environment."""
+    found = pl.DataFrame(
+        [{"plugin": name, "code": code} for name, code in known_plugins().items()],
+        schema={"plugin": pl.String, "code": pl.String},
+    )
+    show(found, as_json=as_json, empty=f"no installed package has an entry point of the group {GROUP}")
+
+
+@app.command("runs")
+def runs(
+    name: Annotated[str | None, typer.Argument(help="of this model only, for example demand/weekly/smooth")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many, the newest")] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest runs: those in progress, and how the others ended; --json has the failed series."""
+    with opened_store() as store:
+        end_killed(store)
+        with store.read() as connection:
+            found = choosing.runs(connection, name, limit)
+    shown = ["run", "model", "version", "purpose", "as_of", "status", "series", "failed_series", "seconds", "problem"]
+    show(found.with_columns(pl.col("seconds").round(1)), as_json=as_json, empty="no model has run yet", columns=shown)
+
+
+@app.command("history")
+def history(
+    name: Annotated[str | None, typer.Argument(help="of this model only, for example demand/weekly/smooth")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was decided about models, by whom and why, newest first."""
+    with opened_store() as store, store.read() as connection:
+        found = choosing.history(connection, name)
+    shown = ["at", "actor", "verb", "subject", "note"]
+    show(found, as_json=as_json, empty="nobody has decided anything about a model yet", columns=shown)
 
 
 @app.command("promote")

@@ -33,5 +33,6 @@ def models(plant: Plant) -> dg.MaterializeResult:
         metadata={
             **table_metadata(model_version, rows=registered.versions, frame=shown),
             "new_versions": len(registered.new),
+            "left_to_compare": ", ".join(registered.left) or "none",
         }
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,23 @@ _SCHEMA: dict[str, type[pl.DataType]] = {
     "as_of": pl.Date,
     "series": pl.Int64,
     **dict.fromkeys(MEASURES, pl.Float64),
+}
+
+
+_RUN_SCHEMA: dict[str, Any] = {
+    "run": pl.Int64,
+    "model": pl.String,
+    "version": pl.Int64,
+    "purpose": pl.String,
+    "as_of": pl.Date,
+    "status": pl.String,
+    "series": pl.Int64,
+    "failed_series": pl.Int64,
+    "seconds": pl.Float64,
+    "peak_mb": pl.Float64,
+    "started_at": pl.Datetime("us", "UTC"),
+    "problem": pl.String,
+    "failures": pl.String,
 }
 
 
@@ -83,6 +101,7 @@ def describe_version(connection: sa.Connection, name: str, version: int | None =
         "model": name,
         "version": row.version,
         "status": row.status,
+        "origin": row.origin,
         "registered": row.created_at.isoformat(timespec="minutes"),
         "code": row.code,
         "parameters": row.parameters,
@@ -104,11 +123,13 @@ def promote_version(
     with store.write() as connection:
         row = _version(connection, name, version)
         held = _held_by(connection, row.model_id, alias)
-        if held is not None and held.id == row.id:
-            raise ModelError(f"version {version} of {name} is its {alias} already")
+        champion = _held_by(connection, row.model_id, "champion")
+        if row.id in {one.id for one in (held, champion) if one is not None}:
+            is_now = alias if held is not None and held.id == row.id else "champion"
+            raise ModelError(f"version {version} of {name} is its {is_now} already")
         promote(connection, row.id, alias)
         was = None if held is None else held.version
-        _note(connection, actor, f"model {alias}", f"{name} v{version}", {"note": note, "instead_of": was})
+        note_in_audit(connection, actor, f"model {alias}", f"{name} v{version}", {"note": note, "instead_of": was})
 
 
 def retire_version(store: Store, name: str, version: int, actor: str, note: str = "") -> None:
@@ -129,7 +150,7 @@ def retire_version(store: Store, name: str, version: int, actor: str, note: str 
             )
         connection.execute(sa.delete(model_alias).where(model_alias.c.version_id == row.id))
         connection.execute(sa.update(model_version).where(model_version.c.id == row.id).values(status="retired"))
-        _note(connection, actor, "model retired", f"{name} v{version}", {"note": note, "was": row.status})
+        note_in_audit(connection, actor, "model retired", f"{name} v{version}", {"note": note, "was": row.status})
 
 
 def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Row[Any]:
@@ -163,7 +184,54 @@ def _held_by(connection: sa.Connection, model_id: int, alias: Alias) -> sa.Row[A
     ).one_or_none()
 
 
-def _note(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
+def note_in_audit(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
+    """Write into the audit trail who did what to a model version, and why."""
     connection.execute(
         sa.insert(audit_event).values(at=utc_now(), actor=actor, verb=verb, subject=subject, detail=dict(detail))
     )
+
+
+def history(connection: sa.Connection, name: str | None = None, limit: int = 50) -> pl.DataFrame:
+    """Return what was decided about models (or the one named), newest first: at, actor, verb, subject, note, detail."""
+    query = sa.select(audit_event).where(audit_event.c.verb.like("model %")).order_by(audit_event.c.id.desc())
+    if name is not None:
+        query = query.where(audit_event.c.subject.like(f"{name} v%"))
+    rows = [
+        {
+            "at": row.at,
+            "actor": row.actor,
+            "verb": row.verb,
+            "subject": row.subject,
+            "note": row.detail.get("note") or "",
+            "detail": json.dumps(row.detail, default=str),
+        }
+        for row in connection.execute(query.limit(limit))
+    ]
+    texts = dict.fromkeys(("actor", "verb", "subject", "note", "detail"), pl.String)
+    return pl.DataFrame(rows, schema={"at": pl.Datetime("us", "UTC"), **texts})
+
+
+def runs(connection: sa.Connection, name: str | None = None, limit: int = 30) -> pl.DataFrame:
+    """Return the newest runs (of the model named), newest first, those in progress among them.
+
+    Columns: run, model, version, purpose, as_of, status, series, failed_series, seconds, peak_mb, started_at,
+    problem, failures (JSON).
+    """
+    query = (
+        sa.select(model_run, model.c.name.label("model"), model_version.c.version)
+        .join(model_version, model_version.c.id == model_run.c.version_id)
+        .join(model, model.c.id == model_version.c.model_id)
+        .order_by(model_run.c.id.desc())
+        .limit(limit)
+    )
+    if name is not None:
+        query = query.where(model.c.name == name)
+    rows = [
+        {
+            "run": row.id,
+            **{key: getattr(row, key) for key in _RUN_SCHEMA if key not in ("run", "failures")},
+            "failures": json.dumps(row.failures),
+        }
+        for row in connection.execute(query)
+    ]
+    return pl.DataFrame(rows, schema=_RUN_SCHEMA)

@@ -28,7 +28,10 @@ _METHODS = "manufacturing_copilot.forecasts"
 
 @dataclass(frozen=True)
 class Policy:
-    """A way to forecast one class of series of one target at one frequency."""
+    """A way to forecast one class of series of one target at one frequency.
+
+    `packages` are those it computes with; `contents` says what is in the code from outside: name and version.
+    """
 
     target: Target
     frequency: Frequency
@@ -37,15 +40,22 @@ class Policy:
     description: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     packages: tuple[str, ...] = ("numpy", "scipy")
+    contents: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The model's name, for example `demand/weekly/smooth`."""
         return f"{self.target.value}/{self.frequency.value}/{self.demand_class}"
 
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Target, frequency and class."""
+        return self.target.value, self.frequency.value, self.demand_class
+
     def package_versions(self) -> dict[str, str]:
         """Return the installed version of every package that the policy computes with."""
-        return {name: version(name) for name in sorted(self.packages)}
+        ours = {name: version(name) for name in sorted((*self.packages, "manufacturing-copilot"))}
+        return {**ours, **self.contents}
 
     def hash(self) -> str:
         """Return the SHA-256 of code, parameters and package versions."""

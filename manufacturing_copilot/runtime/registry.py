@@ -15,6 +15,8 @@ from manufacturing_copilot.store.tables import model, model_alias, model_version
 from manufacturing_copilot.store.types import utc_now
 
 Alias = Literal["champion", "challenger"]
+Origin = Literal["declared", "registered"]
+"""Whether the program declares a version, or a person registered it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Registered:
 
     versions: int
     new: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
-def register(connection: sa.Connection, policy: Policy) -> int:
+def register(connection: sa.Connection, policy: Policy, origin: Origin = "declared") -> int:
     """Return the id of the version that holds exactly this policy; make it (as a draft) where it is new."""
     model_id = _model_id(connection, policy)
     digest = policy.hash()
@@ -61,6 +64,7 @@ def register(connection: sa.Connection, policy: Policy) -> int:
             packages=policy.package_versions(),
             hash=digest,
             created_at=utc_now(),
+            origin=origin,
         )
     )
     return _made_id(made)
@@ -71,7 +75,14 @@ def promote(connection: sa.Connection, version_id: int, alias: Alias = "champion
     model_id = connection.scalar(sa.select(model_version.c.model_id).where(model_version.c.id == version_id))
     if model_id is None:
         raise ModelError(f"no model version has the id {version_id}")
-    connection.execute(sa.delete(model_alias).where(model_alias.c.model_id == model_id, model_alias.c.alias == alias))
+    champion_id = connection.scalar(
+        sa.select(model_alias.c.version_id).where(model_alias.c.model_id == model_id, model_alias.c.alias == "champion")
+    )
+    if alias == "challenger" and champion_id == version_id:
+        raise ModelError("the champion cannot challenge itself; promote another version first")
+    # What becomes the champion is no challenger any more.
+    freed = sa.or_(model_alias.c.alias == alias, model_alias.c.version_id == version_id)
+    connection.execute(sa.delete(model_alias).where(model_alias.c.model_id == model_id, freed))
     connection.execute(sa.insert(model_alias).values(model_id=model_id, alias=alias, version_id=version_id))
     _set_status(connection, model_version.c.id == version_id, "active")
     pointed_at = sa.select(model_alias.c.version_id).where(model_alias.c.model_id == model_id)
@@ -84,20 +95,46 @@ def promote(connection: sa.Connection, version_id: int, alias: Alias = "champion
 
 
 def register_declared(connection: sa.Connection, policies: Iterable[Policy]) -> Registered:
-    """Register the policies the program declares; one never seen becomes its model's champion.
+    """Register the policies the program declares; one never seen follows the one declared before as champion.
 
-    A version that is known already changes no alias, so that a champion chosen by a person stays one.
+    Where a person (or a comparison) made another version the champion, that stays, and the new one is its challenger
+    unless there is one. A version that is known already changes no alias.
     """
     before = set(connection.scalars(sa.select(model_version.c.id)))
     names: list[str] = []
+    left: list[str] = []
     total = 0
     for policy in policies:
         total += 1
+        held, followed = champion_of(connection, policy.name), _newest_declared(connection, policy.name)
         version_id = register(connection, policy)
-        if version_id not in before:
+        if version_id in before:
+            continue
+        names.append(policy.name)
+        if held is None or held == followed:
             promote(connection, version_id)
-            names.append(policy.name)
-    return Registered(versions=total, new=tuple(names))
+            continue
+        left.append(policy.name)
+        if aliased(connection, *policy.place, "challenger") is None:
+            promote(connection, version_id, "challenger")
+    return Registered(versions=total, new=tuple(names), left=tuple(left))
+
+
+def champion_of(connection: sa.Connection, name: str) -> int | None:
+    """Return the id of the version that the model's alias champion points at."""
+    return connection.scalar(
+        sa.select(model_alias.c.version_id)
+        .join(model, model.c.id == model_alias.c.model_id)
+        .where(model.c.name == name, model_alias.c.alias == "champion")
+    )
+
+
+def _newest_declared(connection: sa.Connection, name: str) -> int | None:
+    return connection.scalar(
+        sa.select(sa.func.max(model_version.c.id))
+        .join(model, model.c.id == model_version.c.model_id)
+        .where(model.c.name == name, model_version.c.origin == "declared")
+    )
 
 
 def champion(connection: sa.Connection, target: str, frequency: str, demand_class: str) -> ModelVersion:

@@ -510,6 +510,13 @@ model_version = sa.Table(
     sa.Column("packages", Json, nullable=False, comment="name: version of what it computes with"),
     sa.Column("hash", sa.String(64), nullable=False, comment="of code, parameters and packages"),
     sa.Column("created_at", UtcTimestamp, nullable=False),
+    sa.Column(
+        "origin",
+        sa.Text,
+        nullable=False,
+        server_default="declared",
+        comment="declared by the program, or registered by a person",
+    ),
     sa.UniqueConstraint("model_id", "version"),
     sa.UniqueConstraint("model_id", "hash"),
 )
