@@ -14,9 +14,12 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.calendar import first_period, periods_from
+from manufacturing_copilot.forecasts.demand import expected_demand
 from manufacturing_copilot.forecasts.engines import engine_in_use
+from manufacturing_copilot.forecasts.expected import Expected, expected
+from manufacturing_copilot.forecasts.known.override_scores import score_overrides
 from manufacturing_copilot.forecasts.observed import defect_task, lead_time_task, read_defects, read_lead_times
-from manufacturing_copilot.forecasts.panel import demand_panel, read_demand, read_names
+from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.parts import Begin, Champions, Part, Progress, demand_parts, observed_part
 from manufacturing_copilot.forecasts.scores import pooled_metrics, score_series
 from manufacturing_copilot.forecasts.shards import Engine, Sharding, ThisProcess, sharded
@@ -27,8 +30,8 @@ from manufacturing_copilot.runtime.registry import ModelVersion, champion, load_
 from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores, working
 from manufacturing_copilot.runtime.series import register_series
 from manufacturing_copilot.site import Frequency, Site, Target
-from manufacturing_copilot.store import Store, home_folder, insert_frame
-from manufacturing_copilot.store.tables import QUANTILES, series
+from manufacturing_copilot.store import Store, home_folder, insert_frame, read_frame
+from manufacturing_copilot.store.tables import QUANTILES, cleaned_period, series
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.progress import note_follows
@@ -86,15 +89,18 @@ def forecast_target(
             return work.begin(version.id, target.value, frequency.value, demand_class, as_of, count)
 
         with store.read() as connection:
-            parts = _parts(connection, site, target, frequencies, as_of, say, begin)
+            parts, cut = _parts(connection, site, target, frequencies, as_of, say, begin)
         with store.write() as connection:
             written = write_parts(connection, target, parts, as_of, run_id)
+            if target is Target.DEMAND:
+                _write_cut(connection, cut, as_of)
+                score_overrides(connection, as_of)
             note_follows(connection, site, as_of, f"forecasts/{target.value}")
     say(f"{target.value}: wrote {sum(rows for _, rows, _ in written)} forecasts")
     return ForecastSummary(
         target=target,
         as_of=as_of,
-        series=sum(part.keys.height for part in parts),
+        series=sum(one.part.keys.height for one in parts),
         rows=sum(rows for _, rows, _ in written),
         runs=tuple(run for run, _, _ in written),
         seconds=perf_counter() - start,
@@ -118,7 +124,7 @@ def _sharded(target: Target, say: Progress) -> Iterator[Sharding]:
 
 
 def write_parts(
-    connection: sa.Connection, target: Target, parts: Sequence[Part], as_of: date, run_id: str | None = None
+    connection: sa.Connection, target: Target, parts: Sequence[Expected], as_of: date, run_id: str | None = None
 ) -> list[tuple[RunSummary, int, pl.DataFrame]]:
     """Replace the target's forecasts of that day by these: per part its run, the rows written, and the first two."""
     _forget(connection, target, as_of)
@@ -133,19 +139,18 @@ def _parts(
     as_of: date,
     say: Progress,
     begin: Begin,
-) -> list[Part]:
+) -> tuple[list[Expected], pl.DataFrame]:
     champions = _champions(connection, target, frequencies)
     if target is Target.DEMAND:
-        demand = read_demand(connection, as_of)
-        items, places = read_names(connection)
-        parts: list[Part] = []
-        for frequency in frequencies:
-            panel = demand_panel(demand, items, places, frequency, as_of, site.horizons[frequency])
-            say(f"demand {frequency.value}: {panel.keys.height} series")
-            parts += demand_parts(panel, champions, as_of, begin)
-        return parts
+
+        def forecast(panel: Panel, name: str | None) -> list[Part]:
+            return demand_parts(panel, champions, as_of, begin, name)
+
+        found = expected_demand(connection, site, frequencies, as_of, forecast, say)
+        return list(found.parts), found.cut
     if target is Target.INVENTORY:
-        return _inventory_parts(connection, site, frequencies, champions, as_of, say, begin)
+        parts = _inventory_parts(connection, site, frequencies, champions, as_of, say, begin)
+        return [expected(part) for part in parts], pl.DataFrame()
     read, make = (read_lead_times, lead_time_task) if target is Target.SUPPLY else (read_defects, defect_task)
     seen = read(connection, as_of)
     parts = []
@@ -155,7 +160,7 @@ def _parts(
         keys, task = make(seen, frequency, as_of, len(periods), version.parameters)
         say(f"{target.value} {frequency.value}: {keys.height} series")
         parts += observed_part(target, frequency, keys, task, version, periods, begin)
-    return parts
+    return [expected(part) for part in parts], pl.DataFrame()
 
 
 def _champions(connection: sa.Connection, target: Target, frequencies: Sequence[Frequency]) -> Champions:
@@ -222,8 +227,9 @@ def _forget(connection: sa.Connection, target: Target, as_of: date) -> None:
 
 
 def _write(
-    connection: sa.Connection, part: Part, as_of: date, run_id: str | None
+    connection: sa.Connection, one: Expected, as_of: date, run_id: str | None
 ) -> tuple[RunSummary, int, pl.DataFrame]:
+    part = one.part
     named = part.keys.select("item_id", "location_id", "supplier_id", "name").with_columns(
         pl.lit(part.target.value).alias("target"),
         pl.lit(part.frequency.value).alias("frequency"),
@@ -252,7 +258,7 @@ def _write(
         ),
     )
     record_scores(connection, _scores(outcome, scores, ids, number))
-    frame = _rows(part, ids, as_of, number)
+    frame = _rows(one, ids, as_of, number)
     insert_frame(connection, forecast_table, frame)
     summary = RunSummary(number, part.frequency.value, part.demand_class, len(names), len(outcome.failures), metrics)
     head = frame.head(2).select(
@@ -294,22 +300,37 @@ def _scores(outcome: Outcome, scores: pl.DataFrame | None, ids: np.ndarray, run:
     return long.select(pl.lit(run).alias("run_id"), "series_id", "measure", pl.col("value").cast(pl.Float64))
 
 
-def _rows(part: Part, ids: np.ndarray, as_of: date, run: int) -> pl.DataFrame:
-    steps = np.array(part.steps, dtype=int)
-    closed = steps < 0
-    mean = np.where(closed, 0.0, part.outcome.mean[:, steps])
-    quantiles = np.where(closed[:, None], 0.0, part.outcome.quantiles[:, steps, :])
-    if "discontinued_on" in part.keys.columns:
-        last_day = part.keys["discontinued_on"].fill_null(date.max).to_numpy()
-        gone = np.array(part.periods, dtype="datetime64[D]")[None, :] > last_day.astype("datetime64[D]")[:, None]
-        mean, quantiles = np.where(gone, 0.0, mean), np.where(gone[:, :, None], 0.0, quantiles)
+def _rows(one: Expected, ids: np.ndarray, as_of: date, run: int) -> pl.DataFrame:
     count = len(ids)
-    flat = quantiles.reshape(-1, len(QUANTILES))
+    flat = one.quantiles.reshape(-1, len(QUANTILES))
+    said = pl.Series(one.model_mean.ravel()).fill_nan(None) if one.model_mean is not None else pl.lit(None, pl.Float64)
     return pl.DataFrame(
         {
-            "series_id": np.repeat(ids, len(steps)),
-            "period": pl.Series(list(part.periods) * count, dtype=pl.Date),
-            "mean": mean.ravel(),
+            "series_id": np.repeat(ids, len(one.part.periods)),
+            "period": pl.Series(list(one.part.periods) * count, dtype=pl.Date),
+            "mean": one.mean.ravel(),
             **{name: flat[:, place] for place, name in enumerate(QUANTILES)},
         }
-    ).with_columns(pl.lit(as_of).alias("as_of"), pl.lit(run).alias("run_id"))
+    ).with_columns(pl.lit(as_of).alias("as_of"), pl.lit(run).alias("run_id"), said.alias("model_mean"))
+
+
+def _write_cut(connection: sa.Connection, cut: pl.DataFrame, as_of: date) -> None:
+    """Keep what was cut of the histories as outliers, in place of what an earlier run as of that day has kept."""
+    mine = sa.select(series.c.id).where(series.c.target == Target.DEMAND.value)
+    connection.execute(
+        sa.delete(cleaned_period).where(cleaned_period.c.as_of == as_of, cleaned_period.c.series_id.in_(mine))
+    )
+    if cut.is_empty():
+        return
+    known = read_frame(
+        connection,
+        sa.select(series.c.id.label("series_id"), series.c.frequency, series.c.name).where(
+            series.c.target == Target.DEMAND.value
+        ),
+    )
+    rows = cut.join(known, on=["frequency", "name"])
+    insert_frame(
+        connection,
+        cleaned_period,
+        rows.select("series_id", pl.lit(as_of).alias("as_of"), "period", "was", "used", "reason"),
+    )

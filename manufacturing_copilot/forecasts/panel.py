@@ -35,7 +35,8 @@ class Panel:
 
     `keys` has one row a series: item_id, location_id, name, category, abc, discontinued_on. `values` are the
     histories in that order. `periods` are the periods ahead; `steps[i]` is the place of periods[i] among the
-    steps that a method forecasts, or -1 where nothing is expected because the plant is closed.
+    steps that a method forecasts, or -1 where nothing is expected because the plant is closed. `weekdays` are those
+    on which demand comes in, 1 Monday to 7 Sunday.
     """
 
     frequency: Frequency
@@ -45,11 +46,29 @@ class Panel:
     steps: list[int]
     season: int
     clipped: int
+    weekdays: Sequence[int] = tuple(range(1, 8))
 
     @property
     def horizon(self) -> int:
         """The number of steps that a method has to forecast."""
         return max(self.steps, default=-1) + 1
+
+    def past(self) -> pl.DataFrame:
+        """Return at (-1: the last period past) and period, as far back as the longest history reaches."""
+        count = max((len(y) for y in self.values), default=0)
+        if self.frequency is Frequency.DAILY:
+            days = (self.periods[0] - timedelta(days=k) for k in range(1, 7 * count // len(self.weekdays) + 8))
+            found = [day for day in days if day.isoweekday() in self.weekdays][:count]
+        else:
+            found = _periods_before(self.periods[0], self.frequency, count)
+        return pl.DataFrame(
+            {"at": range(-1, -count - 1, -1), "period": found}, schema={"at": pl.Int64, "period": pl.Date}
+        )
+
+
+def _periods_before(first: date, frequency: Frequency, count: int) -> list[date]:
+    back = pl.format(f"-{{}}{EVERY[frequency][1:]}", pl.int_range(1, count + 1))
+    return pl.select(pl.lit(first).dt.offset_by(back).alias("period"))["period"].to_list() if count else []
 
 
 def read_demand(connection: sa.Connection, as_of: date) -> pl.DataFrame:
@@ -90,7 +109,8 @@ def demand_panel(
     """
     start = first_period(as_of, frequency)
     periods = periods_from(start, frequency, horizon)
-    weekdays = open_weekdays(demand) if frequency is Frequency.DAILY else list(range(1, 8))
+    open_days = open_weekdays(demand)
+    weekdays = open_days if frequency is Frequency.DAILY else list(range(1, 8))
     steps = _steps(periods, weekdays, frequency)
     dated = _on_open_days(demand, weekdays) if len(weekdays) < 7 else demand
     sums = (
@@ -98,7 +118,7 @@ def demand_panel(
         .filter(pl.col("period") < start)
         .group_by("item_id", "location_id", "period")
         .agg(pl.col("quantity").sum())
-        .with_columns(_numbered("period", frequency, weekdays).alias("number"))
+        .with_columns(numbered("period", frequency, weekdays).alias("number"))
     )
     last = _number_before(start, frequency, weekdays)
     sums = sums.filter(pl.col("number") > last - HISTORY[frequency]).sort("item_id", "location_id", "number")
@@ -123,6 +143,7 @@ def demand_panel(
         steps=steps,
         season=len(weekdays) if frequency is Frequency.DAILY else SEASON[frequency],
         clipped=int((sums["quantity"] < 0).sum()),
+        weekdays=open_days,
     )
 
 
@@ -152,7 +173,8 @@ def _steps(periods: list[date], weekdays: list[int], frequency: Frequency) -> li
     return steps
 
 
-def _numbered(column: str, frequency: Frequency, weekdays: list[int]) -> pl.Expr:
+def numbered(column: str, frequency: Frequency, weekdays: Sequence[int]) -> pl.Expr:
+    """Return a whole number for each period; periods next to each other, of days open days, differ by one."""
     if frequency is not Frequency.DAILY or len(weekdays) == 7:
         return number_of(pl.col(column), frequency)
     place = {day: sum(other < day for other in weekdays) for day in range(1, 8)}
@@ -166,7 +188,7 @@ def _number_before(start: date, frequency: Frequency, weekdays: list[int]) -> in
     day = period_of(day, frequency)
     while frequency is Frequency.DAILY and day.isoweekday() not in weekdays:
         day -= timedelta(days=1)
-    return int(pl.DataFrame({"day": [day]}).select(_numbered("day", frequency, weekdays).alias("number"))["number"][0])
+    return int(pl.DataFrame({"day": [day]}).select(numbered("day", frequency, weekdays).alias("number"))["number"][0])
 
 
 def _filled(keys: pl.DataFrame, sums: pl.DataFrame, last: int) -> list[Floats]:

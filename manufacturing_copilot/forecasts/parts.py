@@ -17,7 +17,7 @@ from manufacturing_copilot.forecasts.classes import classify
 from manufacturing_copilot.forecasts.cohorts import cohorts
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.tasks import Cohort, Floats, Method, Observations, Outcome, Task, name_noise
-from manufacturing_copilot.runtime.policies import ALL, DYING, YOUNG
+from manufacturing_copilot.runtime.policies import ALL, DYING, REGULAR, SPARSE, YOUNG
 from manufacturing_copilot.runtime.registry import ModelVersion, load_code
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store.types import utc_now
@@ -55,22 +55,27 @@ class Part:
     run: int | None = None
 
 
-def demand_parts(panel: Panel, champions: Champions, as_of: date, begin: Begin = unseen) -> list[Part]:
+def demand_parts(
+    panel: Panel, champions: Champions, as_of: date, begin: Begin = unseen, name: str | None = None
+) -> list[Part]:
     """Forecast every series of the panel with the champion of its class.
 
     Classes whose champions have the same code and parameters are forecast together: they share the global model
-    and the pooled errors. A discontinued item is expected to sell nothing after its last day.
+    and the pooled errors. A discontinued item is expected to sell nothing after its last day. A `name` is for series
+    that are not items but sums of them: it stands in the parts in place of a class, and all are taken as regular.
     """
     if panel.keys.is_empty():
         return []
     gone = (panel.keys["discontinued_on"] <= as_of).fill_null(False).to_list()
     classes = np.array(classify(panel.values, panel.frequency, gone))
+    if name:
+        classes[np.isin(classes, [*REGULAR, *SPARSE])] = REGULAR[0]
     task = _task(panel, classes)
-    wanted = [name for name in (*YOUNG, *DYING) if name in classes]
+    wanted = [one for one in (*YOUNG, *DYING) if one in classes]
     groups = cohorts(panel.values, panel.frequency, panel.horizon, task.priors, task.noise, wanted) if wanted else {}
     runs = {
-        name: begin(champions[panel.frequency, name], panel.frequency, name, int((classes == name).sum()))
-        for name in sorted(set(classes))
+        one: begin(champions[panel.frequency, one], panel.frequency, name or one, int((classes == one).sum()))
+        for one in sorted(set(classes))
     }
     parts: list[Part] = []
     for names in _sharing(sorted(set(classes)), champions, panel.frequency):
@@ -80,17 +85,22 @@ def demand_parts(panel: Panel, champions: Champions, as_of: date, begin: Begin =
         method: Method = load_code(version.code)
         outcome = method(replace(task.part(shared), parameters=version.parameters, cohort=_joined(groups, names)))
         seconds = perf_counter() - start
-        for name in names:
-            inside = classes[shared] == name
-            keys = panel.keys.filter(pl.Series(classes == name))
+        for one in names:
+            inside = classes[shared] == one
+            keys = panel.keys.filter(pl.Series(classes == one))
             parts.append(
                 Part(
                     Target.DEMAND,
                     panel.frequency,
-                    name,
-                    champions[panel.frequency, name],
+                    name or one,
+                    champions[panel.frequency, one],
                     keys.select(
-                        "item_id", "location_id", pl.lit(None, pl.Int64).alias("supplier_id"), "name", "discontinued_on"
+                        "item_id",
+                        "location_id",
+                        pl.lit(None, pl.Int64).alias("supplier_id"),
+                        "name",
+                        "category",
+                        "discontinued_on",
                     ),
                     outcome.part(inside),
                     panel.periods,
@@ -99,7 +109,7 @@ def demand_parts(panel: Panel, champions: Champions, as_of: date, begin: Begin =
                     started_at,
                     seconds * float(inside.mean()),
                     panel.clipped,
-                    runs[name],
+                    runs[one],
                 )
             )
     return parts

@@ -176,6 +176,17 @@ def tidy(quantiles: Floats, floor: float = 0.0, ceiling: float = np.inf) -> Floa
     return np.maximum.accumulate(np.clip(quantiles, floor, ceiling), axis=-1)
 
 
+def stretched(quantiles: Floats, ratio: Floats) -> Floats:
+    """Return the quantiles (series × periods × levels) times `ratio` (series × periods).
+
+    What was counted in whole pieces stays so: a bound just below a whole piece would leave that piece out.
+    """
+    found = quantiles * ratio[:, :, None]
+    whole = (quantiles == np.rint(quantiles)).all(axis=(1, 2))
+    found[whole] = np.rint(found[whole])
+    return found
+
+
 def holdout(values: Sequence[Floats], horizon: int, at_least: int) -> NDArray[np.int64]:
     """Return the places of the whole histories long enough to hold back `horizon` periods and keep `at_least`."""
     enough = [i for i, y in enumerate(values) if len(y) >= horizon + at_least and np.isfinite(y).all()]

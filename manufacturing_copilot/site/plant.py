@@ -119,6 +119,10 @@ class SiteFile(Declared):
         },
         description="periods ahead, by frequency",
     )
+    outliers: Literal["cut", "keep"] = Key(
+        "cut",
+        description="single giant periods of a history: cut before forecasting (and kept on record), or taken as is",
+    )
     schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
     schedule_on: bool = Key(True, description="whether the daily schedule and the sensors start by themselves")
 

@@ -1,0 +1,108 @@
+"""The demand of a day: histories read and made usual, forecast, and what is known put back; all frequencies as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.forecasts.expected import Expected, expected
+from manufacturing_copilot.forecasts.known.applied import Adjusted, adjusted, put_back
+from manufacturing_copilot.forecasts.known.facts import read_known_future
+from manufacturing_copilot.forecasts.known.overrides import read_overrides
+from manufacturing_copilot.forecasts.known.successors import in_force, phased_out, taken_over
+from manufacturing_copilot.forecasts.panel import Panel, demand_panel, read_demand, read_names
+from manufacturing_copilot.forecasts.parts import Part, Progress
+from manufacturing_copilot.forecasts.tasks import Floats, stretched
+from manufacturing_copilot.forecasts.together import AGGREGATES, aggregate_panel, together
+from manufacturing_copilot.site import Frequency, Site
+
+PanelForecast: TypeAlias = Callable[[Panel, str | None], list[Part]]
+"""Forecasts a panel; the name, where one is given, stands for the class of all its series."""
+
+_DAYS_AHEAD = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31, Frequency.QUARTERLY: 92}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is expected of every series at every frequency, and which periods of history were cut as outliers.
+
+    `cut`: frequency, name, period, was, used, reason.
+    """
+
+    parts: Sequence[Expected]
+    cut: pl.DataFrame
+
+
+def expected_demand(
+    connection: sa.Connection,
+    site: Site,
+    frequencies: Sequence[Frequency],
+    as_of: date,
+    forecast: PanelForecast,
+    say: Progress,
+) -> Demand:
+    """Return the demand expected as of a day at these frequencies; `forecast` is asked for the parts of each panel."""
+    known = read_known_future(connection, site, as_of)
+    ahead = max((_DAYS_AHEAD[one] * site.horizons[one] for one in frequencies), default=0)
+    successions = in_force(known.successions, as_of, ahead)
+    demand = taken_over(read_demand(connection, as_of), successions)
+    items, places = read_names(connection)
+    items = phased_out(items, successions)
+    single: list[Expected] = []
+    aggregates: list[Expected] = []
+    cut: list[pl.DataFrame] = []
+    weekdays: Sequence[int] = ()
+    for frequency in frequencies:
+        panel = demand_panel(demand, items, places, frequency, as_of, site.horizons[frequency])
+        say(f"demand {frequency.value}: {panel.keys.height} series")
+        usual = adjusted(panel, known, clean=site.outliers == "cut")
+        parts = forecast(usual.panel, None)
+        aggregates += _aggregates(usual, parts, forecast)
+        single += [expected(part) for part in put_back(parts, usual)]
+        cut.append(_cut(usual))
+        weekdays = panel.weekdays
+    whole = together(single, aggregates, weekdays, read_overrides(connection, as_of))
+    return Demand(whole, pl.concat(cut) if cut else pl.DataFrame())
+
+
+def _aggregates(usual: Adjusted, parts: Sequence[Part], forecast: PanelForecast) -> list[Expected]:
+    """Forecast categories and all items from the usual histories; what is known of their series moves them too."""
+    sums, members = aggregate_panel(usual.panel)
+    found = forecast(sums, AGGREGATES)
+    moved = _known_of_sums(usual, parts, members)
+    place = {name: row for row, name in enumerate(sums.keys["name"].to_list())}
+    together = []
+    for part in found:
+        factor = moved[[place[name] for name in part.keys["name"].to_list()]]
+        outcome = replace(
+            part.outcome, mean=part.outcome.mean * factor, quantiles=stretched(part.outcome.quantiles, factor)
+        )
+        together.append(expected(replace(part, outcome=outcome)))
+    return together
+
+
+def _known_of_sums(usual: Adjusted, parts: Sequence[Part], members: Sequence[Sequence[int]]) -> Floats:
+    """Return what the known future multiplies each sum with: the average over its series, by what they expect."""
+    row = {name: place for place, name in enumerate(usual.panel.keys["name"].to_list())}
+    mean = np.zeros_like(usual.ahead)
+    for part in parts:
+        mean[[row[name] for name in part.keys["name"].to_list()]] = part.outcome.mean
+    moved = [(mean[list(rows)] * usual.ahead[list(rows)]).sum(axis=0) for rows in members]
+    whole = [mean[list(rows)].sum(axis=0) for rows in members]
+    shape = (len(members), usual.ahead.shape[1])
+    above, below = np.reshape(moved, shape), np.reshape(whole, shape)
+    return np.divide(above, below, out=np.ones(shape), where=below > 0)
+
+
+def _cut(usual: Adjusted) -> pl.DataFrame:
+    names = usual.panel.keys.select("name").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    found = usual.cut.join(names, on="row").join(usual.panel.past(), on="at")
+    return found.select(
+        pl.lit(usual.panel.frequency.value).alias("frequency"), "name", "period", "was", "used", "reason"
+    )

@@ -1,0 +1,175 @@
+"""Bringing the demand forecasts of a day together: over frequencies, and from item over category to all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from manufacturing_copilot.forecasts.coherence import Said, Tree, over_frequencies, over_tree
+from manufacturing_copilot.forecasts.expected import Expected
+from manufacturing_copilot.forecasts.known.overrides import cuts_of, overridden
+from manufacturing_copilot.forecasts.panel import Panel
+from manufacturing_copilot.forecasts.spans import Spans, spans_of
+from manufacturing_copilot.forecasts.tasks import Floats
+
+EVERYTHING = "all items"
+AGGREGATES = "aggregates"
+"""What stands for the class of the series of categories and of all items."""
+
+
+def category_name(category: str) -> str:
+    """Return the name of the series of a category."""
+    return f"category {category}"
+
+
+def aggregate_panel(panel: Panel) -> tuple[Panel, list[list[int]]]:
+    """Return the panel of the categories (where there are several) and of all items, and the series of each.
+
+    A single series has nothing above it.
+    """
+    if panel.keys.height < 2:
+        return replace(panel, keys=panel.keys.clear(), values=[]), []
+    categories = panel.keys["category"].to_list()
+    known = sorted({name for name in categories if name is not None})
+    members = {EVERYTHING: list(range(len(categories)))}
+    if len(known) > 1:
+        members = {
+            **{category_name(name): [i for i, one in enumerate(categories) if one == name] for name in known},
+            **members,
+        }
+    count = len(members)
+    keys = panel.keys.clear(count).with_columns(pl.Series("name", list(members), dtype=pl.String))
+    values = [_sum([panel.values[i] for i in rows]) for rows in members.values()]
+    return replace(panel, keys=keys, values=values, clipped=0), list(members.values())
+
+
+def _sum(histories: Sequence[Floats]) -> Floats:
+    total = np.zeros(max(len(y) for y in histories))
+    for y in histories:
+        total[len(total) - len(y) :] += y
+    return total
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The series of one frequency, of all its parts: names in order, means, variances, and where each came from."""
+
+    names: list[str]
+    mean: Floats
+    variance: Floats
+
+
+def together(
+    items: Sequence[Expected], aggregates: Sequence[Expected], weekdays: Sequence[int], said: pl.DataFrame
+) -> list[Expected]:
+    """Return all of them, moved so that periods add up over frequencies, and items to categories and to all.
+
+    `items` and `aggregates` are the parts of every frequency, `said` the overrides that count (see `known`). What
+    moves carries its bounds with it; where an override holds, `model_mean` keeps what the models said.
+    """
+    if not items:
+        return [*items, *aggregates]
+    periods = {one.part.frequency: one.part.periods for one in items}
+    spans = spans_of(periods, weekdays, cuts_of(said))
+    leaves, leaf_variance, names = _on_spans(items, spans)
+    tops, top_variance, top_names = _on_spans(aggregates, spans)
+    if EVERYTHING in top_names:
+        leaves = _over_categories(items, (leaves, leaf_variance, names), (tops, top_variance, top_names))
+    told = overridden(leaves, _keys(items, names), spans, said)
+    found = {name: row for row, name in enumerate(names)}
+    moved = [_moved(one, leaves, told, found, spans) for one in items]
+    if EVERYTHING not in top_names:
+        return moved
+    above = [_summed(items, table, names, top_names) for table in (leaves, told)]
+    found = {name: row for row, name in enumerate(top_names)}
+    return moved + [_moved(one, above[0], above[1], found, spans) for one in aggregates]
+
+
+def _keys(items: Sequence[Expected], names: Sequence[str]) -> pl.DataFrame:
+    keys = pl.concat([one.part.keys.select("name", "item_id", "location_id") for one in items]).unique("name")
+    return pl.DataFrame({"name": names}).join(keys, on="name", how="left", maintain_order="left")
+
+
+def _on_spans(parts: Sequence[Expected], spans: Spans) -> tuple[Floats, Floats, list[str]]:
+    """Return mean and variance on spans of every series of these parts, and their names."""
+    tables = {frequency: _table([one for one in parts if one.part.frequency is frequency]) for frequency in spans.holds}
+    names = sorted({name for table in tables.values() for name in table.names})
+    row = {name: place for place, name in enumerate(names)}
+    mean, variance = np.zeros((len(names), len(spans.days))), np.zeros((len(names), len(spans.days)))
+    have = np.zeros((len(names), len(tables)), dtype=bool)
+    for place, table in enumerate(tables.values()):
+        have[[row[name] for name in table.names], place] = True
+    # Most series are forecast at every frequency; young ones at the finer ones only.
+    for pattern in np.unique(have, axis=0):
+        rows = np.flatnonzero((have == pattern).all(axis=1))
+        mine = [names[place] for place in rows.tolist()]
+        said = {
+            frequency: _said(table, mine)
+            for there, (frequency, table) in zip(pattern, tables.items(), strict=True)
+            if there
+        }
+        mean[rows], variance[rows] = over_frequencies(said, spans)
+    return mean, variance, names
+
+
+def _table(parts: Sequence[Expected]) -> _Table:
+    if not parts:
+        return _Table([], np.empty((0, 0)), np.empty(0))
+    return _Table(
+        [name for one in parts for name in one.part.keys["name"].to_list()],
+        np.concatenate([one.mean for one in parts]),
+        np.concatenate([np.asarray(one.part.outcome.deviation) ** 2 for one in parts]),
+    )
+
+
+def _said(table: _Table, names: Sequence[str]) -> Said:
+    place = {name: row for row, name in enumerate(table.names)}
+    rows = [place[name] for name in names]
+    return Said(table.mean[rows], table.variance[rows])
+
+
+def _over_categories(
+    items: Sequence[Expected],
+    leaves: tuple[Floats, Floats, list[str]],
+    tops: tuple[Floats, Floats, list[str]],
+) -> Floats:
+    mean, variance, names = leaves
+    top_mean, top_variance, top_names = tops
+    tree, labels = _tree(items, names)
+    place = {name: row for row, name in enumerate(top_names)}
+    known = np.array([place.get(label, -1) for label in labels])
+    # A branch of which nothing is said of its own (no category) is no observation: its variance is without end.
+    said = (known >= 0)[:, None]
+    branch = np.where(said, top_mean[known], tree.sums(mean))
+    branch_variance = np.where(said, top_variance[known], np.inf)
+    total = place[EVERYTHING]
+    return over_tree(tree, (mean, variance), (branch, branch_variance), (top_mean[total], top_variance[total]))
+
+
+def _summed(items: Sequence[Expected], leaves: Floats, names: Sequence[str], top_names: Sequence[str]) -> Floats:
+    tree, labels = _tree(items, names)
+    sums = dict(zip(labels, tree.sums(leaves), strict=True))
+    return np.array([leaves.sum(axis=0) if name == EVERYTHING else sums[name] for name in top_names])
+
+
+def _tree(items: Sequence[Expected], names: Sequence[str]) -> tuple[Tree, list[str]]:
+    category: dict[str, str] = {}
+    for one in items:
+        keys = one.part.keys
+        category |= dict(zip(keys["name"], keys["category"].fill_null(""), strict=True))
+    mine = [category_name(category[name]) if category[name] else "" for name in names]
+    labels = sorted(set(mine))
+    number = {label: place for place, label in enumerate(labels)}
+    return Tree(np.array([number[label] for label in mine], dtype=np.int64)), labels
+
+
+def _moved(one: Expected, models: Floats, told: Floats, found: Mapping[str, int], spans: Spans) -> Expected:
+    rows = [found[name] for name in one.part.keys["name"].to_list()]
+    holds = spans.holds[one.part.frequency].T
+    mean, quantiles = one.moved_to(told[rows] @ holds)
+    said = (told[rows] != models[rows]) @ holds > 0
+    model_mean = np.where(said, models[rows] @ holds, np.nan) if said.any() else None
+    return replace(one, mean=mean, quantiles=quantiles, model_mean=model_mean)
