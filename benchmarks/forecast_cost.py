@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from benchmarks.forecast_data import champions, generated, generated_panel
 from manufacturing_copilot.forecasts.classes import classify
+from manufacturing_copilot.forecasts.expected import expected
 from manufacturing_copilot.forecasts.forecast import write_parts
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.parts import demand_parts
@@ -76,7 +77,7 @@ def _forecast_and_write(store: Store, panel: Panel) -> None:
     day = panel.periods[0]
     parts = demand_parts(panel, _registered(store, panel.frequency), day)
     with store.write() as connection:
-        write_parts(connection, Target.DEMAND, parts, day)
+        write_parts(connection, Target.DEMAND, [expected(part) for part in parts], day)
 
 
 def _registered(store: Store, frequency: Frequency) -> dict:  # type: ignore[type-arg]

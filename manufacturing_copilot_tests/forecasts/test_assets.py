@@ -67,7 +67,7 @@ def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, site
     demand = result.asset_materializations_for_node("forecasts__demand")[0]
     assert demand.partition == DAY
     assert demand.metadata["dagster/partition_row_count"].value == (8 + 4 + 1) * 13  # items, categories, all
-    assert demand.metadata["series"].value == 8
+    assert demand.metadata["series"].value == 8 + 4 + 1
     assert 0.3 < demand.metadata["coverage_80"].value <= 1
     assert "data:image/png;base64," in str(demand.metadata["coverage"].value)
     assert "S0001 @ L1" in str(demand.metadata["preview"].value)
