@@ -170,9 +170,8 @@ def _fill(store: object) -> None:
             valid_from=pl.lit(DAY), batch_id=pl.lit(1), file_id=pl.lit(1), line="id",
         )  # fmt: skip
         insert_frame(connection, t.accepted["item_costs"], costs)
-        insert_frame(connection, t.process, number.select("id", item_id="id", version=pl.lit(1)))
         parts = number.filter(n < ITEMS // 2).select(
-            process_id="id", component_id=n + ITEMS // 2, quantity_per=pl.lit(2.0)
+            item_id="id", component_id=n + ITEMS // 2, quantity_per=pl.lit(2.0), has_alternative=pl.lit(False)
         )
         insert_frame(connection, t.bom_line, parts)
 

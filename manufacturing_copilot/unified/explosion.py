@@ -16,7 +16,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import bom_line, item, process
+from manufacturing_copilot.store.tables import bom_line, item
+from manufacturing_copilot.unified.alternates import usage
 from manufacturing_copilot.unified.cycles import cycles
 from manufacturing_copilot.unified.processes import valid_on
 
@@ -30,7 +31,8 @@ _FEW = 10_000
 class Structure:
     """What goes into what on one day, with nothing made of itself.
 
-    `edges`: parent, child, quantity (of the child for one parent, what is lost in making included), one row a pair.
+    `edges`: parent, child, quantity (of the child for one parent, what is lost in making included), one row a pair; of
+    alternates those that are used.
     `levels`: item_id, level (the low-level code: 0 where nothing needs the item). `cycles`: the ways round that were
     found and cut, as item ids in order. `phantoms`: item_id of what is passed through only.
     """
@@ -46,14 +48,18 @@ def structure(
 ) -> Structure:
     """Return the structure that holds on `day`; cycles are cut, first of all where they come back to `root`.
 
-    `lines`: parent, child, quantity_per, scrap_ratio, valid_from, valid_to. The gross quantity is quantity_per /
-    (1 - scrap_ratio). Where all of a component is lost (a ratio of 1) no quantity would do: its scrap is left out
-    here, and the problem of the process names it. `phantoms`: item_id.
+    `lines`: parent, child, quantity_per, scrap_ratio, valid_from, valid_to; and `usage` (see `in_use`), where there
+    are alternates. The gross quantity is quantity_per / (1 - scrap_ratio). Where all of a component is lost (a ratio
+    of 1) no quantity would do: its scrap is left out here, and the problem of the process names it. `phantoms`:
+    item_id.
     """
     lost = pl.when(pl.col("scrap_ratio") < 1).then("scrap_ratio").otherwise(0.0)
+    gross = pl.col("quantity_per") / (1 - lost)
+    used = lines.filter(valid_on(day))
+    if "usage" in lines.columns:
+        used, gross = used.filter(pl.col("usage") > 0), gross * pl.col("usage")
     edges = (
-        lines.filter(valid_on(day))
-        .select("parent", "child", quantity=pl.col("quantity_per") / (1 - lost))
+        used.select("parent", "child", quantity=gross)
         .group_by("parent", "child")
         .agg(pl.col("quantity").sum())
         .cast(_EDGES)  # type: ignore[arg-type]
@@ -140,13 +146,18 @@ def explode_each(found: Structure, items: pl.DataFrame | None = None) -> pl.Data
     return explode(found, roots.select("item_id", root="item_id", quantity=pl.lit(1.0)), by=["root"])
 
 
+def in_use(lines: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Return the lines (as of `read_lines`) that hold on `day`, with `usage`: how much of each is needed, 0 to 1."""
+    return usage(lines.filter(valid_on(day)))
+
+
 def upside_down(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the lines read from below: exploding them tells what an item goes into, and how much of it."""
     return lines.rename({"parent": "child", "child": "parent"})
 
 
 def read_lines(connection: sa.Connection) -> pl.DataFrame:
-    """Return all lines of all bills of materials, as `structure` takes them."""
+    """Return all lines of all bills of materials, as `in_use` takes them."""
     return read_frame(connection, _lines())
 
 
@@ -154,18 +165,26 @@ def item_explosion(connection: sa.Connection, item_id: int, day: date) -> tuple[
     """Return all that goes into one unit of the item on `day`, down to what is bought, and the cycles in words.
 
     Columns: level, sku, name, unit, quantity, made. Level 1 goes into the item itself; what is needed at several
-    levels stands once, at the deepest, with all of its quantity.
+    levels stands once, at the deepest, with all of its quantity. Of alternates those that are used count.
     """
-    return _described(connection, _reached(connection, item_id, "parent", "child"), item_id, day, turn=False)
+    lines = in_use(_reached(connection, item_id, "parent", "child"), day)
+    return _described(connection, lines, item_id, day, turn=False)
 
 
 def item_where_used(connection: sa.Connection, item_id: int, day: date) -> tuple[pl.DataFrame, list[str]]:
     """Return all that the item goes into on `day`, up to what is sold, and the cycles in words.
 
-    Columns as of `item_explosion`: quantity is how much of the item goes into one unit of the other.
+    Columns as of `item_explosion`: quantity is how much of the item goes into one unit of the other. It is 0 where the
+    item stands in a bill, or on a way up from it, only as an alternate that is not used now; level is empty there.
     """
-    lines = upside_down(_reached(connection, item_id, "child", "parent"))
-    return _described(connection, lines, item_id, day, turn=True)
+    lines = _reached(connection, item_id, "child", "parent")
+    with_siblings = in_use(pl.concat([lines, _siblings(connection, lines)]).unique("id"), day)
+    lines = upside_down(with_siblings.join(lines.select("id"), on="id", how="semi"))
+    found, rounds = _described(connection, lines, item_id, day, turn=True)
+    could = _could_be(lines, item_id).join(_phantoms(connection), on="item_id", how="anti")
+    named = _named(connection, could).join(found, on="sku", how="anti")
+    spare = named.with_columns(level=pl.lit(None, pl.Int64), quantity=pl.lit(0.0))
+    return pl.concat([found, spare.sort("sku").select(found.columns)]), rounds
 
 
 def _by_level(found: Structure) -> dict[int, pl.DataFrame]:
@@ -183,15 +202,37 @@ def _by(frame: pl.DataFrame, column: str, names: Sequence[str]) -> dict[int, lis
 
 
 def _lines() -> sa.Select[Any]:
-    names = ("quantity_per", "scrap_ratio", "valid_from", "valid_to")
+    names = ("quantity_per", "scrap_ratio", "valid_from", "valid_to", "bill", "bill_priority", "bill_share",
+             "alternate_group", "priority", "share", "has_alternative")  # fmt: skip
     return sa.select(
-        process.c.item_id.label("parent"), bom_line.c.component_id.label("child"), *(bom_line.c[name] for name in names)
-    ).select_from(bom_line.join(process, process.c.id == bom_line.c.process_id))
+        bom_line.c.id,
+        bom_line.c.item_id.label("parent"),
+        bom_line.c.component_id.label("child"),
+        *(bom_line.c[name] for name in names),
+    )
+
+
+def _siblings(connection: sa.Connection, lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines that these may have to give way to: of the same parents, where there are alternatives."""
+    parents = lines.filter("has_alternative")["parent"].unique().to_list()
+    wanted = _lines().where(bom_line.c.has_alternative)
+    return read_frame(connection, wanted.where(bom_line.c.item_id.in_(parents)) if len(parents) <= _FEW else wanted)
+
+
+def _could_be(edges: pl.DataFrame, root: int) -> pl.DataFrame:
+    """Return item_id of all that can be reached from `root`, used or not."""
+    front = pl.DataFrame({"item_id": [root]}, schema={"item_id": pl.Int64})
+    seen = front
+    while not front.is_empty():
+        below = edges.join(front, left_on="parent", right_on="item_id", how="semi").select(item_id="child").unique()
+        front = below.join(seen, on="item_id", how="anti")
+        seen = pl.concat([seen, front])
+    return seen.filter(pl.col("item_id") != root)
 
 
 def _reached(connection: sa.Connection, item_id: int, near: str, far: str) -> pl.DataFrame:
     """Return the lines on all ways from the item, read level by level: the whole is not read for a part."""
-    asked = {"parent": process.c.item_id, "child": bom_line.c.component_id}[near]
+    asked = {"parent": bom_line.c.item_id, "child": bom_line.c.component_id}[near]
     front, seen, parts = [item_id], {item_id}, []
     while front:
         if len(front) > _FEW:
@@ -205,15 +246,25 @@ def _reached(connection: sa.Connection, item_id: int, near: str, far: str) -> pl
 def _described(
     connection: sa.Connection, lines: pl.DataFrame, item_id: int, day: date, *, turn: bool
 ) -> tuple[pl.DataFrame, list[str]]:
-    phantoms = read_frame(connection, sa.select(item.c.id.label("item_id")).where(item.c.phantom))
-    found = structure(lines, day, phantoms=phantoms, root=item_id)
+    found = structure(lines, day, phantoms=_phantoms(connection), root=item_id)
     needed = explode_each(found, pl.DataFrame({"item_id": [item_id]}, schema={"item_id": pl.Int64}))
-    ids = sorted({*needed["item_id"].to_list(), *(member for cycle in found.cycles for member in cycle)})
-    columns = [item.c.id.label("item_id"), item.c.sku, item.c.name, item.c.base_unit.label("unit"), item.c.made]
-    query = sa.select(*columns)
-    items = read_frame(connection, query.where(item.c.id.in_(ids)) if len(ids) <= _FEW else query)
+    members = {member for cycle in found.cycles for member in cycle}
+    ids = pl.DataFrame({"item_id": sorted({*needed["item_id"].to_list(), *members})}, schema={"item_id": pl.Int64})
+    items = _named(connection, ids)
     skus = dict(items.select("item_id", "sku").iter_rows())
     rounds = [[*cycle, cycle[0]] for cycle in found.cycles]
     named = [" → ".join(skus[step] for step in (reversed(steps) if turn else steps)) for steps in rounds]
     table = needed.join(items, on="item_id").select("level", "sku", "name", "unit", "quantity", "made")
     return table.sort("level", "sku"), named
+
+
+def _phantoms(connection: sa.Connection) -> pl.DataFrame:
+    return read_frame(connection, sa.select(item.c.id.label("item_id")).where(item.c.phantom))
+
+
+def _named(connection: sa.Connection, ids: pl.DataFrame) -> pl.DataFrame:
+    """Return item_id, sku, name, unit and made of these items (item_id), in no order."""
+    columns = [item.c.id.label("item_id"), item.c.sku, item.c.name, item.c.base_unit.label("unit"), item.c.made]
+    few = ids.height <= _FEW
+    query = sa.select(*columns).where(item.c.id.in_(ids["item_id"].to_list())) if few else sa.select(*columns)
+    return read_frame(connection, query).join(ids, on="item_id", how="semi")

@@ -36,7 +36,7 @@ from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced,
 
 _FACTS = (
     inventory_snapshot, stock_difference, demand_day, supply_line, quality_day, quality_reason, unit_conversion,
-    item_conflict,
+    item_conflict, bom_line, routing_step, process,
 )  # fmt: skip
 
 
@@ -99,19 +99,10 @@ def drop_gone_items(connection: sa.Connection) -> int:
     keys = gone.rename({"id": "item_id"})
     for table in _FACTS:
         delete_rows(connection, table, keys)
-    _delete_processes(connection, gone)
+    delete_rows(connection, bom_line, gone.rename({"id": "component_id"}))
     kept = delete_unreferenced(connection, item, gone)
     update_rows(connection, item, kept.with_columns(active=pl.lit(False)))
     return gone.height
-
-
-def _delete_processes(connection: sa.Connection, gone: pl.DataFrame) -> None:
-    delete_rows(connection, bom_line, gone.rename({"id": "component_id"}))
-    rows = read_frame(connection, sa.select(process.c.id, process.c.item_id))
-    processes = rows.join(gone, left_on="item_id", right_on="id", how="semi").select(process_id="id")
-    delete_rows(connection, bom_line, processes)
-    delete_rows(connection, routing_step, processes)
-    delete_rows(connection, process, processes.rename({"process_id": "id"}))
 
 
 def _item_records(connection: sa.Connection, site: Site, seen: pl.DataFrame) -> pl.DataFrame:

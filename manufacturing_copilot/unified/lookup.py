@@ -201,21 +201,19 @@ def _on_order(connection: sa.Connection, item_id: int) -> pl.DataFrame:
 
 
 def _made_of(connection: sa.Connection, item_id: int) -> pl.DataFrame:
-    return _bom(connection, item.c.id == bom_line.c.component_id, process.c.item_id == item_id)
+    return _bom(connection, item.c.id == bom_line.c.component_id, bom_line.c.item_id == item_id)
 
 
 def _goes_into(connection: sa.Connection, item_id: int) -> pl.DataFrame:
-    return _bom(connection, item.c.id == process.c.item_id, bom_line.c.component_id == item_id)
+    return _bom(connection, item.c.id == bom_line.c.item_id, bom_line.c.component_id == item_id)
 
 
 def _bom(connection: sa.Connection, shown: Any, wanted: Any) -> pl.DataFrame:
-    columns = [bom_line.c[name] for name in ("quantity_per", "valid_from", "valid_to")]
-    query = (
-        sa.select(item.c.sku, item.c.name, *columns)
-        .select_from(bom_line.join(process, process.c.id == bom_line.c.process_id).join(item, shown))
-        .where(wanted)
+    names = ("quantity_per", "scrap_ratio", "bill", "alternate_group", "priority", "share", "valid_from", "valid_to")
+    query = sa.select(item.c.sku, item.c.name, *(bom_line.c[name] for name in names))
+    return read_frame(connection, query.select_from(bom_line.join(item, shown)).where(wanted)).sort(
+        "bill", "sku", "valid_from"
     )
-    return read_frame(connection, query).sort("sku", "valid_from").head(SHOWN)
 
 
 def _conflicts(connection: sa.Connection, item_id: int) -> pl.DataFrame:

@@ -31,10 +31,7 @@ def canonical_of(connection: sa.Connection) -> dict[str, list[str]]:
         "component_id": skus,
         "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
         "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
-        "process_id": read_frame(
-            connection, sa.select(t.process.c.id, t.item.c.sku.label("code")).join(t.item)
-        ),
-    }  # fmt: skip
+    }
     return {table.name: _texts(read_frame(connection, sa.select(table)), table, codes, known) for table in TABLES}
 
 

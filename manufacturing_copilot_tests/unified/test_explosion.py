@@ -3,10 +3,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.unified.alternates import usage
 from manufacturing_copilot.unified.explosion import (
     explode,
     explode_each,
@@ -75,6 +76,7 @@ _PARTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(_PARTS)
 def test_an_explosion_is_what_walking_every_way_down_adds_up_to(
     parts: list[tuple[int, int, int, float | None]],
@@ -100,6 +102,7 @@ def test_an_explosion_is_what_walking_every_way_down_adds_up_to(
     } == pytest.approx(expected)
 
 
+@settings(deadline=None)
 @given(_PARTS)
 def test_every_tangle_is_cut_into_something_without_cycles(parts: list[tuple[int, int, int, float | None]]) -> None:
     rows = _lines(*((a, b, float(much), scrap) for a, b, much, scrap in parts))
@@ -158,3 +161,113 @@ def test_a_component_of_which_all_is_lost_is_a_problem_of_its_parent(store: Stor
         problems = process_problems(connection).rows()
     assert down["quantity"].to_list() == [1.0]
     assert problems == [("bike", "a scrap ratio of 1 leaves nothing of the component paint")]
+
+
+def _with_alternates(store: Store, *lines: dict[str, Any]) -> Store:
+    codes = {code for line in lines for code in (line["item"], line["component"])}
+    add_records(store, "erp/items", [{"item": code} for code in sorted(codes)])
+    add_records(store, "erp/boms", [{"quantity_per": 1.0, **line} for line in lines])
+    refresh(store, SITE, DAY)
+    return store
+
+
+def _exploded(store: Store, code: str) -> dict[str, float]:
+    with store.read() as connection:
+        down, _ = item_explosion(connection, find_item(connection, code), DAY)
+    return dict(down.select("sku", "quantity").rows())
+
+
+def _used_in(store: Store, code: str) -> list[tuple[Any, ...]]:
+    with store.read() as connection:
+        up, _ = item_where_used(connection, find_item(connection, code), DAY)
+    return up.select("level", "sku", "quantity").rows()
+
+
+def test_of_alternates_the_one_with_the_lowest_priority_is_taken(store: Store) -> None:
+    paint = {"item": "bike", "alternate_group": "paint", "quantity_per": 2.0}
+    _with_alternates(
+        store,
+        {"item": "bike", "component": "frame"},
+        {**paint, "component": "red", "priority": 2},
+        {**paint, "component": "blue", "priority": 1},
+        {**paint, "component": "pink"},
+    )
+    assert _exploded(store, "bike") == {"frame": 1.0, "blue": 2.0}
+    assert _used_in(store, "blue") == [(1, "bike", 2.0)]
+    assert _used_in(store, "red") == [(None, "bike", 0.0)]
+
+
+def test_alternates_share_the_need_by_their_shares(store: Store) -> None:
+    paint = {"item": "bike", "alternate_group": "paint", "quantity_per": 2.0}
+    _with_alternates(
+        store,
+        {**paint, "component": "red", "share": 0.75},
+        {**paint, "component": "blue", "share": 0.25},
+        {**paint, "component": "pink"},
+    )
+    assert _exploded(store, "bike") == {"red": 1.5, "blue": 0.5}
+    assert _used_in(store, "red") == [(1, "bike", 1.5)]
+
+
+def test_an_alternate_that_ends_leaves_the_need_to_the_others(store: Store) -> None:
+    paint = {"item": "bike", "alternate_group": "paint"}
+    _with_alternates(
+        store,
+        {**paint, "component": "red", "priority": 1, "valid_to": date(2026, 3, 30)},
+        {**paint, "component": "blue", "priority": 2},
+    )
+    assert _exploded(store, "bike") == {"blue": 1.0}
+
+
+def test_an_item_is_exploded_by_the_bill_it_is_made_by(store: Store) -> None:
+    _with_alternates(
+        store,
+        {"item": "bike", "component": "steel", "bill": "1", "bill_priority": 2},
+        {"item": "bike", "component": "alloy", "bill": "2", "bill_priority": 1},
+        {"item": "alloy", "component": "ore"},
+        {"item": "steel", "component": "ore", "quantity_per": 9.0},
+        {"item": "shop", "component": "bike"},
+    )
+    assert _exploded(store, "bike") == {"alloy": 1.0, "ore": 1.0}
+    assert _used_in(store, "ore") == [(1, "alloy", 1.0), (1, "steel", 9.0), (2, "bike", 1.0), (3, "shop", 1.0)]
+    assert _used_in(store, "steel") == [(None, "bike", 0.0), (None, "shop", 0.0)]
+
+
+def test_an_item_made_by_several_bills_needs_of_each_its_share(store: Store) -> None:
+    _with_alternates(
+        store,
+        {"item": "bike", "component": "steel", "bill": "1", "bill_share": 0.9},
+        {"item": "bike", "component": "alloy", "bill": "2", "bill_share": 0.1},
+        {"item": "bike", "component": "bell", "bill": "2", "quantity_per": 2.0},
+    )
+    assert _exploded(store, "bike") == {"steel": 0.9, "alloy": 0.1, "bell": 0.2}
+
+
+_SHARES = st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([None, "x", "y"]), _SHARES, _SHARES), max_size=9))
+def test_of_alternates_exactly_one_whole_is_taken(
+    lines: list[tuple[str, str | None, float | None, float | None]],
+) -> None:
+    schema = {"id": pl.Int64, "parent": pl.Int64, "child": pl.Int64, "bill": pl.String, "bill_priority": pl.Int64,
+              "bill_share": pl.Float64, "alternate_group": pl.String, "priority": pl.Int64, "share": pl.Float64,
+              "has_alternative": pl.Boolean}  # fmt: skip
+    several = len({bill for bill, *_ in lines}) > 1
+    rows = [
+        (n, 1, n + 2, bill, None, of_bill, group, None, share, several or group is not None)
+        for n, (bill, group, of_bill, share) in enumerate(lines)
+    ]
+    used = usage(pl.DataFrame(rows, schema=schema, orient="row"))
+    assert used.height == len(lines)
+    # Each bill counts once for each line that stands alone, and once for each of its groups.
+    weights = {bill: 0.0 for bill, *_ in lines}
+    for bill in weights:
+        here = used.filter(pl.col("bill") == bill)
+        alone = here.filter(pl.col("alternate_group").is_null())["usage"].to_list()
+        grouped = here.drop_nulls("alternate_group").group_by("alternate_group").agg(pl.col("usage").sum())
+        wholes = [*alone, *grouped["usage"].to_list()]
+        weights[bill] = wholes[0]
+        assert wholes == pytest.approx([wholes[0]] * len(wholes))
+    assert not weights or sum(weights.values()) == pytest.approx(1.0)

@@ -27,8 +27,7 @@ def _boms(store: Store) -> list[tuple[Any, ...]]:
     parent, component = item.alias("parent"), item.alias("component")
     query = (
         sa.select(parent.c.sku.label("parent"), component.c.sku.label("component"), bom_line.c.quantity_per)
-        .select_from(bom_line.join(process))
-        .join(parent, parent.c.id == process.c.item_id)
+        .join(parent, parent.c.id == bom_line.c.item_id)
         .join(component, component.c.id == bom_line.c.component_id)
     )
     with store.read() as connection:
@@ -136,3 +135,116 @@ def test_a_process_that_is_withdrawn_goes_with_its_lines(store: Store) -> None:
 def test_every_tangle_has_a_cycle_named(edges: list[tuple[int, int]], expected: list[list[int]]) -> None:
     frame = pl.DataFrame(edges, schema={"parent": pl.Int64, "child": pl.Int64}, orient="row")
     assert cycles(frame) == expected
+
+
+def _versions(store: Store, sku: str) -> list[tuple[Any, ...]]:
+    names = ("version", "bill", "valid_from", "valid_to", "components", "steps", "share")
+    query = sa.select(*(process.c[name] for name in names)).join(item).where(item.c.sku == sku)
+    with store.read() as connection:
+        return read_frame(connection, query).sort("version").rows()
+
+
+def test_each_period_in_which_nothing_changes_is_a_version(store: Store) -> None:
+    _items(store, "bike", "wheel", "bell", "horn")
+    april, june = date(2026, 4, 1), date(2026, 6, 1)
+    add_records(
+        store,
+        "erp/boms",
+        [
+            _line("bike", "wheel", 2.0),
+            _line("bike", "bell", valid_to=date(2026, 3, 31)),
+            _line("bike", "horn", valid_from=april),
+        ],
+    )
+    step = {"item": "bike", "step": 10, "operation": "mount", "run_minutes": 9.0}
+    add_records(store, "erp/routings", [{**step, "valid_from": None}, {**step, "run_minutes": 5.0, "valid_from": june}])
+    refresh(store, SITE, DAY)
+    assert _versions(store, "bike") == [
+        (1, None, None, date(2026, 3, 31), 2, 1, 1.0),
+        (2, None, april, date(2026, 5, 31), 2, 1, None),
+        (3, None, june, None, 2, 1, None),
+    ]
+
+
+def test_an_operation_ends_where_the_same_step_begins_anew(store: Store) -> None:
+    _items(store, "bike")
+    step = {"item": "bike", "step": 10, "operation": "mount"}
+    june = date(2026, 6, 1)
+    add_records(store, "erp/routings", [{**step, "valid_from": june, "run_minutes": 5.0}, {**step, "run_minutes": 9.0}])
+    refresh(store, SITE, DAY)
+    query = sa.select(routing_step.c.run_minutes, routing_step.c.valid_from, routing_step.c.valid_to)
+    with store.read() as connection:
+        found = read_frame(connection, query).sort("run_minutes").rows()
+    assert found == [(5.0, june, None), (9.0, None, date(2026, 5, 31))]
+    assert _versions(store, "bike") == [
+        (1, None, None, date(2026, 5, 31), 0, 1, 1.0),
+        (2, None, june, None, 0, 1, None),
+    ]
+
+
+def test_a_numbered_line_that_is_delivered_with_a_later_day_takes_the_place_of_the_earlier(store: Store) -> None:
+    _items(store, "bike", "bolt", "nut")
+    lines = [("10", "bolt", 4.0, None), ("10", "bolt", 6.0, DAY), (None, "nut", 1.0, None), (None, "nut", 1.0, DAY)]
+    add_records(
+        store,
+        "erp/boms",
+        [_line("bike", code, much, reference=number, valid_from=day) for number, code, much, day in lines],
+    )
+    refresh(store, SITE, DAY)
+    query = sa.select(bom_line.c.quantity_per, bom_line.c.valid_from, bom_line.c.valid_to)
+    with store.read() as connection:
+        found = read_frame(connection, query).sort("quantity_per", "valid_from").rows()
+    assert found == [(1.0, None, None), (1.0, DAY, None), (4.0, None, date(2026, 3, 30)), (6.0, DAY, None)]
+
+
+def test_a_line_that_ends_before_it_begins_never_holds(store: Store) -> None:
+    _items(store, "bike", "wheel", "bolt")
+    never = {"valid_from": date(2026, 3, 2), "valid_to": date(2026, 3, 1)}
+    add_records(store, "erp/boms", [_line("bike", "wheel"), _line("bike", "bolt", **never)])
+    refresh(store, SITE, DAY)
+    assert _versions(store, "bike") == [(1, None, None, None, 1, 0, 1.0)]
+
+
+def test_quantities_for_a_lot_are_brought_down_to_one_item(store: Store) -> None:
+    _items(store, "paint", "pigment")
+    add_records(store, "erp/boms", [_line("paint", "pigment", 30.0, per_quantity=1000.0)])
+    refresh(store, SITE, DAY)
+    assert _boms(store) == [("paint", "pigment", 0.03)]
+
+
+def test_of_several_bills_the_preferred_one_is_in_force(store: Store) -> None:
+    _items(store, "bike", "steel", "alloy", "wood")
+    add_records(
+        store,
+        "erp/boms",
+        [
+            _line("bike", "steel", bill="1", bill_priority=2),
+            _line("bike", "alloy", bill="2", bill_priority=1),
+            _line("bike", "wood", bill="3"),
+        ],
+    )
+    refresh(store, SITE, DAY)
+    assert _versions(store, "bike") == [
+        (1, "2", None, None, 1, 0, 1.0),
+        (2, "1", None, None, 1, 0, 0.0),
+        (3, "3", None, None, 1, 0, 0.0),
+    ]
+
+
+def test_shares_that_do_not_add_up_are_a_problem_of_the_process(store: Store) -> None:
+    _items(store, "bike", "steel", "alloy", "red", "blue")
+    add_records(
+        store,
+        "erp/boms",
+        [
+            _line("bike", "steel", bill="1", bill_share=0.5),
+            _line("bike", "alloy", bill="2", bill_share=0.3),
+            _line("bike", "red", bill="2", alternate_group="paint", share=0.6),
+            _line("bike", "blue", bill="2", alternate_group="paint", share=0.6),
+        ],
+    )
+    refresh(store, SITE, DAY)
+    assert _problems(store) == {
+        "bike": "the shares of its bills add up to 0.8, not to 1; "
+        "the shares of the alternates paint add up to 1.2, not to 1"
+    }
