@@ -162,7 +162,6 @@ _KINDS = (
             _code("item", "the item that is made; empty lines name a top-level item and add nothing"),
             _code("component", "the item that goes into it", required=True),
             _quantity("quantity_per", "quantity of the component per unit made", required=True),
-            _quantity("per_quantity", "how many of the item quantity_per is for; empty means one"),
             _code("unit", "the unit of quantity_per"),
             _ratio("scrap_ratio", "share of the component lost in making"),
             _date("valid_from", "first day on which the line holds"),

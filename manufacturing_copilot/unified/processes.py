@@ -20,7 +20,7 @@ from manufacturing_copilot.unified.sync import sync_frame
 from manufacturing_copilot.unified.units import unit_factors
 from manufacturing_copilot.unified.versions import process_versions
 
-_BOM = ["item", "component", "quantity_per", "per_quantity", "unit", "scrap_ratio", "valid_from", "valid_to",
+_BOM = ["item", "component", "quantity_per", "unit", "scrap_ratio", "valid_from", "valid_to",
         "reference", "bill", "bill_priority", "bill_share", "alternate_group", "priority", "share"]  # fmt: skip
 _ALTERNATIVES = ["bill", "bill_priority", "bill_share", "alternate_group", "priority", "share", "has_alternative"]
 
@@ -72,9 +72,8 @@ def _bom_lines(connection: sa.Connection, site: Site) -> pl.DataFrame:
     lacking = pl.col("factor").is_null() & pl.col("component_id").is_not_null()
     lost = factored.filter(lacking).select("source", "unit", "base_unit", "file_id", "line", code="component")
     write_missing_factors(connection, "boms", lost)
-    made_at_once = pl.when(pl.col("per_quantity") > 0).then("per_quantity").otherwise(1.0)
     return factored.filter(~lacking).select(
-        "item_id", "component_id", "component", pl.col("quantity_per") * pl.col("factor") / made_at_once,
+        "item_id", "component_id", "component", pl.col("quantity_per") * pl.col("factor"),
         "scrap_ratio", "valid_from", "valid_to", *_ALTERNATIVES, "batch_id",
     )  # fmt: skip
 

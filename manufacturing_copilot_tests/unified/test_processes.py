@@ -205,13 +205,6 @@ def test_a_line_that_ends_before_it_begins_never_holds(store: Store) -> None:
     assert _versions(store, "bike") == [(1, None, None, None, 1, 0, 1.0)]
 
 
-def test_quantities_for_a_lot_are_brought_down_to_one_item(store: Store) -> None:
-    _items(store, "paint", "pigment")
-    add_records(store, "erp/boms", [_line("paint", "pigment", 30.0, per_quantity=1000.0)])
-    refresh(store, SITE, DAY)
-    assert _boms(store) == [("paint", "pigment", 0.03)]
-
-
 def test_of_several_bills_the_preferred_one_is_in_force(store: Store) -> None:
     _items(store, "bike", "steel", "alloy", "wood")
     add_records(
