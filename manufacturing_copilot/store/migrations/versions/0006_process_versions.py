@@ -17,9 +17,6 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 _BOMS: tuple[sa.Column, ...] = (
     sa.Column(
-        "per_quantity", types.ExactDecimal(), comment="how many of the item quantity_per is for; empty means one"
-    ),
-    sa.Column(
         "bill", sa.Text(), comment="which of the item's bills of materials the line belongs to, where it has several"
     ),
     sa.Column(
