@@ -16,6 +16,9 @@ def read(text: str | bytes, **format: object) -> Received:
     return read_file(text.encode() if isinstance(text, str) else text, "stock.xml", FileFormat(**format), None)  # type: ignore[arg-type]
 
 
+TAGS = '["x", "y"]'
+
+
 def test_the_elements_that_repeat_are_rows_and_what_they_hold_columns() -> None:
     received = read("""<?xml version="1.0"?>
 <s:stock xmlns:s="urn:x" day="2026-03-01">
@@ -25,7 +28,15 @@ def test_the_elements_that_repeat_are_rows_and_what_they_hold_columns() -> None:
 """)
     assert list(received.rows.iter_rows(named=True)) == [
         {"no": "1", "item": "007", "place.hall": "4", "place.bin": "A", "qty": "1.50", "tag": None, LINE: 3},
-        {"no": "2", "item": "008 & more", "place.hall": None, "place.bin": None, "qty": None, "tag": '["x", "y"]', LINE: 4},
+        {
+            "no": "2",
+            "item": "008 & more",
+            "place.hall": None,
+            "place.bin": None,
+            "qty": None,
+            "tag": '["x", "y"]',
+            LINE: 4,
+        },
     ]
     assert received.found["element"] == "stock/line"
     assert received.found["contract"]["reading"] == {"type": "xml", "record": "line"}
@@ -34,7 +45,7 @@ def test_the_elements_that_repeat_are_rows_and_what_they_hold_columns() -> None:
 def test_a_named_element_is_the_row() -> None:
     text = "<a><head><n>1</n></head><head><n>2</n></head><body><row><item>A</item></row></body></a>"
     assert read(text, record="row").rows["item"].to_list() == ["A"]
-    with pytest.raises(BatchError, match="there is no element 'line', which the feed names .* found a, body, head"):
+    with pytest.raises(BatchError, match=r"there is no element 'line', which the feed names .* found a, body, head"):
         read(text, record="line")
 
 
