@@ -1,9 +1,10 @@
-"""The forecasts stage for Dagster: its assets and checks."""
+"""The forecasts stage for Dagster: its assets, checks and jobs."""
 
 import dagster as dg
 
 from manufacturing_copilot.forecasts.assets import forecast_asset
 from manufacturing_copilot.forecasts.checks import forecast_checks
+from manufacturing_copilot.forecasts.jobs import JOBS
 from manufacturing_copilot.site import Site
 
 
@@ -12,4 +13,5 @@ def build_definitions(site: Site) -> dg.Definitions:
     return dg.Definitions(
         assets=[forecast_asset(site, target) for target in site.forecasts],
         asset_checks=list(forecast_checks(site)),
+        jobs=JOBS,
     )
