@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from manufacturing_copilot.cli.console import actor, opened_store, out, show
+from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
 from manufacturing_copilot.runtime import choosing
 from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
 from manufacturing_copilot.runtime.registering import register_file
@@ -17,6 +17,8 @@ from manufacturing_copilot.runtime.registry import Alias
 from manufacturing_copilot.runtime.runs import end_killed
 
 app = typer.Typer(help="What forecasts, and how well.", no_args_is_help=True)
+
+_SHOWN = ("rmsse", "mase", "smape", "bias", "pinball", "msis_95", "coverage_80", "coverage_95", "value_added")
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
@@ -109,6 +111,38 @@ def history(
         found = choosing.history(connection, name)
     shown = ["at", "actor", "verb", "subject", "note"]
     show(found, as_json=as_json, empty="nobody has decided anything about a model yet", columns=shown)
+
+
+@app.command("compare")
+def compare(
+    name: Name,
+    version: Annotated[int | None, typer.Option(help="its number; the challenger, unless given")] = None,
+    windows: Annotated[int | None, typer.Option(help="past windows; as many as the site says, unless given")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a version beside the champion on the same past windows of the site's own data."""
+    from manufacturing_copilot.forecasts.contests import contest
+    from manufacturing_copilot.ingest.clock import as_of_day
+
+    with site_and_store() as (site, store):
+        with store.read() as connection:
+            as_of = as_of_day(connection, site)
+        with out.status(f"{name} on past windows ..."):
+            done = contest(store, site, name, as_of, version=version, windows=windows)
+    roles = [role for role in ("champion", "challenger", "previous") if role in done.measures]
+    table = pl.DataFrame([{"version": role, **{key: done.measures[role][key] for key in _SHOWN}} for role in roles])
+    if as_json:
+        out.print_json(json.dumps({"reason": done.reason, "is_better": done.is_better, "promoted": done.promoted,
+                                   "gain": done.gain, "p_value": done.p_value, "measures": done.measures},
+                                  default=str))  # fmt: skip
+        return
+    show(table.with_columns(pl.col(pl.Float64).round(3)), as_json=False, empty="")
+    verdict = "is better" if done.is_better else "is not shown to be better"
+    out.print(f"version {done.challenger.version} {verdict}: {done.reason}", markup=False)
+    if done.promoted:
+        out.print(f"it is the champion of {name} now")
+    elif done.is_better:
+        out.print(f"`copilot model promote {name} {done.challenger.version}` makes it the champion", markup=False)
 
 
 @app.command("promote")

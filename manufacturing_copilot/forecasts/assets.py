@@ -4,13 +4,18 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from manufacturing_copilot.edge import Plant, column_schema, days, preview
+from manufacturing_copilot.forecasts.contests import contests_due
 from manufacturing_copilot.forecasts.forecast import ForecastSummary, forecast_target
 from manufacturing_copilot.forecasts.plots import coverage_plot
+from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.runtime.assets import MODELS
+from manufacturing_copilot.runtime.comparing import comparisons
 from manufacturing_copilot.site import Site, Target
 from manufacturing_copilot.store.tables import forecast as forecast_table
+from manufacturing_copilot.store.tables import model_comparison
 
 GROUP = "forecasts"
 OWNERS = ["team:planning"]
@@ -75,6 +80,46 @@ def forecast_asset(site: Site, target: Target) -> dg.AssetsDefinition:
                 )
 
     return forecasts
+
+
+def challengers_asset() -> dg.AssetsDefinition:
+    """Return the asset of the contests between challengers and champions."""
+
+    @dg.asset(
+        key=dg.AssetKey([GROUP, "challengers"]),
+        deps=[MODELS, _DEMAND],
+        group_name=GROUP,
+        kinds={"statsforecast", "table"},
+        owners=OWNERS,
+        description="Challengers beside their champions on the same past windows, once there is a new one.",
+        metadata={
+            "dagster/table_name": model_comparison.name,
+            "dagster/column_schema": column_schema(model_comparison),
+        },
+    )
+    def challengers(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
+        """Compare what is due as of now; promote where the site lets the program do so."""
+        with plant.open() as store:
+            with store.read() as connection:
+                as_of = as_of_day(connection, plant.site)
+            due = contests_due(store, plant.site, as_of, run_id=context.run_id)
+            with store.read() as connection:
+                shown = comparisons(connection, limit=12)
+        for problem in due.problems:
+            context.log.warning(problem)
+        for one in due.done:
+            context.log.info("%s v%s: %s", one.model, one.challenger.version, one.reason)
+        return dg.MaterializeResult(
+            metadata={
+                "compared": len(due.done),
+                "promoted": ", ".join(f"{one.model} v{one.challenger.version}" for one in due.done if one.promoted)
+                or "none",
+                "could_not_be_compared": "; ".join(due.problems) or "none",
+                "newest comparisons": preview(shown.drop("at").with_columns(pl.col(pl.Float64).round(4)), rows=12),
+            }
+        )
+
+    return challengers
 
 
 def _metadata(summary: ForecastSummary) -> dict[str, Any]:

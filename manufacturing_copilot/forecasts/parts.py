@@ -56,13 +56,19 @@ class Part:
 
 
 def demand_parts(
-    panel: Panel, champions: Champions, as_of: date, begin: Begin = unseen, name: str | None = None
+    panel: Panel,
+    champions: Champions,
+    as_of: date,
+    begin: Begin = unseen,
+    name: str | None = None,
+    only: str | None = None,
 ) -> list[Part]:
     """Forecast every series of the panel with the champion of its class.
 
     Classes whose champions have the same code and parameters are forecast together: they share the global model
     and the pooled errors. A discontinued item is expected to sell nothing after its last day. A `name` is for series
     that are not items but sums of them: it stands in the parts in place of a class, and all are taken as regular.
+    With `only`, just that class and those that share its method are forecast.
     """
     if panel.keys.is_empty():
         return []
@@ -79,6 +85,8 @@ def demand_parts(
     }
     parts: list[Part] = []
     for names in _sharing(sorted(set(classes)), champions, panel.frequency):
+        if only is not None and only not in names:
+            continue
         version = champions[panel.frequency, names[0]]
         started_at, start = utc_now(), perf_counter()
         shared = np.isin(classes, names)

@@ -28,6 +28,17 @@ _SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
+_OF_ITS_CLASS = (
+    sa.exists()
+    .where(
+        model_version.c.id == model_run.c.version_id,
+        model.c.id == model_version.c.model_id,
+        model.c.demand_class == model_run.c.demand_class,
+    )
+    .correlate(model_run)
+)
+"""A version also forecasts sums of items, whose figures are not those of its class."""
+
 _RUN_SCHEMA: dict[str, Any] = {
     "run": pl.Int64,
     "model": pl.String,
@@ -51,7 +62,9 @@ def versions(connection: sa.Connection, name: str | None = None, *, retired: boo
     Columns: model, version, alias (champion, challenger or empty), status, as_of and series of the newest run, and
     MEASURES, null where nothing was held back. Retired versions only where asked for.
     """
-    newest = sa.select(sa.func.max(model_run.c.id)).where(FORECAST_ENDED).group_by(model_run.c.version_id)
+    newest = (
+        sa.select(sa.func.max(model_run.c.id)).where(FORECAST_ENDED, _OF_ITS_CLASS).group_by(model_run.c.version_id)
+    )
     run = sa.select(model_run).where(model_run.c.id.in_(newest)).subquery()
     query = (
         sa.select(
@@ -93,7 +106,7 @@ def describe_version(connection: sa.Connection, name: str, version: int | None =
     row = _version(connection, name, version)
     run = connection.execute(
         sa.select(model_run)
-        .where(model_run.c.version_id == row.id, FORECAST_ENDED)
+        .where(model_run.c.version_id == row.id, FORECAST_ENDED, _OF_ITS_CLASS)
         .order_by(model_run.c.id.desc())
         .limit(1)
     ).one_or_none()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.policies import Policy, content_hash
-from manufacturing_copilot.store.tables import model, model_alias, model_version
+from manufacturing_copilot.store.tables import model, model_alias, model_run, model_version
 from manufacturing_copilot.store.types import utc_now
 
 Alias = Literal["champion", "challenger"]
@@ -155,17 +155,50 @@ def aliased(
     connection: sa.Connection, target: str, frequency: str, demand_class: str, alias: Alias
 ) -> ModelVersion | None:
     """Return the version that `alias` points at, None where it points at none."""
-    row = connection.execute(
-        sa.select(model_version, model.c.name.label("model"))
-        .join(model_alias, model_alias.c.version_id == model_version.c.id)
+    query = _VERSIONS.join(model_alias, model_alias.c.version_id == model_version.c.id).where(
+        model.c.target == target,
+        model.c.frequency == frequency,
+        model.c.demand_class == demand_class,
+        model_alias.c.alias == alias,
+    )
+    return _checked(connection.execute(query).one_or_none())
+
+
+def version_of(connection: sa.Connection, name: str, version: int) -> ModelVersion:
+    """Return a version of a model by its number; raises ModelError where there is none."""
+    query = _VERSIONS.where(model.c.name == name, model_version.c.version == version)
+    found = _checked(connection.execute(query).one_or_none())
+    if found is None:
+        raise ModelError(f"{name} has no version {version}; `copilot model show {name}` lists those it has")
+    return found
+
+
+def previous(connection: sa.Connection, name: str, version_id: int) -> ModelVersion | None:
+    """Return the retired version that forecast last before this one, None where none did."""
+    last = sa.func.max(model_run.c.id)
+    query = (
+        sa.select(model_run.c.version_id)
+        .join(model_version, model_version.c.id == model_run.c.version_id)
         .join(model, model.c.id == model_version.c.model_id)
         .where(
-            model.c.target == target,
-            model.c.frequency == frequency,
-            model.c.demand_class == demand_class,
-            model_alias.c.alias == alias,
+            model.c.name == name,
+            model_version.c.id != version_id,
+            model_version.c.status == "retired",
+            model_run.c.purpose == "forecast",
+            model_run.c.status == "success",
         )
-    ).one_or_none()
+        .group_by(model_run.c.version_id)
+        .order_by(last.desc())
+        .limit(1)
+    )
+    found = connection.scalar(query)
+    return None if found is None else _checked(connection.execute(_VERSIONS.where(model_version.c.id == found)).one())
+
+
+_VERSIONS = sa.select(model_version, model.c.name.label("model")).join(model, model.c.id == model_version.c.model_id)
+
+
+def _checked(row: sa.Row[Any] | None) -> ModelVersion | None:
     if row is None:
         return None
     if content_hash(row.code, row.parameters, row.packages) != row.hash:

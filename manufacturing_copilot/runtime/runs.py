@@ -143,7 +143,7 @@ def record_run(connection: sa.Connection, run: Run) -> int:
         "series": run.series,
         "failed_series": failed,
         "failures": [{"series": failure.series, "reason": failure.reason} for failure in run.failures],
-        "metrics": _finite(run.metrics),
+        "metrics": finite(run.metrics),
         "finished_at": utc_now(),
         "peak_mb": _peak_mb(),
         "problem": f"every series failed, the first because: {run.failures[0].reason}" if every else None,
@@ -206,12 +206,12 @@ def _peak_mb() -> float:
     return round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1)
 
 
-def _finite(value: Any) -> Any:
-    # JSON has no NaN and no infinity; a figure that could not be computed is null.
+def finite(value: Any) -> Any:
+    """Return `value` for JSON, which has no NaN and no infinity: a figure that could not be computed is null."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(inner) for key, inner in value.items()}
+        return {str(key): finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value

@@ -27,3 +27,13 @@ def register_series(connection: sa.Connection, frame: pl.DataFrame) -> pl.DataFr
         ),
     )
     return frame.select(*KEY).join(known, on=list(KEY), how="left", maintain_order="left")
+
+
+def numbers_of(connection: sa.Connection, target: str, frequency: str) -> pl.DataFrame:
+    """Return the series of a target at a frequency that have a number: name, series_id."""
+    return read_frame(
+        connection,
+        sa.select(series.c.name, series.c.id.label("series_id")).where(
+            series.c.target == target, series.c.frequency == frequency
+        ),
+    )

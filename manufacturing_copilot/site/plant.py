@@ -93,6 +93,17 @@ class Known(Declared):
     )
 
 
+class Models(Declared):
+    """How versions of models take each other's place."""
+
+    promote: Literal["by hand", "automatic"] = Key(
+        "by hand",
+        description="who makes a challenger the champion that was better: a person, or the program by itself",
+    )
+    gain: float = Key(0.01, ge=0, le=1, description="share of the champion's error that a challenger has to save")
+    windows: PositiveInt = Key(3, description="past windows, one horizon each, that both are asked to forecast")
+
+
 class SiteFile(Declared):
     """The keys of `site.yaml`."""
 
@@ -123,6 +134,7 @@ class SiteFile(Declared):
         "cut",
         description="single giant periods of a history: cut before forecasting (and kept on record), or taken as is",
     )
+    models: Models = Key(default=Models(), description="how versions of models take each other's place")
     schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
     schedule_on: bool = Key(True, description="whether the daily schedule and the sensors start by themselves")
 

@@ -46,6 +46,7 @@ class Condition(StrEnum):
     QUALITY_SIGNAL = "quality_signal"  # standard deviations beyond the control chart's centre
     REJECTED_ROWS = "rejected_rows"  # of a feed, in batches of the last day with data
     STALE_FEED = "stale_feed"  # hours beyond the feed's fresh_within
+    MODEL_DECAY = "model_decay"  # per cent by which a model's error is above its usual one
 
     @property
     def topic(self) -> Topic:
@@ -60,6 +61,7 @@ _TOPICS = {
     Condition.QUALITY_SIGNAL: Topic.QUALITY,
     Condition.REJECTED_ROWS: Topic.DATA,
     Condition.STALE_FEED: Topic.DATA,
+    Condition.MODEL_DECAY: Topic.DATA,
 }
 
 

@@ -100,7 +100,7 @@ def test_a_range_of_days_is_one_run_that_forecasts_each_of_them(stored: Store, s
 def test_only_what_the_site_declares_has_an_asset_and_each_says_what_it_is(site: Site) -> None:
     definitions = build_definitions(site)
     specs = {spec.key.to_user_string(): spec for asset in definitions.assets or () for spec in asset.specs}  # type: ignore[union-attr]
-    assert set(specs) == {"forecasts/demand", "forecasts/inventory"}
+    assert set(specs) == {"forecasts/demand", "forecasts/inventory", "forecasts/challengers"}
     for spec in specs.values():
         assert spec.group_name == "forecasts" and spec.owners and spec.kinds and spec.description
         assert "dagster/column_schema" in spec.metadata

@@ -1,7 +1,8 @@
 import numpy as np
+import polars as pl
 import pytest
 
-from manufacturing_copilot.forecasts.scores import pooled_metrics, score_series
+from manufacturing_copilot.forecasts.scores import override_value_added, pooled_metrics, score_series, value_added
 from manufacturing_copilot.forecasts.tasks import LEVELS, Backtest
 
 
@@ -16,6 +17,12 @@ def test_scores_are_those_of_the_textbook() -> None:
     scores = score_series(backtest, season=1).row(0, named=True)
     assert scores["rmsse"] == pytest.approx(0.5)
     assert scores["naive_rmsse"] == pytest.approx(2.0)
+    assert scores["mase"] == pytest.approx(0.5)
+    # quantiles lie at 0 to 10 in ten equal steps, 4 came: the mean of the ten losses, over the scale of 2
+    losses = [max(q * (4 - x), (q - 1) * (4 - x)) for q, x in zip(LEVELS, 5 + np.linspace(-5, 5, 10), strict=True)]
+    assert scores["pinball"] == pytest.approx(np.mean(losses) / 2)
+    low, high = 0.0, 5 + np.linspace(-5, 5, 10)[8]
+    assert scores["msis_95"] == pytest.approx((high - low) / 2)
     assert scores["smape"] == pytest.approx(1 / 9)
     assert scores["bias"] == pytest.approx(0.25)
     assert scores["coverage_80"] == 1.0
@@ -35,3 +42,31 @@ def test_a_history_without_two_seasons_is_scaled_by_its_neighbours() -> None:
     train = [np.array([1.0, 3, 1, 3]), np.array([1.0, 3, 1, 3, 1, 3, 1, 7])]
     backtest = a_backtest(np.full((2, 2), 4.0), np.full((2, 2), 5.0), np.full((2, 2), 8.0), train)
     assert score_series(backtest, season=4)["rmsse"].to_list() == [pytest.approx(0.5), pytest.approx(0.5)]
+
+
+def test_what_misses_its_bounds_pays_for_it_in_the_interval_score() -> None:
+    train = [np.array([1.0, 3, 1, 3])]
+    backtest = a_backtest(np.array([[-2.0]]), np.array([[5.0]]), np.array([[8.0]]), train)
+    high = 5 + np.linspace(-5, 5, 10)[8]
+    assert score_series(backtest, season=1)["msis_95"][0] == pytest.approx((high + 2 / 0.05 * 2) / 2)
+
+
+@pytest.mark.parametrize(("error", "reference", "added"), [(1, 2, 0.5), (3, 2, -0.5), (None, 2, None), (1, 0, None)])
+def test_value_added_is_the_share_of_the_references_error_that_is_saved(
+    error: float | None, reference: float, added: float | None
+) -> None:
+    assert value_added(error, reference) == added
+
+
+def test_overrides_are_held_against_the_models_they_replaced_by_owner() -> None:
+    scored = pl.DataFrame(
+        {
+            "owner": ["Ann", "Ann", "Bob"],
+            "override_id": [1, 2, 3],
+            "periods": [2, 1, 4],
+            "actual": [10.0, 5.0, 8.0],
+            "said": [1.0, 5.0, 2.0],
+            "model": [4.0, 4.0, 0.0],
+        }
+    )
+    assert override_value_added(scored).rows() == [("Ann", 2, 3, 0.25, 0.5), ("Bob", 1, 4, None, 0.0)]
