@@ -17,6 +17,7 @@ rejected_app = typer.Typer(help="Rows that were refused, and why.", no_args_is_h
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 Limit = Annotated[int, typer.Option(help="at most so many")]
+Why = Annotated[str, typer.Option("--reason", help="why, for whoever asks later")]
 FeedName = Annotated[str | None, typer.Option("--feed", help="only this feed, for example shop/order_lines")]
 
 
@@ -54,17 +55,17 @@ def show_batch(reference: str, as_json: AsJson = False) -> None:
 
 
 @batch_app.command("retry")
-def retry(reference: str) -> None:
+def retry(reference: str, reason: Why = "") -> None:
     """Let a failed batch be tried again by the next run."""
     with opened_store() as store:
-        batches.retry(store, reference, actor())
+        batches.retry(store, reference, actor(), reason=reason)
     out.print(f"batch {reference} waits for the next `copilot run`")
 
 
 @batch_app.command("withdraw")
 def withdraw(
     reference: str,
-    reason: Annotated[str, typer.Option(help="why, for whoever asks later")],
+    reason: Why,
 ) -> None:
     """Take a batch's effect out of everything, as if it had never come; what it had replaced comes back."""
     from manufacturing_copilot.ingest.withdraw import withdraw as take_out
@@ -75,10 +76,7 @@ def withdraw(
 
 
 @batch_app.command("restore")
-def restore(
-    reference: str,
-    reason: Annotated[str, typer.Option(help="why, for whoever asks later")] = "",
-) -> None:
+def restore(reference: str, reason: Why = "") -> None:
     """Let a withdrawn batch be loaded again by the next run, in its old place in the order."""
     from manufacturing_copilot.ingest.withdraw import restore as bring_back
 
@@ -124,12 +122,12 @@ def export(
 
 
 @rejected_app.command("replay")
-def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")]) -> None:
+def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")], reason: Why = "") -> None:
     """Check mended rows again: what passes now is accepted where it came from, the rest stays with its reason."""
     from manufacturing_copilot.ingest.replay import replay as check_again
 
     with site_and_store() as (site, store):
-        done = check_again(store, site, source, home=home_folder(), actor=actor())
+        done = check_again(store, site, source, home=home_folder(), actor=actor(), reason=reason)
     before = f", {done.before} mended before" if done.before else ""
     out.print(f"{done.mended} rows mended, {done.rejected} still rejected{before}")
     for sentence in done.not_taken:
@@ -142,10 +140,11 @@ def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")]) 
 def release(
     batch: Annotated[str, typer.Option(help="the batch that the rows came with")],
     line: Annotated[list[int], typer.Option(help="a line to let pass; give it again for more")],
+    reason: Why = "",
 ) -> None:
     """Let rows pass that a guard stopped and that are right as they are."""
     from manufacturing_copilot.ingest.replay import release as let_pass
 
     with site_and_store() as (site, store):
-        released = let_pass(store, site, batch, line, home=home_folder(), actor=actor())
+        released = let_pass(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
     out.print(f"{released} rows released")

@@ -6,6 +6,7 @@ import dagster as dg
 
 from manufacturing_copilot.ingest.assets import feed_asset
 from manufacturing_copilot.ingest.checks import feed_checks
+from manufacturing_copilot.ingest.corrections import correction_jobs
 from manufacturing_copilot.ingest.jobs import feed_job
 from manufacturing_copilot.ingest.sensors import source_sensor
 from manufacturing_copilot.site import Site
@@ -18,6 +19,6 @@ def build_definitions(site: Site) -> dg.Definitions:
     return dg.Definitions(
         assets=[feed_asset(feed) for feed in site.feeds],
         asset_checks=[check for feed in site.feeds for check in feed_checks(feed)],
-        jobs=list(jobs.values()),
+        jobs=[*jobs.values(), *correction_jobs()],
         sensors=[source_sensor(site, source, jobs) for source in sources],
     )

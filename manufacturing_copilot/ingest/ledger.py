@@ -223,7 +223,7 @@ def _put_back(store: Store, batch_id: int, attempts: int, actor: str) -> bool:
     return again
 
 
-def retry(store: Store, reference: str, actor: str) -> None:
+def retry(store: Store, reference: str, actor: str, *, reason: str = "") -> None:
     """Put a failed batch back to pending; raises BatchError where it is unknown or has not failed."""
     with store.write() as connection:
         found = connection.execute(
@@ -236,4 +236,5 @@ def retry(store: Store, reference: str, actor: str) -> None:
         connection.execute(
             sa.update(batch).where(batch.c.id == found.id).values(status="pending", attempts=0, problem=None)
         )
-        note(connection, found.id, actor=actor, from_status="failed", to_status="pending", reason="to be tried again")
+        why = reason.strip() or "to be tried again"
+        note(connection, found.id, actor=actor, from_status="failed", to_status="pending", reason=why)

@@ -48,7 +48,7 @@ class Replayed:
     not_taken: tuple[str, ...] = ()
 
 
-def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str) -> Replayed:
+def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str, reason: str = "") -> Replayed:
     """Check the mended rows of an exported file again and settle those that pass, in one transaction per feed.
 
     Rows that pass already count where they came from; rows that do not stay rejected, with their new reasons.
@@ -67,7 +67,7 @@ def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str) ->
     done = Replayed(not_taken=tuple(sentences))
     for (feed_name,), part in rows.drop_nulls("feed").partition_by("feed", as_dict=True, maintain_order=True).items():
         again = Rereading(site, site.feed(str(feed_name)), home)
-        why = f"rejected rows were mended in {source.name}"
+        why = _because(f"rejected rows were mended in {source.name}", reason)
         with _settling(store, again) as connection:
             one = _replay_feed(connection, again, part.drop("feed"), source.name, why, actor)
         done = Replayed(
@@ -79,7 +79,9 @@ def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str) ->
     return done
 
 
-def release(store: Store, site: Site, reference: str, lines: Collection[int], *, home: Path, actor: str) -> int:
+def release(
+    store: Store, site: Site, reference: str, lines: Collection[int], *, home: Path, actor: str, reason: str = ""
+) -> int:
     """Let rows pass that a guard stopped and that are right as they are; return how many.
 
     Raises BatchError where a line is not among the batch's rejected rows, or stands there for more than a guard.
@@ -96,8 +98,12 @@ def release(store: Store, site: Site, reference: str, lines: Collection[int], *,
                     f"batch {reference}, line {row[AT_LINE]}: {said}; only rows that a guard stopped can be released"
                 )
         taken = listed.with_columns(pl.col("received").alias("texts"), pl.lit(True).alias("release"))
-        mended, _ = _settle_rows(connection, again, taken, "rows were released", actor)
+        mended, _ = _settle_rows(connection, again, taken, _because("rows were released", reason), actor)
     return mended
+
+
+def _because(what: str, reason: str) -> str:
+    return f"{what} ({reason.strip()})" if reason.strip() else what
 
 
 @contextmanager
