@@ -5,8 +5,10 @@ Only the edge modules (assets, checks, sensors, schedules, jobs) import this; pl
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,12 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, home_folder, open_store
+from manufacturing_copilot.store.locks import held
+
+logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
 
@@ -28,6 +34,20 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 """The statuses of a run that may still do what it was asked for."""
+
+
+LIVES_TAG = "copilot/lives_with"
+"""Tag of a run that has taken its lock; its value is the mark of the store that the lock is in."""
+
+
+def mark_of(store: Store) -> str:
+    """Return what tells a store from those of other sites whose runs the same Dagster keeps."""
+    return hashlib.sha256(store.engine.url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
+
+
+def life_lock(run_id: str) -> str:
+    """Return the name of the lock that a run holds as long as it lives."""
+    return f"run {run_id}"
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +69,21 @@ class Plant(dg.ConfigurableResource):
     def home(self) -> Path:
         """The home folder."""
         return home_folder()
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Plant]:
+        """Give the plant to a run, which holds a lock as long as it lives and says so in a tag."""
+        with ExitStack() as until_the_end:
+            if context.run is not None and context.instance is not None:
+                run_id = context.run.run_id
+                try:
+                    store = until_the_end.enter_context(self.open())
+                    until_the_end.enter_context(held(store, life_lock(run_id), wait=False, once=True))
+                except (StoreError, sa.exc.OperationalError):
+                    logger.warning("the database does not answer; what the run does with it will say why")
+                else:
+                    context.instance.add_run_tags(run_id, {LIVES_TAG: mark_of(store)})
+            yield self
 
     @contextmanager
     def open(self) -> Iterator[Store]:

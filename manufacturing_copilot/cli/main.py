@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import sqlalchemy as sa
 import typer
 
 import manufacturing_copilot.cli.demo as demo
@@ -12,6 +13,7 @@ import manufacturing_copilot.cli.items as items
 from manufacturing_copilot.cli import alerts, batches, database, feeds, models, sites
 from manufacturing_copilot.cli.console import complain
 from manufacturing_copilot.errors import CopilotError
+from manufacturing_copilot.store.trouble import trouble_in_words
 
 app = typer.Typer(
     name="copilot",
@@ -38,6 +40,12 @@ def main() -> None:
         app()
     except CopilotError as error:
         complain(str(error))
+        sys.exit(1)
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        trouble = trouble_in_words(error)
+        if trouble is None:
+            raise
+        complain(trouble)
         sys.exit(1)
     except KeyboardInterrupt:
         complain("stopped; what was not finished is as before, and the next run goes on")

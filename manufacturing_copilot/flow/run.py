@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manufacturing_copilot.errors import SiteError
+from manufacturing_copilot.errors import SiteError, StoreError
 from manufacturing_copilot.flow.behind import stages_behind
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
@@ -123,17 +123,19 @@ class _Flow:
             yield instance
 
     def end_dead_runs(self, instance: dg.DagsterInstance) -> None:
-        """End the runs of calls that were killed: nobody else would, and they keep their batches and their pools.
+        """End the runs of calls that were killed, and others' whose process is dead: they keep batches and pools.
 
-        We hold the lock that such a call holds, so none of them lives.
+        We hold the lock that a call holds, so that no run of a call lives.
         """
         import dagster as dg
+
+        from manufacturing_copilot.flow.dead import end, end_dead_runs
 
         ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
         unfinished = [status for status in dg.DagsterRunStatus if status not in ended]
         for run in instance.get_runs(dg.RunsFilter(tags=_STARTED_BY, statuses=unfinished)):
-            instance.report_run_failed(run, "the `copilot run` that worked on it was killed")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            end(instance, run, "the `copilot run` that worked on it was killed")
+        end_dead_runs(instance, self.store)
 
     def ingest(self, instance: dg.DagsterInstance) -> None:
         from manufacturing_copilot.ingest.sensors import requests_for
@@ -197,12 +199,12 @@ def _stop_if_interrupted(result: dg.ExecuteInProcessResult) -> None:
 
 
 def _problem_of(event: dg.DagsterEvent) -> str:
-    """Return the sentence of a failed step: the innermost error's own words."""
+    """Return the sentence of a failed step: the words of our own error, else those of the innermost one."""
     failure = event.step_failure_data
     if failure.user_failure_data and failure.user_failure_data.description:
         return failure.user_failure_data.description
     error = failure.error
-    while error is not None and error.cause is not None:
+    while error is not None and error.cause is not None and error.cls_name != StoreError.__name__:
         error = error.cause
     return error.message.strip() if error is not None else f"step {event.step_key} failed"
 

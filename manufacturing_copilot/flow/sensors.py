@@ -9,6 +9,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from manufacturing_copilot.edge import UNFINISHED, Plant
+from manufacturing_copilot.flow.dead import end_dead_runs
 from manufacturing_copilot.flow.jobs import DAILY, FACTS
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.site import Site
@@ -41,6 +42,8 @@ def new_batches_sensor(site: Site, jobs: dict[str, UnresolvedAssetJobDefinition]
         description="Brings facts, alerts and report up to date once batches are loaded; on a new day, forecasts too.",
     )
     def new_batches(context: dg.SensorEvaluationContext, plant: Plant) -> dg.SensorResult:
+        with plant.open() as store:
+            end_dead_runs(context.instance, store)
         with plant.open() as store, store.read() as connection:
             as_of = as_of_day(connection, plant.site)
             skip = _why_wait(connection, plant.site, as_of)

@@ -179,6 +179,11 @@ def fail(store: Store, attempt: Attempt, problem: str, *, actor: str) -> None:
         note(connection, attempt.batch_id, actor=actor, from_status="in_progress", to_status="failed", reason=problem)
 
 
+def put_back(store: Store, attempt: Attempt, trouble: str, *, actor: str) -> None:
+    """Let an attempt that ended through no fault of the batch be made again, ATTEMPTS_AT_MOST times by itself."""
+    _put_back(store, attempt.batch_id, attempt.number, actor, trouble)
+
+
 def _end(connection: sa.Connection, attempt: Attempt, **values: object) -> None:
     ours = (batch.c.id == attempt.batch_id) & (batch.c.attempts == attempt.number) & (batch.c.status == "in_progress")
     ended = connection.execute(sa.update(batch).where(ours).values(finished_at=utc_now(), **values))
@@ -208,11 +213,12 @@ def sweep(store: Store, *, actor: str) -> list[str]:
     return swept
 
 
-def _put_back(store: Store, batch_id: int, attempts: int, actor: str) -> bool:
+def _put_back(store: Store, batch_id: int, attempts: int, actor: str, reason: str = "") -> bool:
     again = attempts < ATTEMPTS_AT_MOST
     status = "pending" if again else "failed"
-    reason = f"its run ended without a word, {attempts} time{'s' if attempts > 1 else ''} by now" + (
-        "" if again else "; look at the run's log, then retry it"
+    ended = reason or "its run ended without a word"
+    reason = f"{ended}; {attempts} attempt{'s' if attempts > 1 else ''} by now" + (
+        "" if again else ": look at the run's log, then retry it"
     )
     with store.write() as connection:
         same = (batch.c.id == batch_id) & (batch.c.attempts == attempts) & (batch.c.status == "in_progress")

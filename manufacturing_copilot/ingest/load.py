@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
 from manufacturing_copilot.ingest import ledger
 from manufacturing_copilot.ingest.checking import hold_the_door
 from manufacturing_copilot.ingest.drift import held_to_contract
@@ -33,6 +33,7 @@ from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import held
 from manufacturing_copilot.store.tables import batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
+from manufacturing_copilot.store.trouble import told_in_words, trouble_in_words
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +46,12 @@ def load_batch(
     """Load the batch `reference` and return how it stands then; one that is loaded already is left as it is.
 
     Waits while another process loads a batch of the same feed. Where the batch cannot be loaded its status is failed
-    and `problem` says why. Raises BatchError where the batch is unknown or withdrawn; any other error marks the batch
-    failed and is raised again.
+    and `problem` says why. Raises BatchError where the batch is unknown or withdrawn; StoreError where the disk is full
+    or the database gone, and the batch waits to be tried again; any other error marks the batch failed and is raised
+    again.
     """
     feed = site.feed(ledger.counts_of(store, reference).feed)
-    with held(store, load_lock(feed.feed)):
+    with told_in_words(), held(store, load_lock(feed.feed)):
         attempt = ledger.begin(store, reference, run_id=run_id, actor=actor)
         if attempt is None:
             return ledger.counts_of(store, reference)
@@ -59,19 +61,24 @@ def load_batch(
             ledger.fail(store, attempt, str(error), actor=actor)
             return ledger.counts_of(store, reference)
         except Exception as error:  # whatever it is, the ledger must say that it happened
-            _fail_shortly(store, attempt, error, actor)
+            _note_shortly(store, attempt, error, actor)
             raise
     logger.info("batch %s of %s: %d rows received, %d accepted", reference, feed.feed, counts.received, counts.accepted)
     return counts
 
 
-def _fail_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) -> None:
+def _note_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) -> None:
+    """Write to the ledger that an attempt ended: by trouble of the machine, so that it waits; or by a mistake."""
+    trouble = str(error) if isinstance(error, StoreError) else trouble_in_words(error)
     first_line = (str(error).strip().splitlines() or ["no details"])[0][:300]
     try:
-        ledger.fail(store, attempt, f"{type(error).__name__}: {first_line}", actor=actor)
-    except (sa.exc.SQLAlchemyError, BatchError):
+        if trouble is not None:
+            ledger.put_back(store, attempt, trouble, actor=actor)
+        else:
+            ledger.fail(store, attempt, f"{type(error).__name__}: {first_line}", actor=actor)
+    except (sa.exc.SQLAlchemyError, CopilotError) as why:
         # The database is gone, perhaps the cause of it all: the batch stays in progress and is swept later.
-        logger.exception("batch %s: its failure could not be written to the ledger", attempt.reference)
+        logger.error("batch %s: how it ended could not be written to the ledger: %s", attempt.reference, why)
 
 
 def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, actor: str) -> BatchCounts:

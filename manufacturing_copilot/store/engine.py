@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
+from manufacturing_copilot.store.trouble import told_in_words
 
 BUSY_TIMEOUT_SECONDS = 60
 _WRITES = "copilot_writes"
@@ -55,8 +56,11 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Give a connection in one transaction that only reads."""
-        with self.engine.connect() as connection, connection.begin():
+        """Give a connection in one transaction that only reads.
+
+        Raises StoreError where the disk is full or the database does not answer any more.
+        """
+        with told_in_words(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -64,10 +68,10 @@ class Store:
         """Give a connection in one transaction that may write; commits at the end, rolls back on an error.
 
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and
-        writes later would fail with "database is locked" instead of waiting.
+        writes later would fail with "database is locked" instead of waiting. Raises StoreError as `read` does.
         """
         engine = self.engine.execution_options(**{_WRITES: True})
-        with engine.connect() as connection, connection.begin():
+        with told_in_words(), engine.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:

@@ -31,13 +31,13 @@ def lock_until_commit(connection: sa.Connection, name: str) -> None:
 
 
 @contextmanager
-def held(store: Store, name: str, *, wait: bool = True) -> Iterator[bool]:
+def held(store: Store, name: str, *, wait: bool = True, once: bool = False) -> Iterator[bool]:
     """Hold the lock `name` within the context; gives whether it is held.
 
-    With `wait` it waits until the lock is free; without, it gives False at once where another has it.
+    With `wait` it waits until the lock is free; without, it gives False at once where another has it. `once`: the name
+    is not used again, so that nothing of it stays.
     """
-    taking = _held_in_file if store.is_sqlite else _held_on_server
-    with taking(store, name, wait) as is_held:
+    with _held_in_file(store, name, wait, once) if store.is_sqlite else _held_on_server(store, name, wait) as is_held:
         yield is_held
 
 
@@ -59,16 +59,21 @@ def _held_on_server(store: Store, name: str, wait: bool) -> Iterator[bool]:
 
 
 @contextmanager
-def _held_in_file(store: Store, name: str, wait: bool) -> Iterator[bool]:
+def _held_in_file(store: Store, name: str, wait: bool, once: bool) -> Iterator[bool]:
     database = store.engine.url.database
     if not database or database == ":memory:":
         raise StoreError("an in-memory database cannot be shared between processes; name a file")
     folder = Path(f"{database}.locks")
     folder.mkdir(exist_ok=True)
-    with (folder / re.sub(r"[^a-z0-9_]+", "-", name.lower())).open("a") as file:
+    path = folder / re.sub(r"[^a-z0-9_]+", "-", name.lower())
+    with path.open("a") as file:
         while not (is_held := _flocked(file.fileno())) and wait:
             time.sleep(_LOOK_AGAIN_SECONDS)
-        yield is_held  # closing the file gives the lock back
+        try:
+            yield is_held  # closing the file gives the lock back
+        finally:
+            if is_held and once:
+                path.unlink(missing_ok=True)
 
 
 def _flocked(descriptor: int) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 import manufacturing_copilot.flow.assembly
 import manufacturing_copilot.report.assets  # noqa: F401
+from manufacturing_copilot.cli.main import main
 from manufacturing_copilot.flow.run import Step, run_site
 from manufacturing_copilot.ingest import first_load, load
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
@@ -82,9 +83,25 @@ def only_in_pieces() -> None:
     load.load_in_pieces = strictly
 
 
+def copilot_run(said: Path) -> None:
+    """Be the command `copilot run`; what it says goes to the file `said`."""
+    with said.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = ["copilot", "run"]
+    main()
+    sys.exit(0)
+
+
 def process(way: str, home: Path, url: str, ready: Connection) -> None:
-    """Say that it is ready, then work in one of three ways: `load`, `pieces` (loads of large files), `run`."""
+    """Say that it is ready, then work: `load`, `pieces` (loads of large files) or `run`.
+
+    `cli:FILE` is the command `copilot run` itself, which says to FILE what it has to say.
+    """
     settle_in_the_environment(home, url)
+    if way.startswith("cli:"):
+        ready.send("ready")
+        copilot_run(Path(way.removeprefix("cli:")))
     if way == "pieces":
         only_in_pieces()
     store = open_store(url)

@@ -104,8 +104,8 @@ def test_the_schedule_asks_once_a_day_for_the_last_complete_day(
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     # shortly after midnight in Berlin it is still the day before in UTC
     at = datetime(2026, 7, 3, 22, 30, tzinfo=UTC)
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, resources=plant(site))
-    request = schedule(context)
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=at, resources=plant(site)) as context:
+        request = schedule(context)
     assert isinstance(request, dg.RunRequest)
     assert request.partition_key == "2026-07-03"
 
@@ -200,8 +200,8 @@ def assert_asks(asked: dg.RunRequest | str, job: str) -> None:
 
 def ask(definitions: dg.Definitions, site: Site, instance: dg.DagsterInstance) -> dg.RunRequest | str:
     """What the sensor asks for, or why it asks for nothing."""
-    context = dg.build_sensor_context(instance=instance, resources=plant(site), definitions=definitions)
-    result = definitions.resolve_sensor_def("new_batches").evaluate_tick(context)
+    with dg.build_sensor_context(instance=instance, resources=plant(site), definitions=definitions) as context:
+        result = definitions.resolve_sensor_def("new_batches").evaluate_tick(context)
     if result.run_requests:
         [request] = result.run_requests
         return request

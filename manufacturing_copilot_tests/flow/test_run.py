@@ -13,6 +13,8 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from manufacturing_copilot.edge import LIVES_TAG, Plant, life_lock, mark_of
+from manufacturing_copilot.flow import dead
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.ledger import begin
 from manufacturing_copilot.ingest.sensors import REFERENCES_TAG
@@ -54,6 +56,56 @@ def test_what_a_daemon_works_on_is_left_to_it(plant: Running) -> None:
     with dg.DagsterInstance.get() as instance:
         still = instance.get_run_by_id(first)
         assert still is not None and still.status is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_whose_process_died_with_its_code_server_is_ended_and_its_batch_is_loaded(
+    plant: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead, "ENDS_WITHIN_SECONDS", 0.1)
+    first = left_by_a_killed_call(plant, {LIVES_TAG: mark_of(plant.store)})
+    assert plant.run().success
+    assert plant.rows(sa.select(batch.c.status, batch.c.attempts)).rows() == [("success", 2)]
+    with dg.DagsterInstance.get() as instance:
+        ended = instance.get_run_by_id(first)
+        assert ended is not None and ended.status is dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_info(POOL).active_slot_count == 0
+
+
+def test_a_run_that_lives_or_works_for_another_site_is_left_alone(
+    plant: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead, "ENDS_WITHIN_SECONDS", 0.1)
+    with dg.DagsterInstance.get() as instance:
+        ours, other = (
+            dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags={LIVES_TAG: mark})
+            for mark in (mark_of(plant.store), "of another site")
+        )
+        instance.add_run(ours)
+        instance.add_run(other)
+        with held(plant.store, life_lock(ours.run_id)):
+            assert dead.end_dead_runs(instance, plant.store) == []
+        assert dead.end_dead_runs(instance, plant.store) == [ours.run_id]
+
+
+def test_a_run_holds_its_lock_until_it_ends(plant: Running) -> None:
+    free: list[bool] = []
+
+    @dg.op(required_resource_keys={"plant"})
+    def look(context) -> None:  # type: ignore[no-untyped-def]  # dagster reads no postponed annotation
+        with held(plant.store, life_lock(context.run_id), wait=False) as is_free:
+            free.append(is_free)
+
+    @dg.job(executor_def=dg.in_process_executor, resource_defs={"plant": Plant(site_folder=str(plant.site.folder))})
+    def looking() -> None:
+        look()
+
+    with dg.DagsterInstance.get() as instance:
+        result = looking.execute_in_process(instance=instance)
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None and run.tags[LIVES_TAG] == mark_of(plant.store)
+    with held(plant.store, life_lock(result.run_id), wait=False) as is_free:
+        free.append(is_free)
+    assert free == [False, True]
 
 
 def test_no_other_call_runs_meanwhile_and_no_daemon_retries_its_runs(plant: Running) -> None:

@@ -84,8 +84,8 @@ def sensor_of(site: Site, source: str) -> dg.SensorDefinition:
 
 
 def tick(site: Site, instance: dg.DagsterInstance, source: str = "shop") -> dg.SensorResult:
-    context = dg.build_sensor_context(instance=instance, resources={"plant": plant_of(site)})
-    result = sensor_of(site, source)(context)
+    with dg.build_sensor_context(instance=instance, resources={"plant": plant_of(site)}) as context:
+        result = sensor_of(site, source)(context)
     assert isinstance(result, dg.SensorResult)
     return result
 

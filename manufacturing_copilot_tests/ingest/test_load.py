@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.errors import BatchError, StoreError
 from manufacturing_copilot.ingest import load as load_module
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.keeping import original_bytes
@@ -246,15 +246,38 @@ def test_any_other_error_marks_the_batch_failed_and_is_raised_again(
     drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
     [found] = claim(store, site, home, actor="test")
 
+    def broken_package(*_: object) -> None:
+        raise RuntimeError("the package broke\nin two lines")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(load_module, "keep_received", broken_package)
+        with pytest.raises(RuntimeError, match="the package broke"):
+            load_batch(store, site, found.reference, home=home, actor="test")
+    counts = counts_of(store, found.reference)
+    assert (counts.status, counts.problem) == ("failed", "RuntimeError: the package broke")
+    retry(store, found.reference, actor="planner")
+    assert load_batch(store, site, found.reference, home=home, actor="test").status == "success"
+
+
+def test_a_batch_that_trouble_of_the_machine_keeps_from_being_loaded_waits_some_times_by_itself(
+    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_of(home / "site")
+    drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
+    [found] = claim(store, site, home, actor="test")
+
     def disk_full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
         broken.setattr(load_module, "keep_received", disk_full)
-        with pytest.raises(OSError, match="No space left"):
-            load_batch(store, site, found.reference, home=home, actor="test")
+        for attempt in range(ATTEMPTS_AT_MOST):
+            assert counts_of(store, found.reference).status == "pending", attempt
+            with pytest.raises(StoreError, match=r"the disk is full .* free some space"):
+                load_batch(store, site, found.reference, home=home, actor="test")
     counts = counts_of(store, found.reference)
-    assert (counts.status, counts.problem) == ("failed", "OSError: [Errno 28] No space left on device")
+    assert counts.status == "failed" and counts.problem is not None
+    assert "5 attempts by now: look at the run's log, then retry it" in counts.problem
     retry(store, found.reference, actor="planner")
     assert load_batch(store, site, found.reference, home=home, actor="test").status == "success"
 

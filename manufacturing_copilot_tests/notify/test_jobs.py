@@ -47,8 +47,8 @@ def _run(plant: Plant, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResul
 def _tick(plant: Plant, instance: dg.DagsterInstance) -> dg.RunRequest | str:
     defs = _definitions(plant, load_site(Path(plant.site_folder)))
     sensor = defs.resolve_sensor_def("undelivered")
-    context = dg.build_sensor_context(instance=instance, resources={"plant": plant})
-    data = sensor.evaluate_tick(context)
+    with dg.build_sensor_context(instance=instance, resources={"plant": plant}) as context:
+        data = sensor.evaluate_tick(context)
     return data.run_requests[0] if data.run_requests else str(data.skip_message)
 
 

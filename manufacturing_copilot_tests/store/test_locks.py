@@ -2,8 +2,9 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
-from manufacturing_copilot.store import Store
+from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store.locks import held, lock_until_commit
 
 _HOLD_FOR_EVER = """
@@ -58,6 +59,14 @@ def test_a_killed_process_gives_its_lock_back(store: Store) -> None:
     with held(store, "load erp/items") as after:
         assert after
     assert time.monotonic() - started < 5
+
+
+def test_a_lock_whose_name_is_used_once_leaves_nothing_behind(home: Path) -> None:
+    opened = open_store()
+    with held(opened, "run 1", once=True) as first, held(opened, "run 1", wait=False, once=True) as second:
+        assert (first, second) == (True, False)
+    assert list((home / "copilot.db.locks").iterdir()) == []
+    opened.close()
 
 
 def test_a_lock_of_a_transaction_ends_with_it(store: Store) -> None:
