@@ -34,6 +34,7 @@ from manufacturing_copilot.store import Store, home_folder, insert_frame, read_f
 from manufacturing_copilot.store.tables import QUANTILES, cleaned_period, series
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.types import utc_now
+from manufacturing_copilot.unified.past import facts_as_known
 from manufacturing_copilot.unified.progress import note_follows
 
 
@@ -73,7 +74,7 @@ def forecast_target(
     run_id: str | None = None,
     progress: Progress | None = None,
 ) -> ForecastSummary:
-    """Forecast `target` at every frequency the site declares, from the facts up to the end of `as_of`.
+    """Forecast `target` at every frequency the site declares, from the facts as known at the end of `as_of`.
 
     Writes series, scores, forecasts and how the runs ended in one transaction; what was forecast as of that day
     before is replaced. The runs are seen in progress before that; after a kill in the middle another call goes on
@@ -88,7 +89,7 @@ def forecast_target(
         def begin(version: ModelVersion, frequency: Frequency, demand_class: str, count: int) -> int:
             return work.begin(version.id, target.value, frequency.value, demand_class, as_of, count)
 
-        with store.read() as connection:
+        with facts_as_known(store, site, as_of) as connection:
             parts, cut = _parts(connection, site, target, frequencies, as_of, say, begin)
         with store.write() as connection:
             written = write_parts(connection, target, parts, as_of, run_id)

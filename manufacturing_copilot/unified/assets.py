@@ -19,8 +19,8 @@ from manufacturing_copilot.store.tables import (
     quality_day,
     supply_line,
 )
+from manufacturing_copilot.unified.past import refresh_snapshots_of
 from manufacturing_copilot.unified.refresh import RefreshCounts, refresh
-from manufacturing_copilot.unified.stock import refresh_snapshots
 
 GROUP = "unified"
 OWNERS = ["team:planning"]
@@ -69,7 +69,7 @@ def facts_asset(site: Site) -> dg.AssetsDefinition:
 
 
 def snapshots_asset(site: Site) -> dg.AssetsDefinition:
-    """Return the asset of stock by item, location and day; a range of days is one pass."""
+    """Return the asset of stock by item, location and day; a range of days is one run."""
 
     @dg.asset(
         key=SNAPSHOTS,
@@ -80,7 +80,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         kinds={"table"},
         owners=OWNERS,
         pool=POOL,
-        description="Stock by item and location at the end of each day: on hand, reserved, on order.",
+        description="Stock by item and location at the end of each day, as known then: on hand, reserved, on order.",
         metadata={
             "dagster/table_name": inventory_snapshot.name,
             "dagster/column_schema": column_schema(inventory_snapshot),
@@ -91,8 +91,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         if not asked:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
-            with store.write() as connection:
-                counts = refresh_snapshots(connection, plant.site, asked[0], asked[-1])
+            counts = refresh_snapshots_of(store, plant.site, asked[0], asked[-1])
             shown = _sample(store, inventory_snapshot, inventory_snapshot.c.day == asked[-1])
         return dg.MaterializeResult(
             metadata={

@@ -29,7 +29,8 @@ _NAMES = (t.location, t.supplier, t.item, t.external_id)
 
 TABLES = (
     *_NAMES, t.item_conflict, t.unit_conversion, t.process, t.bom_line, t.routing_step, t.inventory_snapshot,
-    t.stock_difference, t.demand_day, t.supply_line, t.supplier_score, t.quality_day, t.unmapped_id, t.refresh,
+    t.stock_difference, t.demand_day, t.supply_line, t.supplier_score, t.quality_day, t.quality_reason,
+    t.unmapped_id, t.refresh,
 )  # fmt: skip
 """What unified writes."""
 

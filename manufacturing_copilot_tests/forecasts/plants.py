@@ -26,12 +26,15 @@ ALL_FREQUENCIES = {
 }
 
 
-def a_site(forecasts: dict[Target, tuple[Frequency, ...]] | None = None) -> Site:
-    """A site that declares these forecasts and nothing else that matters here."""
+def a_site(forecasts: dict[Target, tuple[Frequency, ...]] | None = None, clock: date = AS_OF) -> Site:
+    """A site that declares these forecasts and nothing else that matters here.
+
+    A day that lies before its clock would be made from the records known then, of which these plants have none.
+    """
     return Site.model_construct(
         site="Hall 4",
         zone="UTC",
-        clock=AS_OF,
+        clock=clock,
         history_from=date(2022, 1, 1),
         sources={},
         forecasts=ALL_FREQUENCIES if forecasts is None else forecasts,

@@ -24,7 +24,8 @@ def site(tmp_path: Path) -> Site:
     folder = tmp_path / "site"
     (folder / "feeds").mkdir(parents=True)
     (folder / "site.yaml").write_text(
-        "site: Hall 4\nhistory_from: 2024-01-01\nsources: {erp: {kind: erp}}\n"
+        "site: Hall 4\nclock: 2024-06-17\nhistory_from: 2024-01-01\n"
+        "sources: {erp: {kind: erp}}\n"
         "forecasts: {demand: [weekly], inventory: [weekly]}\n"
     )
     (folder / "feeds" / "items.yaml").write_text(

@@ -121,8 +121,9 @@ def test_forecasting_a_day_again_replaces_its_rows_and_keeps_the_series_numbers(
 
 def test_another_days_forecast_stays(plant: Store) -> None:
     earlier = AS_OF - timedelta(days=30)
-    forecast_target(plant, WEEKLY, Target.DEMAND, earlier)
+    forecast_target(plant, a_site(WEEKLY.forecasts, clock=earlier), Target.DEMAND, earlier)
     before = forecasts_of(plant, Target.DEMAND, Frequency.WEEKLY, earlier)
+    assert not before.is_empty()
     forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF)
     after = forecasts_of(plant, Target.DEMAND, Frequency.WEEKLY, earlier)
     assert after.drop("demand_class").equals(before.drop("demand_class"))  # the class is that of the newest day
@@ -130,10 +131,11 @@ def test_another_days_forecast_stays(plant: Store) -> None:
 
 def test_a_past_day_is_forecast_from_what_was_known_then(plant: Store) -> None:
     earlier = AS_OF - timedelta(days=60)
-    site = a_site({target: (Frequency.WEEKLY,) for target in Target})
+    site = a_site({target: (Frequency.WEEKLY,) for target in Target}, clock=earlier)
     for target in (Target.DEMAND, Target.SUPPLY, Target.QUALITY):
         forecast_target(plant, site, target, earlier)
     before = [forecasts_of(plant, target, Frequency.WEEKLY, earlier) for target in (Target.DEMAND, Target.SUPPLY)]
+    assert not any(frame.is_empty() for frame in before)
     with plant.write() as connection:  # what came later is forgotten
         connection.execute(sa.delete(t.demand_day).where(t.demand_day.c.day > earlier))
         connection.execute(sa.delete(t.supply_line).where(t.supply_line.c.received_on > earlier))
@@ -207,7 +209,8 @@ def test_quarters_are_forecast_too(plant: Store) -> None:
 
 
 def test_the_view_shows_the_newest_forecast_of_each_series(plant: Store) -> None:
-    forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF - timedelta(days=7))
+    week_before = AS_OF - timedelta(days=7)
+    forecast_target(plant, a_site(WEEKLY.forecasts, clock=week_before), Target.DEMAND, week_before)
     forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF)
     with plant.read() as connection:
         rows = connection.execute(sa.text("select * from v_forecast where series = 'S0001 @ L1'")).mappings().all()

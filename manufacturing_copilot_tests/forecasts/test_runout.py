@@ -157,7 +157,7 @@ def test_the_stock_out_happens_as_often_as_it_is_said(embedded: Store) -> None:
         for item, (y, stock) in enumerate(zip(histories, stocks, strict=True), start=1):
             add_demand(connection, y, item=item)
             add_stock(connection, stock, item=item, day=then)
-    forecast_target(embedded, a_site({Target.DEMAND: (Frequency.DAILY,)}), Target.DEMAND, then)
+    forecast_target(embedded, a_site({Target.DEMAND: (Frequency.DAILY,)}, clock=then), Target.DEMAND, then)
     said = found(embedded, then)["probability"].to_numpy()
     came = np.array([y[-28 : -28 + lead].sum() > stock for y, stock in zip(histories, stocks, strict=True)])
     assert said.mean() == pytest.approx(came.mean(), abs=0.1)

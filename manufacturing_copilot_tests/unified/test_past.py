@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,13 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.known import records_as_known
 from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.ingest.withdraw import withdraw
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store import Store, open_store, read_frame
 from manufacturing_copilot.store import tables as t
-from manufacturing_copilot.unified.past import facts_as_known, refresh_snapshots_of
-from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot.unified.past import facts_as_known, make_room, refresh_snapshots_of
+from manufacturing_copilot.unified.refresh import refresh, refresh_within
 from manufacturing_copilot_tests.ingest.plants import drop, site_of
 from manufacturing_copilot_tests.unified.dump import canonical, canonical_of, clear
 
@@ -141,6 +143,43 @@ def test_the_snapshot_of_a_past_day_rests_on_what_was_known_then(store: Store, h
     assert (counts.rows, found) == (5, [5.0, 5.0, 8.0, 8.0, 9.0])
 
 
+def test_no_lasting_table_is_written_for_a_look_at_the_past(home: Path) -> None:
+    site = plant(home)
+    store = open_store()
+    for number, (kind, row) in enumerate(ONE_OF_EACH.items()):
+        write(home, File(kind, MONDAY, [row]), number)
+    load(store, site, home)
+    refresh(store, site, LATER)
+    written = set()
+
+    def ask(action: int, name: str | None, _column: str | None, database: str | None, _by: str | None) -> int:
+        if action in (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE) and database == "main":
+            written.add(name)
+        return sqlite3.SQLITE_OK
+
+    with records_as_known(store, site, MONDAY, MONDAY) as connection:
+        raw: Any = connection.connection.driver_connection
+        make_room(connection)
+        raw.set_authorizer(ask)
+        refresh_within(connection, site, MONDAY)
+        raw.set_authorizer(None)
+        assert connection.scalar(sa.select(sa.func.count()).select_from(t.supply_line)) == 1
+    store.close()
+    assert written == set()
+
+
+ONE_OF_EACH: dict[str, dict[str, object]] = {
+    "items": item("A", supplier="V1"),
+    "order_lines": order(1, MONDAY),
+    "purchase_lines": {"order_no": "P1", "line_no": 1, "item": "A", "supplier": "V1", "ordered_on": MONDAY,
+                       "promised_on": DAYS[1], "quantity": 5, "status": "open"},
+    "receipts": {"receipt_no": "R1", "order_no": "P1", "line_no": 1, "item": "A", "received_on": MONDAY,
+                 "quantity": 2, "rejected_quantity": 1},
+    "stock_levels": count("A", MONDAY, 5),
+    "unit_conversions": {"item": "", "from_unit": "box", "to_unit": "pcs", "factor": 12},
+}  # fmt: skip
+
+
 CODES = st.sampled_from(["A", "B", "C"])
 ROWS = {
     "items": st.builds(item, CODES, unit_cost=st.integers(1, 3), barcode=st.sampled_from(["", "77"])),
@@ -208,7 +247,7 @@ def test_every_day_as_known_is_what_a_plant_run_day_by_day_held_on_it(store: Sto
     site = plant(home)
 
     @settings(
-        max_examples=int(os.environ.get("COPILOT_EXAMPLES", "3")),
+        max_examples=int(os.environ.get("COPILOT_EXAMPLES", "2")),
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
