@@ -5,10 +5,9 @@ import dagster as dg
 from manufacturing_copilot.alerts import summary
 from manufacturing_copilot.alerts.life import evaluate
 from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, column_schema, preview, table_metadata
-from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.ingest.clock import as_of_day, moment
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import alert
-from manufacturing_copilot.store.types import utc_now
 
 KEY = dg.AssetKey(["alerts", "alerts"])
 _UNIFIED = ("inventory_snapshots", "supply_history", "quality_history")
@@ -32,9 +31,9 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
         metadata={"dagster/table_name": alert.name, "dagster/column_schema": column_schema(alert)},
     )
     def alerts(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
-        now = utc_now()
         with plant.open() as store:
             with store.read() as connection:
+                now = moment(connection, plant.site)
                 as_of = as_of_day(connection, plant.site, now)
             done = evaluate(store, plant.site, as_of, actor=f"run {context.run_id}", now=now)
             with store.read() as connection:

@@ -7,8 +7,10 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 
 import polars as pl
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +32,14 @@ def actor() -> str:
         return os.environ.get("COPILOT_ACTOR") or getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in a container
         return f"user {os.getuid()}"
+
+
+def day_of(text: str) -> date:
+    """Return the day that a person wrote; ends the command with a sentence where it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"found {text!r}, expected a day such as 2026-03-31") from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from manufacturing_copilot.cli.console import out
+from manufacturing_copilot.cli.console import day_of, out
 from manufacturing_copilot.cli.flow import run_flow
 from manufacturing_copilot.cli.listening import listening_for_demo, messages_file
 from manufacturing_copilot.site import demo_site
@@ -73,10 +73,7 @@ def _is_made(home: Path) -> bool:
 def _day(text: str | None) -> date:
     if text is None:
         return date.today() - timedelta(days=DAYS_BEHIND)
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"found {text!r}, expected a day such as 2026-03-31") from None
+    return day_of(text)
 
 
 def _make(home: Path, end: date, seed: int) -> None:

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manufacturing_copilot.cli.console import actor, complain, out, site_and_store
+from manufacturing_copilot.cli.console import actor, complain, day_of, out, site_and_store
 from manufacturing_copilot.store import Store, home_folder
+
+if TYPE_CHECKING:
+    from manufacturing_copilot.unified.rebuild import PastDatabase
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
@@ -20,6 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     app.command("run")(run)
+    app.command("rebuild")(rebuild)
     app.command("status")(status)
     app.command("report")(report)
     app.command("up")(up)
@@ -32,6 +36,52 @@ def run() -> None:
     """
     if not run_flow():
         raise typer.Exit(1)
+
+
+def rebuild(
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="a past day: everything as it was known at its end")
+    ] = None,
+    into: Annotated[
+        str | None, typer.Option("--into", help="a folder, a .db file or a URL to make that day in; needs --as-of")
+    ] = None,
+) -> None:
+    """Make items, history and stock anew from all batches; or as known on a past day, in a database of its own.
+
+    A past day goes into as_of/DAY below the home folder where no other place is named; today's tables stay as they
+    are. What is forecast and alerted there rehearses that day: nothing is taken in, nobody is told.
+    """
+    from manufacturing_copilot.unified.rebuild import place_of, rebuild_as_of, rebuild_now
+
+    if into is not None and as_of is None:
+        raise typer.BadParameter("--into is where a past day goes; name the day with --as-of")
+    started = time.monotonic()
+    with site_and_store() as (site, store), out.status("reading what came in") as spinner:
+        if as_of is None:
+            counts = rebuild_now(store, site)
+            where = None
+        else:
+            place = place_of(into, home_folder(), day_of(as_of))
+            made = rebuild_as_of(store, site, day_of(as_of), place, tell=lambda said: spinner.update(f"{said} ..."))
+            counts, where = made.counts, made
+    out.print(
+        f"{site.site} as of {counts.as_of}: {counts.items.items} items, {counts.processes.bom_lines} lines of bills of"
+        f" materials, {counts.demand.rows.rows} days of demand, {counts.supply.rows.rows} lines of supply,"
+        f" {counts.quality.rows.rows} of quality, {counts.stock.rows} of stock; {time.monotonic() - started:.1f} s"
+    )
+    if where is not None:
+        _show_past(where)
+
+
+def _show_past(made: PastDatabase) -> None:
+    """Say where a past day lies, and how to look at it and rehearse it."""
+    out.print(f"{made.records} records of {made.files} files that had come in by then; in {made.url}", soft_wrap=True)
+    settings = f"COPILOT_DATABASE_URL={made.url}"
+    if made.folder is not None:
+        settings = f"COPILOT_HOME={made.folder} {settings}"
+    out.print("Forecasts, alerts and the report of that day, without telling anybody:")
+    out.print(f"  {settings} copilot run", soft_wrap=True, markup=False)
+    out.print(f"  {settings} copilot status", soft_wrap=True, markup=False)
 
 
 def run_flow() -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.ingest.clock import held_day
 from manufacturing_copilot.notify.templates import News, message, severity_of
 from manufacturing_copilot.notify.when import due_at, in_digest
 from manufacturing_copilot.site import Person, Severity, Site, Topic
@@ -55,6 +56,8 @@ def unplanned(connection: sa.Connection, site: Site, now: datetime) -> int:
 
 def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_Group, list[int]]:
     groups: dict[_Group, list[int]] = {}
+    if held_day(connection) is not None:
+        return groups  # what would have been said on a past day is nobody's news
     for person in site.people:
         for event in _untold(connection, person):
             severity = Severity.INFO if event.event == "resolved" else Severity(event.severity)

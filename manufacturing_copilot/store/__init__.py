@@ -2,7 +2,7 @@
 
 from manufacturing_copilot.store.bulk import UpsertCounts, insert_frame, staged, upsert_frame
 from manufacturing_copilot.store.engine import Store, database_url, home_folder
-from manufacturing_copilot.store.frames import read_frame
+from manufacturing_copilot.store.frames import read_frame, read_frames
 from manufacturing_copilot.store.opening import open_store
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "insert_frame",
     "open_store",
     "read_frame",
+    "read_frames",
     "staged",
     "upsert_frame",
 ]

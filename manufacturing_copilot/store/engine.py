@@ -27,19 +27,20 @@ def database_url(home: Path | None = None) -> sa.URL:
     named = os.environ.get("COPILOT_DATABASE_URL")
     if not named:
         return sa.URL.create("sqlite", database=str((home or home_folder()) / "copilot.db"))
+    return usable(named, "COPILOT_DATABASE_URL")
+
+
+def usable(named: str, where: str) -> sa.URL:
+    """Return the database URL that `named` is; raises StoreError, naming `where` it stands, where we cannot use it."""
     try:
         url = sa.make_url(named)
     except sa.exc.ArgumentError:
-        raise StoreError(
-            "COPILOT_DATABASE_URL is not a database URL; expected postgresql://USER:PASSWORD@HOST/DATABASE"
-        ) from None
+        raise StoreError(f"{where} is not a database URL; expected postgresql://USER:PASSWORD@HOST/DATABASE") from None
     if url.get_backend_name() == "sqlite":
         return url
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
-    raise StoreError(
-        f"COPILOT_DATABASE_URL names {url.get_backend_name()!r}; expected a postgresql:// or sqlite:/// URL"
-    )
+    raise StoreError(f"{where} names {url.get_backend_name()!r}; expected a postgresql:// or sqlite:/// URL")
 
 
 class Store:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -22,6 +25,34 @@ def read_frame(connection: sa.Connection, query: sa.Select[Any] | sa.CompoundSel
     if connection.dialect.name == "postgresql":
         return _read_by_copy(connection, query, schema)
     return _read_by_cursor(connection, query, columns, schema)
+
+
+def read_frames(
+    connection: sa.Connection, query: sa.Select[Any] | sa.CompoundSelect[Any], rows: int = 200_000
+) -> Iterator[pl.DataFrame]:
+    """Give the rows of `query` as `read_frame` does, in frames of up to so many rows, so that no table is held whole.
+
+    Nothing else is read through the connection meanwhile.
+    """
+    columns = list(query.selected_columns)
+    schema = {column.name: frame_type(column.type) for column in columns}
+    raw: Any = connection.connection.driver_connection
+    with closing(raw.cursor()) as cursor:
+        if connection.dialect.name == "postgresql":
+            with cursor.copy(f"COPY ({_text_of(connection, query)}) TO STDOUT (FORMAT csv)") as copy:
+                for lines in _batched(copy, rows):  # the server sends a line at a time
+                    yield _parsed(io.BytesIO(b"".join(lines)), schema)
+            return
+        cursor.execute(_text_of(connection, query))
+        while found := cursor.fetchmany(rows):
+            yield _unstored(found, columns, schema)
+
+
+def _batched(rows: Iterable[Any], count: int) -> Iterator[list[Any]]:
+    """Give the rows in lists of up to `count`."""
+    left = iter(rows)
+    while part := list(islice(left, count)):
+        yield part
 
 
 def frame_type(type_: sa.types.TypeEngine[Any]) -> pl.DataType:
@@ -54,10 +85,14 @@ def _read_by_copy(
     with raw.cursor() as cursor, cursor.copy(f"COPY ({text}) TO STDOUT (FORMAT csv)") as copy:
         for block in copy:
             buffer.write(block)
-    texts = {name: pl.String() if _is_parsed_here(dtype) else dtype for name, dtype in schema.items()}
     if buffer.tell() == 0:
         return pl.DataFrame(schema=schema)
     buffer.seek(0)
+    return _parsed(buffer, schema)
+
+
+def _parsed(buffer: io.BytesIO, schema: dict[str, pl.DataType]) -> pl.DataFrame:
+    texts = {name: pl.String() if _is_parsed_here(dtype) else dtype for name, dtype in schema.items()}
     frame = pl.read_csv(buffer, has_header=False, new_columns=list(schema), schema=texts)
     return frame.with_columns(_parse_text(name, dtype) for name, dtype in schema.items() if _is_parsed_here(dtype))
 
@@ -88,6 +123,10 @@ def _read_by_cursor(
         rows = cursor.execute(_text_of(connection, query)).fetchall()
     finally:
         cursor.close()
+    return _unstored(rows, columns, schema)
+
+
+def _unstored(rows: list[Any], columns: list[sa.ColumnElement[Any]], schema: dict[str, pl.DataType]) -> pl.DataFrame:
     stored = {column.name: _stored_type(column.type) for column in columns}
     frame = pl.DataFrame(rows, schema=stored, orient="row")
     return frame.select(

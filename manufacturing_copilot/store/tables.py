@@ -193,6 +193,14 @@ def _accepted(kind: RecordKind) -> sa.Table:
 
 accepted: dict[str, sa.Table] = {kind.name: _accepted(kind) for kind in RECORD_KINDS.values()}
 
+past_day = sa.Table(
+    "past_day",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("made_at", UtcTimestamp, nullable=False),
+    comment="only in a database that holds what was known on that day: it takes nothing in and tells nobody",
+)
+
 # --- unified ------------------------------------------------------------------------------------------
 
 item = sa.Table(

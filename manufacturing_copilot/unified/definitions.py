@@ -5,6 +5,7 @@ import dagster as dg
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.assets import facts_asset, snapshots_asset
 from manufacturing_copilot.unified.checks import unified_checks
+from manufacturing_copilot.unified.jobs import rebuild_job
 
 
 def build_definitions(site: Site) -> dg.Definitions:
@@ -12,4 +13,5 @@ def build_definitions(site: Site) -> dg.Definitions:
     return dg.Definitions(
         assets=[facts_asset(site), snapshots_asset(site)],
         asset_checks=unified_checks(),
+        jobs=[rebuild_job],
     )

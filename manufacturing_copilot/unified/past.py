@@ -17,7 +17,7 @@ from manufacturing_copilot.ingest.known import days_of_change, is_past, look_at,
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store import tables as t
-from manufacturing_copilot.store.past import fill, permanent, temporary
+from manufacturing_copilot.store.past import count_on, fill, permanent, temporary
 from manufacturing_copilot.unified.items import refresh_items
 from manufacturing_copilot.unified.masters import refresh_conversions, refresh_locations, refresh_suppliers
 from manufacturing_copilot.unified.refresh import refresh_within
@@ -59,12 +59,9 @@ def make_room(connection: sa.Connection) -> None:
     """Let temporary tables stand before those of unified: empty, but for the items, places and suppliers of today."""
     for table in TABLES:
         temporary(table).create(connection)
-    for table in _NAMES:
-        fill(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
-        if connection.dialect.name == "postgresql" and "id" in table.c:
-            newest = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
-            sequence = sa.func.pg_get_serial_sequence(f"pg_temp.{table.name}", "id")
-            connection.execute(sa.select(sa.func.setval(sequence, newest, False)))
+        if table in _NAMES:
+            fill(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
+            count_on(connection, table, temporary=True)
 
 
 def refresh_snapshots_of(store: Store, site: Site, first: date, last: date) -> StockCounts:
