@@ -1,7 +1,5 @@
 """The job that makes unified anew: what `copilot rebuild` does, for the UI."""
 
-from __future__ import annotations
-
 from datetime import date
 
 import dagster as dg
