@@ -10,7 +10,7 @@ import typer
 import manufacturing_copilot.cli.demo as demo
 import manufacturing_copilot.cli.flow as flow
 import manufacturing_copilot.cli.items as items
-from manufacturing_copilot.cli import alerts, batches, database, feeds, models, sites
+from manufacturing_copilot.cli import alerts, batches, database, feeds, models, overrides, sites
 from manufacturing_copilot.cli.console import complain
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.store.trouble import trouble_in_words
@@ -30,6 +30,7 @@ app.add_typer(batches.rejected_app, name="rejected")
 app.add_typer(feeds.app, name="feed")
 app.add_typer(alerts.app, name="alert")
 app.add_typer(models.app, name="model")
+app.add_typer(overrides.app, name="override")
 app.add_typer(database.app, name="db")
 app.add_typer(demo.app, name="demo")
 

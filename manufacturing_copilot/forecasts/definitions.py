@@ -1,10 +1,10 @@
-"""The forecasts stage for Dagster: its assets, checks and job."""
+"""The forecasts stage for Dagster: its assets, checks and jobs."""
 
 import dagster as dg
 
 from manufacturing_copilot.forecasts.assets import challengers_asset, forecast_asset
 from manufacturing_copilot.forecasts.checks import forecast_checks
-from manufacturing_copilot.forecasts.jobs import compare_models
+from manufacturing_copilot.forecasts.jobs import JOBS
 from manufacturing_copilot.site import Site, Target
 
 
@@ -14,5 +14,5 @@ def build_definitions(site: Site) -> dg.Definitions:
     return dg.Definitions(
         assets=[*(forecast_asset(site, target) for target in site.forecasts), *compared],
         asset_checks=list(forecast_checks(site)),
-        jobs=[compare_models],
+        jobs=JOBS,
     )

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.edge import Plant, preview
 from manufacturing_copilot.ingest.batches import duplicate_rows, rejected_rows
+from manufacturing_copilot.ingest.overlap import ROWS_LOOKED_AT, overlap_of
 from manufacturing_copilot.ingest.partitions import asset_key
+from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.volumes import volumes
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, read_frame
@@ -28,6 +30,7 @@ from manufacturing_copilot.store.tables import feed as feed_table
 
 REJECTED_SHARE_AT_MOST = 0.05
 _LAST_BATCHES = 20
+_OVERLAPS_LOOKED_AT = 5
 
 
 def feed_checks(feed: Feed) -> Sequence[dg.AssetChecksDefinition]:
@@ -56,8 +59,19 @@ def feed_checks(feed: Feed) -> Sequence[dg.AssetChecksDefinition]:
         with plant.open() as store:
             return _rejected_share(store, batches_to_check(store, feed, context.run.run_id))
 
+    always = [rows_conserved, duplicates, rejected_share]
+    if not feed.record_key:
+
+        @dg.asset_check(
+            asset=key, name="no_overlap", description="A batch without keys is not mostly what came before."
+        )
+        def no_overlap(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
+            with plant.open() as store:
+                return overlap_result(store, feed, batches_to_check(store, feed, context.run.run_id))
+
+        always.append(no_overlap)
     if feed.guards.volume == "off":
-        return [rows_conserved, duplicates, rejected_share]
+        return always
 
     @dg.asset_check(asset=key, name="usual_volume", description="Batches have about as many rows as those before them.")
     def usual_volume(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
@@ -67,7 +81,7 @@ def feed_checks(feed: Feed) -> Sequence[dg.AssetChecksDefinition]:
                 sizes = volumes(connection, feed.feed, last=_LAST_BATCHES + checked.height)
         return volume_result(sizes.join(checked.select("reference"), on="reference", how="semi"))
 
-    return [rows_conserved, duplicates, rejected_share, usual_volume]
+    return [*always, usual_volume]
 
 
 def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:
@@ -142,6 +156,24 @@ def volume_result(sizes: pl.DataFrame) -> dg.AssetCheckResult:
         rows = unusual.select("reference", "rows", pl.col("usual").round(0))
         metadata["batches of unusual size"] = preview(rows)
     return dg.AssetCheckResult(passed=unusual.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+
+
+def overlap_result(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
+    """Return whether the last batches of a feed without a key hold mostly what others had brought."""
+    table = accepted[feed.records]
+    told: dict[str, str] = {}
+    looked = batches.tail(_OVERLAPS_LOOKED_AT)
+    with store.read() as connection:
+        feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == feed.feed)) or 0
+        for batch_id, reference in looked.select("id", "reference").rows():
+            columns = [table.c[name] for name in feed.kind.field_names]
+            first = sa.select(*columns, table.c.line.label(LINE)).where(table.c.batch_id == batch_id)
+            records = read_frame(connection, first.order_by(table.c.file_id, table.c.line).limit(ROWS_LOOKED_AT))
+            found = overlap_of(connection, feed, feed_id, records, batch_id)
+            if found is not None and found.telling:
+                told[reference] = str(found)
+    metadata: dict[str, Any] = {"batches": looked.height, **{f"batch {name}": text for name, text in told.items()}}
+    return dg.AssetCheckResult(passed=not told, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
 
 
 def _duplicates(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:

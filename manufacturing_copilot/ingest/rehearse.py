@@ -14,6 +14,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.classify import FILE, KEY, classify
 from manufacturing_copilot.ingest.drift import drift_of, held_to_contract
 from manufacturing_copilot.ingest.guards import unit_jumps
+from manufacturing_copilot.ingest.overlap import overlap_of
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.repeats import repeated_files
@@ -136,6 +137,9 @@ def _fates(
             rejected = pl.concat([rejected, waiting]).sort(LINE)
             records = records.join(stopped, on=LINE, how="anti", maintain_order="left")
         known = known_records(connection, feed, row.id, records)
+        overlap = overlap_of(connection, feed, row.id, records)
+        if overlap is not None and overlap.telling:
+            said = (*said, str(overlap))
     fates = classify(records, known, feed.kind, feed.repeats)
     if not fates.refused.is_empty():
         said = (*said, f"{fates.refused.height:,} records have a key that another record holds, and are refused")

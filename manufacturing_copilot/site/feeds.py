@@ -163,7 +163,7 @@ class ColumnSpec(Declared):
 class FileFormat(Declared):
     """How the feed's files are written. What is not given is detected, then held as a contract."""
 
-    type: Literal["csv", "excel", "json", "jsonl", "parquet"] | None = Key(
+    type: Literal["csv", "excel", "json", "jsonl", "parquet", "xml"] | None = Key(
         None, description="the kind of file; told by its ending and content where not given"
     )
     delimiter: str | None = Key(None, description="between the cells of a row")
@@ -173,6 +173,7 @@ class FileFormat(Declared):
     columns: tuple[str, ...] = Key((), description="names of the columns where the file has no header")
     line_end: str | None = Key(None, description="end of a row where it is not a line break")
     sheet: str | None = Key(None, description="of a workbook; the first that holds anything where not given")
+    record: str | None = Key(None, description="of XML, the element that is a row; those that repeat where not given")
     totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
     headings: bool = Key(False, description="true: a row with one filled cell is the heading of a group, and no row")
     only: dict[str, tuple[str, ...]] = Key(

@@ -240,6 +240,7 @@ def _forecast() -> sa.Select[Any]:
             forecast.c.as_of,
             forecast.c.period,
             forecast.c.mean,
+            forecast.c.model_mean,
             forecast.c.q50.label("median"),
             forecast.c.q10.label("low_80"),
             forecast.c.q90.label("high_80"),

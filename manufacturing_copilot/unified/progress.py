@@ -74,3 +74,8 @@ def note_follows(connection: sa.Connection, site: Site, as_of: date, stage: str)
     ).one_or_none()
     if found is not None:
         note_refresh(connection, site, as_of, up_to=found.up_to_batch_id, seen=found.batches_hash, stage=stage)
+
+
+def forget_what_follows(connection: sa.Connection) -> None:
+    """Let every stage after unified count as behind: a person has said something that no batch tells of."""
+    connection.execute(sa.delete(refresh).where(refresh.c.stage != UNIFIED))

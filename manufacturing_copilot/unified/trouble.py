@@ -10,7 +10,10 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    accepted,
     batch_file,
+    external_id,
+    feed,
     inventory_snapshot,
     item,
     item_conflict,
@@ -20,7 +23,13 @@ from manufacturing_copilot.store.tables import (
     supply_line,
     unmapped_id,
 )
+from manufacturing_copilot.unified.codes import exact, read_accepted
+from manufacturing_copilot.unified.facts import with_item_ids
 from manufacturing_copilot.unified.purchases import read_purchases
+
+_DAYS = {"stock_levels": "day", "stock_movements": "moved_on"}
+_SAME_FACTOR = 0.001
+"""Conversions that differ by no more than this share are the same, rounded."""
 
 
 def unmapped(connection: sa.Connection, problem: str) -> pl.DataFrame:
@@ -54,31 +63,120 @@ def conflicts(connection: sa.Connection) -> pl.DataFrame:
 
 
 def orphans(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return facts that point at nothing: what, number, rows; receipts without an order line, lines without a supplier.
+    """Return facts that point at nothing: receipts without an order line, purchase lines without a supplier.
+
+    Columns: what, number (of the order), rows, example.
 
     A line without a supplier is one only where the site delivers suppliers or heads of purchase orders at all.
     """
     receipts = read_purchases(connection, site).receipts.filter(pl.col("_line").is_null())
-    lost = receipts.group_by(number="order_no").agg(rows=pl.len().cast(pl.Int64))
-    found = [lost.select(what=pl.lit("receipt without an order line"), number="number", rows="rows")]
+    place = ["file_id", "line"]
+    names = ["number", "rows", *place]
+    found = [
+        receipts.sort(place)
+        .group_by(number="order_no")
+        .agg(pl.col(place).first(), rows=pl.len().cast(pl.Int64))
+        .select(pl.lit("receipt without an order line").alias("what"), *names)
+    ]
     if any(feed.records in ("suppliers", "purchase_orders") for feed in site.feeds):
         table = supply_line
         nobody = read_frame(
             connection,
-            sa.select(table.c.order_no.label("number"), sa.func.count().label("rows"))
-            .where(~table.c.made, table.c.supplier_id.is_(None))
-            .group_by(table.c.order_no),
+            sa.select(table.c.order_no.label("number"), table.c.file_id, table.c.line).where(
+                ~table.c.made, table.c.supplier_id.is_(None)
+            ),
         )
-        found.append(nobody.select(what=pl.lit("purchase line without a supplier"), number="number", rows="rows"))
-    return pl.concat(found).sort("what", "number")
+        found.append(
+            nobody.sort(place)
+            .group_by("number")
+            .agg(pl.col(place).first(), rows=pl.len().cast(pl.Int64))
+            .select(pl.lit("purchase line without a supplier").alias("what"), *names)
+        )
+    return _named(connection, pl.concat(found)).sort("what", "number")
+
+
+def unit_conflicts(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return the unit conversions that contradict each other, of one source or of several.
+
+    Columns: sku (empty: for all items), units, factors (of the second unit per first one), sources, rows, example. A
+    conversion and its reverse speak of the same pair of units.
+    """
+    rows = read_accepted(connection, site, "unit_conversions", ["item", "from_unit", "to_unit", "factor"])
+    of_all = rows.filter(pl.col("item").is_null()).with_columns(item_id=pl.lit(None, pl.Int64))
+    of_one = with_item_ids(connection, rows)
+    declared = pl.concat([of_one, of_all.select(of_one.columns)]).filter(pl.col("factor") > 0)
+    there = declared.with_columns(_from=exact("from_unit"), _to=exact("to_unit"))
+    turned = pl.col("_from") > pl.col("_to")
+    pairs = there.with_columns(
+        units=pl.format("{} in {}", pl.min_horizontal("_from", "_to"), pl.max_horizontal("_from", "_to")),
+        factor=pl.when(turned).then(1 / pl.col("factor")).otherwise("factor"),
+    )
+    apart = pl.col("factor").max() > pl.col("factor").min() * (1 + _SAME_FACTOR)
+    factors = pl.col("factor").round_sig_figs(6).unique().sort().cast(pl.String).str.join(", ")
+    found = (
+        pairs.sort("file_id", "line")
+        .group_by("item_id", "units")
+        .agg(
+            apart.alias("apart"),
+            factors.alias("factors"),
+            pl.col("file_id", "line").first(),
+            sources=pl.col("source").unique().sort().str.join(", "),
+            rows=pl.len().cast(pl.Int64),
+        )
+        .filter("apart")
+    )
+    skus = read_frame(connection, sa.select(item.c.id.label("item_id"), item.c.sku))
+    named = found.join(skus, on="item_id", how="left")
+    return _named(connection, named.select("sku", "units", "factors", "sources", "rows", "file_id", "line")).sort(
+        "sku", "units"
+    )
+
+
+def with_examples(
+    connection: sa.Connection, rows: pl.DataFrame, kinds: tuple[str, ...], *, on: str | None = None
+) -> pl.DataFrame:
+    """Return the rows (with sku) and an example each: file and line of a record of the first of `kinds` about the item.
+
+    `on` names a column of days: then a record of that day. Meant for a handful of rows.
+    """
+    records = pl.concat([_records_of(connection, kind, rows["sku"].unique().to_list()) for kind in kinds])
+    keys = ["sku"] if on is None else ["sku", on]
+    named = records if on is None else records.rename({"day": on})
+    first = named.unique(keys, keep="first", maintain_order=True).select(*keys, "file_id", "line")
+    return _named(connection, rows.join(first, on=keys, how="left", maintain_order="left"))
+
+
+def _records_of(connection: sa.Connection, kind: str, skus: list[str]) -> pl.DataFrame:
+    """Return sku, day (null where the kind has none), file_id and line of the records of these items, in order."""
+    table = accepted[kind]
+    day = table.c[_DAYS[kind]] if kind in _DAYS else sa.null()
+    query = (
+        sa.select(item.c.sku, sa.type_coerce(day, sa.Date).label("day"), table.c.file_id, table.c.line)
+        .join(external_id, external_id.c.item_id == item.c.id)
+        .join(table, table.c.item == external_id.c.external_id)
+        .join(feed, sa.and_(feed.c.id == table.c.feed_id, feed.c.name.startswith(external_id.c.source.concat("/"))))
+        .where(item.c.sku.in_(skus))
+    )
+    return read_frame(connection, query).with_columns(pl.col("day").cast(pl.Date)).sort("file_id", "line")
+
+
+def _named(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with `example`, in words, for their file_id and line."""
+    files = read_frame(connection, sa.select(batch_file.c.id.label("file_id"), batch_file.c.path))
+    example = pl.format("{}, line {}", "path", "line")
+    return (
+        rows.join(files, on="file_id", how="left", maintain_order="left")
+        .with_columns(example=example)
+        .drop("file_id", "path", "line")
+    )
 
 
 def negative_stock(connection: sa.Connection, day: date | None = None) -> pl.DataFrame:
-    """Return stock below zero on `day` (the newest where not given): day, sku, location, on_hand."""
+    """Return stock below zero on `day` (the newest where not given): day, sku, location, on_hand, counted_on."""
     table = inventory_snapshot
     newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
     query = (
-        sa.select(table.c.day, item.c.sku, location.c.code.label("location"), table.c.on_hand)
+        sa.select(table.c.day, item.c.sku, location.c.code.label("location"), table.c.on_hand, table.c.counted_on)
         .join(item, item.c.id == table.c.item_id)
         .join(location, location.c.id == table.c.location_id)
         .where(table.c.on_hand < 0, table.c.day == (day if day is not None else newest))

@@ -96,6 +96,14 @@ def test_a_percent_sign_is_read_where_a_share_is_expected() -> None:
     assert cast.values.to_list() == [0.05, 0.125, 0.05, 1.5]
 
 
+def test_a_number_in_groups_is_not_believed_where_most_of_its_column_is_destroyed() -> None:
+    destroyed = cast_numbers(texts("13.175.403.783.454.000", "107.839.638.877", "19.770.046.092.867.600", "12"), ",")
+    assert destroyed.values.to_list() == [None, None, None, 12.0]
+    assert [(fault.rule, fault.rows.to_list()) for fault in destroyed.faults] == [("destroyed", [0, 1, 2])]
+    sound = cast_numbers(texts(*(f"107.839.638.{n}" for n in range(100, 120)), "13.175.403.783.454.000"), ",")
+    assert [(fault.rule, fault.rows.to_list()) for fault in sound.faults] == [("magnitude", [20])]
+
+
 def test_faulty_numbers_are_found_at_their_places_among_good_ones() -> None:
     cast = cast_numbers(texts("1", "x", None, "1,000.5", "x", "2.12345678"), ".")
     assert cast.values.to_list() == [1, None, None, 1000.5, None, None]

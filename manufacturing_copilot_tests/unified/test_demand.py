@@ -173,3 +173,26 @@ def test_returns_can_be_left_out_of_demand_from_movements_too(store: Store) -> N
 
 def _ruled(**rules: str) -> Site:
     return make_site("erp/items", "erp/unit_conversions", "shop/order_lines", demand=rules)
+
+
+def test_a_chain_of_conversions_leads_to_the_base_unit(store: Store) -> None:
+    _items(store, {"item": "B", "unit": "EA"})
+    common = [("PALLET", "BOX", 40.0), ("BOX", "CARTON", 6.0), ("CARTON", "EA", 12.0)]
+    conversions = [{"item": None, "from_unit": a, "to_unit": b, "factor": much} for a, b, much in common]
+    own = {"item": "A", "from_unit": "EA", "to_unit": "CARTON", "factor": 0.1}
+    add_records(store, "erp/unit_conversions", [*conversions, own])
+    _sold(store, {"unit": "box"}, {"unit": "PALLET", "item": "B"})
+    refresh(store, SITE, DAY)
+    assert [(row[1], row[3]) for row in _demand(store)] == [("A", 60.0), ("B", 2880.0)]
+
+
+def test_a_chain_that_ends_nowhere_leaves_the_line_waiting_with_a_sentence(store: Store) -> None:
+    _items(store)
+    add_records(store, "erp/unit_conversions", [{"item": None, "from_unit": "BOX", "to_unit": "CARTON", "factor": 6.0}])
+    _sold(store, {"unit": "BOX"})
+    refresh(store, SITE, DAY)
+    with store.read() as connection:
+        assert connection.scalars(sa.select(unmapped_id.c.sentence)).all() == [
+            "A is counted in BOX, and no factor leads from there to EA; add it to unit_conversions"
+        ]
+    assert _demand(store) == []

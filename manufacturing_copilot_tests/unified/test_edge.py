@@ -76,7 +76,7 @@ def test_one_run_of_a_day_brings_all_facts_up_to_date_and_says_what_is_wrong(
     assert said == {ITEMS: 2, PROCESSES: 0, DEMAND: 1, SUPPLY: 0, QUALITY: 0, SNAPSHOTS: 1}
     assert _days(embedded) == [DAY]
     assert {name for name, passed in checks.items() if not passed} == {"unmapped_codes", "negative_stock"}
-    assert len(checks) == 8
+    assert len(checks) == 10
 
 
 def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(

@@ -134,7 +134,7 @@ def test_a_receipt_without_an_order_line_is_an_orphan(store: Store) -> None:
     _received(store, (3, 10.0), order_no="P9")
     counts = refresh(store, SITE, DAY)
     with store.read() as connection:
-        found = orphans(connection, SITE)
+        found = orphans(connection, SITE).drop("example")
     assert counts.supply.orphan_receipts == 1
     assert found.rows() == [
         ("purchase line without a supplier", "P1", 1),

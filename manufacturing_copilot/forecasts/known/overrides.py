@@ -13,9 +13,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.forecasts.spans import Spans
 from manufacturing_copilot.forecasts.tasks import Floats
+from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.site.documents import did_you_mean
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import audit_event, item, location, override
+from manufacturing_copilot.store.tables import audit_event, item, location, override, override_score
 from manufacturing_copilot.store.types import utc_now
+from manufacturing_copilot.unified.lookup import find_item
+from manufacturing_copilot.unified.progress import forget_what_follows
 
 
 class OverrideError(CopilotError):
@@ -64,8 +69,54 @@ def add_override(connection: sa.Connection, said: Override, *, today: date) -> i
         raise OverrideError(f"it would have expired on {said.expires_on}, before today, {today}")
     values = {**vars(said), "kind": said.kind.value, "created_at": utc_now(), "known_on": today}
     number = connection.execute(sa.insert(override).values(**values).returning(override.c.id)).scalar_one()
+    forget_what_follows(connection)
     _audit(connection, said.owner, "override added", number, {"reason": said.reason})
     return int(number)
+
+
+def say_instead(
+    connection: sa.Connection,
+    site: Site,
+    item_code: str,
+    *,
+    location_code: str | None,
+    first_day: date,
+    last_day: date,
+    quantity: float | None,
+    factor: float | None,
+    owner: str,
+    reason: str,
+    expires_on: date | None,
+) -> int:
+    """Write down what a person says, in the plant's own codes; return the override's number.
+
+    Without an end it counts until its last day. Raises OverrideError for anything `add_override` refuses, for a
+    location that nobody knows, and unless exactly one of quantity and factor is given; ItemNotFoundError.
+    """
+    if (quantity is None) == (factor is None):
+        raise OverrideError("give either a quantity, of all the days together, or a factor on the forecast")
+    item_id = find_item(connection, item_code)
+    location_id = None
+    if location_code:
+        location_id = connection.scalar(sa.select(location.c.id).where(location.c.code == location_code))
+        if location_id is None:
+            known = connection.scalars(sa.select(location.c.code).order_by(location.c.code)).all()
+            raise OverrideError(
+                f"no location is called {location_code!r}{did_you_mean(location_code, known)};"
+                f" known: {', '.join(known[:10])}"
+            )
+    said = Override(
+        item_id,
+        location_id,
+        first_day,
+        last_day,
+        OverrideKind.FACTOR if quantity is None else OverrideKind.QUANTITY,
+        float(factor if quantity is None else quantity),  # type: ignore[arg-type]
+        owner,
+        reason,
+        expires_on or last_day,
+    )
+    return add_override(connection, said, today=as_of_day(connection, site))
 
 
 def withdraw_override(connection: sa.Connection, number: int, *, actor: str, reason: str, today: date) -> None:
@@ -78,6 +129,7 @@ def withdraw_override(connection: sa.Connection, number: int, *, actor: str, rea
     connection.execute(
         sa.update(override).where(override.c.id == number).values(withdrawn_on=today, withdrawn_by=actor)
     )
+    forget_what_follows(connection)
     _audit(connection, actor, "override withdrawn", number, {"reason": reason})
 
 
@@ -100,20 +152,37 @@ def read_overrides(connection: sa.Connection, as_of: date) -> pl.DataFrame:
 
 
 def list_overrides(connection: sa.Connection) -> pl.DataFrame:
-    """Return every override in words, the newest first, with how it did (see `override_scores`)."""
+    """Return every override in words, the newest first, with how it did.
+
+    `error`: the absolute error of the forecasts that took it up, summed over its series and periods; `model_error`: of
+    the models alone; `value_added`: the share of the models' error that the override saved. Null until its days are
+    past.
+    """
+    scores = (
+        sa.select(
+            override_score.c.override_id,
+            sa.func.sum(override_score.c.said).label("error"),
+            sa.func.sum(override_score.c.model).label("model_error"),
+        )
+        .group_by(override_score.c.override_id)
+        .subquery()
+    )
+    shown = ("first_day", "last_day", "kind", "value", "owner", "reason", "known_on", "expires_on", "withdrawn_on")
     query = (
         sa.select(
             override.c.id.label("override"),
             item.c.sku,
             location.c.code.label("location"),
-            *(override.c[name] for name in ("first_day", "last_day", "kind", "value", "owner", "reason", "known_on")),
-            override.c.expires_on,
-            override.c.withdrawn_on,
+            *(override.c[name] for name in shown),
+            scores.c.error,
+            scores.c.model_error,
         )
         .join(item, item.c.id == override.c.item_id)
         .join(location, location.c.id == override.c.location_id, isouter=True)
+        .join(scores, scores.c.override_id == override.c.id, isouter=True)
     )
-    return read_frame(connection, query).sort("override", descending=True)
+    saved = pl.when(pl.col("model_error") > 0).then(1 - pl.col("error") / pl.col("model_error"))
+    return read_frame(connection, query).with_columns(saved.alias("value_added")).sort("override", descending=True)
 
 
 def cuts_of(said: pl.DataFrame) -> list[date]:

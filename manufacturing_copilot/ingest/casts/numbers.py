@@ -14,6 +14,8 @@ Mark = Literal[".", ","]
 
 DECIMALS = 6
 LARGEST = 1e12
+_DESTROYED = 0.2
+"""Share of a column's different numbers that are impossibly large, from which its others in groups are not believed."""
 
 _CURRENCY = (
     "(?:eur|usd|gbp|chf|jpy|cny|sek|nok|dkk|pln|czk|huf|inr|brl|mxn|cad|aud|us\\$|ca\\$|r\\$|kč|kr\\.?|zł|[€$£¥₹])"
@@ -91,6 +93,8 @@ def cast_numbers(texts: pl.Series, mark: Mark, *, percent: bool = False) -> Cast
                 "number": f"expected a number such as {example}",
                 "scale": "expected at most six decimals, as more would be cut off",
                 "magnitude": "expected a number below 1,000,000,000,000",
+                "destroyed": "expected a number, found one whose decimal mark a spreadsheet took for a thousands mark;"
+                " export again without opening the file in a spreadsheet",
                 "exponent": "expected the number written out, as spreadsheets lose digits in this form",
             },
         ),
@@ -156,11 +160,15 @@ def _written_numbers(texts: pl.Series, mark: Mark, percent: bool) -> pl.DataFram
         .then(pl.lit("scale"))
         .alias("rule")
     )
+    in_groups = body.str.count_matches(f"\\{group}") >= 2
     signed = pl.when(pl.col("minuses") == 1).then(0.0 - rounded).otherwise(rounded)
     hundredth = pl.when(pl.col("percent")).then((signed / 100).round(DECIMALS + 2)).otherwise(signed)
-    return table.with_columns(rule, hundredth.alias("value")).select(
-        "text", pl.when(pl.col("rule").is_null()).then(pl.col("value")).alias("value"), "rule"
-    )
+    table = table.with_columns(rule, hundredth.alias("value"))
+    if texts.len() and (table.get_column("rule") == "magnitude").sum() > _DESTROYED * texts.len():
+        # 13.175.403.783.454.000 was 13.175403783454: what is small enough by chance was no such number either
+        destroyed = in_groups & (pl.col("rule").is_null() | (pl.col("rule") == "magnitude"))
+        table = table.with_columns(pl.when(destroyed).then(pl.lit("destroyed")).otherwise("rule").alias("rule"))
+    return table.select("text", pl.when(pl.col("rule").is_null()).then(pl.col("value")).alias("value"), "rule")
 
 
 def cast_integers(texts: pl.Series, mark: Mark) -> Cast:

@@ -47,7 +47,7 @@ def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str,
         else:
             reason = f"is {_kind(entry)}, expected an object with keys and values"
             bad.append((number, json.dumps(entry), reason, "object"))
-    return _received(objects, bad, found, format, name)
+    return received_objects(objects, bad, found, format, name)
 
 
 def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
@@ -67,7 +67,7 @@ def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dic
             objects.append((number, entry))
         else:
             bad.append((number, line, f"is {_kind(entry)}, expected an object with keys and values", "object"))
-    return _received(objects, bad, found, format, name)
+    return received_objects(objects, bad, found, format, name)
 
 
 def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, dict[str, Any]]:
@@ -91,13 +91,15 @@ def _entries(document: Any, name: str) -> tuple[list[Any], str | None]:
     raise BatchError(f"{name}: found {_kind(document)}, expected a list of records; export the records as a list")
 
 
-def _received(
+def received_objects(
     objects: list[tuple[int, dict[str, Any]]],
     bad: list[tuple[int, str, str, str]],
     found: dict[str, Any],
     format: FileFormat,
     name: str,
+    reading: dict[str, str] | None = None,
 ) -> Received:
+    """Return objects, each with its number or line, as rows; `reading` is what holds for the next file."""
     columns: dict[str, list[str | None]] = {}
     kept: list[int] = []
     for number, entry in objects:
@@ -119,7 +121,7 @@ def _received(
         {one: pl.Series(columns[key], dtype=pl.String) for one, key in zip(names, keys, strict=True)}
     ).with_columns(pl.Series(LINE, kept, dtype=pl.Int64))
     rows, left_out = tidy(rows, format, name)
-    return Received(rows, bad_frame(bad), {**found, **left_out, "columns": names, "reading": {}})
+    return Received(rows, bad_frame(bad), {**found, **left_out, "columns": names, "reading": reading or {}})
 
 
 def _no_text(flat: dict[str, str | None]) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.columnar import read_parquet
 from manufacturing_copilot.ingest.reading.delimited import read_delimited
 from manufacturing_copilot.ingest.reading.documents import read_json, read_json_lines
+from manufacturing_copilot.ingest.reading.markup import read_xml
 from manufacturing_copilot.ingest.reading.unpacking import is_workbook, unpack
 from manufacturing_copilot.ingest.reading.workbook import read_workbook
 from manufacturing_copilot.ingest.received import Received
@@ -20,8 +21,9 @@ _READERS = {
     "json": read_json,
     "jsonl": read_json_lines,
     "parquet": read_parquet,
+    "xml": read_xml,
 }
-_ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml"}
 
 
 def read_file(content: bytes | Path, name: str, format: FileFormat, contract: dict[str, Any] | None) -> Received:
@@ -53,6 +55,8 @@ def _type_of(content: bytes, name: str) -> str:
     if ending in _ENDINGS:
         return _ENDINGS[ending]
     start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.lstrip(b"\xff\xfe").replace(b"\x00", b"")[:14].lower().startswith((b"<?xml", b"<html", b"<!doctype html")):
+        return "xml"
     if start[:1] == b"[" and start[1:].lstrip()[:1] in (b"{", b"]"):
         return "json"
     if start.startswith(b'{"'):
@@ -67,7 +71,7 @@ def _refuse_other_type(kind: str, content: bytes, name: str) -> None:
     if content and kind in ("parquet", "excel") and actual != kind:
         what = "a Parquet file" if kind == "parquet" else "an Excel workbook"
         raise BatchError(f"{name}: expected {what}, but its first bytes are not those of one; export it again")
-    if kind in ("csv", "json", "jsonl") and actual is not None:
+    if kind in ("csv", "json", "jsonl", "xml") and actual is not None:
         what = "a Parquet file" if actual == "parquet" else "an Excel workbook"
         raise BatchError(
             f"{name}: expected {kind}, found {what}; change format: {{type: {actual}}} in the feed, or the export"

@@ -86,7 +86,7 @@ class PieceReader:
 
     def _plain_text(self, block: bytes, *, first: bool) -> bytes:
         if first:
-            if block.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"\xd0\xcf")) or block.lstrip()[:1] in (b"[", b"{"):
+            if block.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"\xd0\xcf")) or block.lstrip()[:1] in (b"[", b"{", b"<"):
                 raise NotInPieces
             if block.startswith(_BOM):
                 block, self.ascii = block[len(_BOM) :], False
