@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from manufacturing_copilot.store.binary_copy import HEADER, TRAILER, binary_rows, encodable
 from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
 
 _COPY_ROWS = 25_000
@@ -113,32 +114,40 @@ def _upsert_from(
 
 
 def _copy_in(connection: sa.Connection, table: sa.Table, columns: list[sa.Column[Any]], frame: pl.DataFrame) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    as_binary = encodable(frame, columns)
+    names, block = binary_rows(frame, columns) if as_binary else _csv_rows(frame, columns)
+    format_ = "binary" if as_binary else "csv"
+    into = f"{quote(table.name)} ({', '.join(quote(name) for name in names)})"
+    raw: Any = connection.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT {format_})") as copy:
+        if as_binary:
+            copy.write(HEADER)
+        for rows in _ahead(block, frame.height):
+            copy.write(rows)
+        if as_binary:
+            copy.write(TRAILER)
+
+
+def _csv_rows(frame: pl.DataFrame, columns: list[sa.Column[Any]]) -> tuple[list[str], Callable[[int, int], bytes]]:
+    """Return the order of the columns, and what gives rows as CSV; for what the binary format is not made for."""
     ready = frame.select(
         (pl.col(column.name).round(SCALE) if isinstance(column.type, ExactDecimal) else pl.col(column.name))
         for column in columns
     )
-    quote = connection.dialect.identifier_preparer.quote
-    names = ", ".join(quote(column.name) for column in columns)
-    raw: Any = connection.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy:
-        for text in _rendered(ready):
-            copy.write(text)
+    return ready.columns, lambda start, length: ready.slice(start, length).write_csv(include_header=False).encode()
 
 
-def _rendered(ready: pl.DataFrame) -> Iterator[bytes]:
-    """Give the rows as CSV, in blocks; the next is made while the database takes the one before."""
-
-    def block(start: int) -> bytes:
-        return ready.slice(start, _COPY_ROWS).write_csv(include_header=False).encode()
-
-    if ready.height <= _COPY_ROWS:
-        yield block(0)
+def _ahead(block: Callable[[int, int], bytes], height: int) -> Iterator[bytes]:
+    """Give the rows in blocks; the next is made while the database takes the one before."""
+    if height <= _COPY_ROWS:
+        yield block(0, height)
         return
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(block, 0)
-        for start in range(_COPY_ROWS, ready.height, _COPY_ROWS):
-            text, coming = coming.result(), pool.submit(block, start)
-            yield text
+        coming = pool.submit(block, 0, _COPY_ROWS)
+        for start in range(_COPY_ROWS, height, _COPY_ROWS):
+            rows, coming = coming.result(), pool.submit(block, start, _COPY_ROWS)
+            yield rows
         yield coming.result()
 
 
