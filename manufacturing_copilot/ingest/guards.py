@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -34,6 +35,7 @@ HISTORY_ROWS = 100_000
 """So many of the newest accepted rows of a feed are its history for the unit tripwire."""
 
 _WATCHED = ("quantity", "quantity_per", "price", "unit_cost", "list_price")
+_NONE_STOPPED = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "reasons": pl.String})
 _MASTERS = frozenset({"items", "boms", "item_costs"})
 _APART = ("item", "component", "movement", "unit")  # what is compared only with its own kind
 _NEAR = math.log(1.15)  # so near to a factor is about the factor
@@ -61,26 +63,73 @@ def unit_jumps(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.
     HISTORY_ROWS rows); where all items together jumped, few rows of each are enough. Rows that repeat what stands
     accepted, and rows that a person has released, are never stopped.
     """
-    nothing = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "reasons": pl.String})
+    watch = watch_units(connection, feed, feed_id)
+    if watch is None or records.is_empty():
+        return _NONE_STOPPED
+    return free_of_guard(connection, feed, feed_id, records, watch.jumps([records]).stopped(records))
+
+
+def watch_units(connection: sa.Connection, feed: Feed, feed_id: int) -> UnitWatch | None:
+    """Return what a batch is held against, as the feed's history stands now; None where nothing is watched."""
     watches = _watches(feed)
-    if feed.guards.unit_jump == "off" or records.is_empty() or not watches:
-        return nothing
+    if feed.guards.unit_jump == "off" or not watches:
+        return None
     history = _history(connection, feed, feed_id, watches)
-    if history.is_empty():
-        return nothing
-    found = [
-        _reasons(jumped, watch, feed)
-        for watch in watches
-        if not (jumped := _jumped(records, history, watch)).is_empty()
-    ]
-    if not found:
-        return nothing
-    stopped = pl.concat(found).group_by(FILE, LINE, maintain_order=True).agg(pl.col("reasons"))
-    stopped = stopped.with_columns(pl.format("[{}]", pl.col("reasons").list.join(", ")).alias("reasons"))
+    return None if history.is_empty() else UnitWatch(feed, tuple(watches), history)
+
+
+def free_of_guard(
+    connection: sa.Connection, feed: Feed, feed_id: int, records: pl.DataFrame, stopped: pl.DataFrame
+) -> pl.DataFrame:
+    """Return `stopped` without the rows that pass all the same: they repeat what stands accepted, or were released."""
+    if stopped.is_empty():
+        return stopped
     places = stopped.select(FILE, LINE)
     known = _as_accepted(connection, feed, feed_id, records.join(places, on=[FILE, LINE], how="semi"))
     free = pl.concat([known, _released(connection, places)])
     return stopped.join(free, on=[FILE, LINE], how="anti", maintain_order="left")
+
+
+@dataclass(frozen=True)
+class UnitWatch:
+    """The history of a feed, against which the unit tripwire holds a batch."""
+
+    feed: Feed
+    watches: tuple[_Watch, ...]
+    history: pl.DataFrame
+
+    @property
+    def columns(self) -> list[str]:
+        """The fields that are looked at."""
+        return [*_group(list(self.feed.kind.field_names)), *(watch.field for watch in self.watches)]
+
+    def jumps(self, parts: Iterable[pl.DataFrame]) -> Jumps:
+        """Return which items have jumped. `parts`: the values of the batch, each item's in one part."""
+        apart = _group(list(self.feed.kind.field_names))
+        middles = [[_middles(part, watch, apart) for watch in self.watches] for part in parts]
+        found = []
+        for watch, now in zip(self.watches, zip(*middles, strict=True), strict=bool(middles)):
+            jumped = _jumped(pl.concat(now), self.history, watch, apart)
+            if not jumped.is_empty():
+                found.append((watch, jumped))
+        return Jumps(self.feed, found)
+
+
+@dataclass(frozen=True)
+class Jumps:
+    """The items of a batch that have jumped, by the field in which they did."""
+
+    feed: Feed
+    found: list[tuple[_Watch, pl.DataFrame]]
+
+    def stopped(self, records: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows among `records` that are nearer to the jump: `file_id`, `_line`, `reasons` (JSON text)."""
+        reasons = [_reasons(_rows_of(records, jumped, watch), watch, self.feed) for watch, jumped in self.found]
+        reasons = [rows for rows in reasons if not rows.is_empty()]
+        if not reasons:
+            return _NONE_STOPPED
+        stopped = pl.concat(reasons).group_by(FILE, LINE, maintain_order=True).agg(pl.col("reasons"))
+        return stopped.with_columns(pl.format("[{}]", pl.col("reasons").list.join(", ")).alias("reasons"))
 
 
 def _watches(feed: Feed) -> list[_Watch]:
@@ -120,12 +169,21 @@ def _history(connection: sa.Connection, feed: Feed, feed_id: int, watches: list[
     return read_frame(connection, query) if chosen else pl.DataFrame()
 
 
-def _jumped(records: pl.DataFrame, history: pl.DataFrame, watch: _Watch) -> pl.DataFrame:
-    """Return the rows that jumped: `file_id`, `_line`, `value`, `item`, `before`, `now` (medians), `factor`, `up`."""
-    apart, size = _group(records.columns), pl.col(watch.field).abs()
-    filled = pl.col(watch.field).is_not_null() & (pl.col(watch.field) != 0)
+def _middles(records: pl.DataFrame, watch: _Watch, apart: list[str]) -> pl.DataFrame:
+    """Return the median of each item of the batch, `now`, and of how many rows it is, `rows_now`."""
+    rows = records.filter(_filled(watch)).select(*apart, pl.col(watch.field).abs().alias("value"))
+    return rows.group_by(apart).agg(pl.col("value").median().alias("now"), pl.len().alias("rows_now"))
+
+
+def _filled(watch: _Watch) -> pl.Expr:
+    return pl.col(watch.field).is_not_null() & (pl.col(watch.field) != 0)
+
+
+def _jumped(now: pl.DataFrame, history: pl.DataFrame, watch: _Watch, apart: list[str]) -> pl.DataFrame:
+    """Return the items that jumped, with `before`, `now` (medians), `factor` and `up`."""
+    size = pl.col(watch.field).abs()
     before = (
-        history.filter(filled)
+        history.filter(_filled(watch))
         .group_by(apart)
         .agg(
             size.median().alias("before"),
@@ -134,24 +192,26 @@ def _jumped(records: pl.DataFrame, history: pl.DataFrame, watch: _Watch) -> pl.D
             pl.len().alias("rows_before"),
         )
     )
-    rows = records.filter(filled).select(*apart, FILE, LINE, size.alias("value"))
-    now = rows.group_by(apart).agg(pl.col("value").median().alias("now"), pl.len().alias("rows_now"))
     both = now.join(before, on=apart, nulls_equal=True).with_columns(
         (pl.col("now") / pl.col("before")).log().alias("step")
     )
     if both.is_empty():
         return both
     together = _together(both)
-    alone = _alone(both, watch)
-    jumped = both.with_columns(_nearest(pl.col("step")).alias("factor"), alone.alias("alone"))
     if together is not None:
         factor, up = together
-        jumped = jumped.with_columns(pl.lit(factor).alias("factor"), pl.lit(up).alias("up"))
-    else:
-        jumped = jumped.filter("alone").with_columns((pl.col("step") > 0).alias("up"))
-    # Of an item that jumped, the rows that are nearer to the jump than to what was are those that wait.
+        return both.with_columns(pl.lit(factor).alias("factor"), pl.lit(up).alias("up"))
+    jumped = both.with_columns(_nearest(pl.col("step")).alias("factor"), _alone(both, watch).alias("alone"))
+    return jumped.filter("alone").with_columns((pl.col("step") > 0).alias("up"))
+
+
+def _rows_of(records: pl.DataFrame, jumped: pl.DataFrame, watch: _Watch) -> pl.DataFrame:
+    """Return the rows of the items that jumped which are nearer to the jump than to what was, with their `value`."""
+    apart = _group(records.columns)
+    rows = records.filter(_filled(watch)).select(*apart, FILE, LINE, pl.col(watch.field).abs().alias("value"))
     step = (pl.col("value") / pl.col("before")).log() * pl.when("up").then(1.0).otherwise(-1.0)
-    return rows.join(jumped, on=apart, nulls_equal=True).filter(step > pl.col("factor").cast(pl.Float64).log() / 2)
+    near = step > pl.col("factor").cast(pl.Float64).log() / 2
+    return rows.join(jumped, on=apart, nulls_equal=True, maintain_order="left").filter(near)
 
 
 def _alone(both: pl.DataFrame, watch: _Watch) -> pl.Series:

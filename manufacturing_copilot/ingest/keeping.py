@@ -102,7 +102,12 @@ class ReceivedWriter:
         rows = part.rows.to_arrow(compat_level=pl.CompatLevel.oldest())
         if self._parquet is None:
             self._parquet = pq.ParquetWriter(
-                str(self._temporary), rows.schema, compression="zstd", compression_level=1, use_dictionary=False
+                str(self._temporary),
+                rows.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+                write_statistics=[LINE],  # rows are looked up by their lines alone
             )
         self._parquet.write_table(rows)
         if not part.bad_lines.is_empty():
@@ -139,7 +144,11 @@ def kept_columns(received_as: str, home: Path) -> list[str]:
 
 def received_texts(received_as: str, home: Path, lines: pl.Series) -> pl.DataFrame:
     """Return `_line` and `received` (JSON text: the original columns and texts) of some lines of a kept file."""
-    rows = pl.scan_parquet(home / received_as).filter(pl.col(LINE).is_in(lines.implode())).collect()
+    return in_json(pl.scan_parquet(home / received_as).filter(pl.col(LINE).is_in(lines.implode())).collect())
+
+
+def in_json(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return `_line` and `received` (JSON text: the original columns and texts) of rows as received."""
     return rows.select(LINE, pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
 
 

@@ -18,7 +18,7 @@ from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
 from manufacturing_copilot.ingest import ledger
 from manufacturing_copilot.ingest.checking import hold_the_door
 from manufacturing_copilot.ingest.drift import held_to_contract
-from manufacturing_copilot.ingest.first_load import load_in_pieces
+from manufacturing_copilot.ingest.in_pieces import load_in_pieces
 from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
 from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
@@ -95,7 +95,7 @@ def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, ac
         mended = not mended_texts(connection, kept).is_empty()
     if not mended:
         known = [(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), kept[row.id]) for row in rows]
-        counts = load_in_pieces(store, site, feed, attempt, known, contract, home=home, actor=actor)
+        counts = load_in_pieces(store, site, feed, attempt, known, repeats, contract, home=home, actor=actor)
         if counts is not None:
             return counts
     reading = _Reading(site, feed, attempt.reference, home, store, mended)

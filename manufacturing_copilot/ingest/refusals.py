@@ -8,7 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.classify import FILE, KEY, SEPARATOR
-from manufacturing_copilot.ingest.keeping import received_texts
+from manufacturing_copilot.ingest.keeping import in_json, received_texts
 from manufacturing_copilot.ingest.reasons import one_reason
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.reread import mended_texts
@@ -25,10 +25,13 @@ def is_refused(reasons: pl.Expr) -> pl.Expr:
     return reasons.str.contains(rf'"rule":\s*"{REFUSED_RULE}"')
 
 
-def refused_rows(connection: sa.Connection, feed: Feed, refused: pl.DataFrame, home: Path) -> pl.DataFrame:
+def refused_rows(
+    connection: sa.Connection, feed: Feed, refused: pl.DataFrame, home: Path, *, texts: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return refused records with `reasons` and `received`, beside `file_id` and `_line`.
 
     `refused`: `file_id`, `_line`, `record_key`, and `of_file_id`, `of_line` of the record that holds the key.
+    `texts`: the rows as received where they are at hand, all of one file; else what was kept of them is read.
     """
     of_files = refused["of_file_id"].unique().to_list()
     paths = read_frame(
@@ -42,9 +45,12 @@ def refused_rows(connection: sa.Connection, feed: Feed, refused: pl.DataFrame, h
         pl.col("of_line"),
         pl.col("path"),
     )
+    if texts is None:
+        received = refused.join(texts_of(connection, refused, home), on=[FILE, LINE])
+    else:
+        received = refused.join(in_json(texts.join(refused, on=LINE, how="semi")), on=LINE)
     return (
-        refused.join(texts_of(connection, refused, home), on=[FILE, LINE])
-        .join(paths, on="of_file_id")
+        received.join(paths, on="of_file_id")
         .with_columns(pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).alias("value"))
         .with_columns(one_reason(", ".join(feed.record_key), pl.col("value"), REFUSED_RULE, sentence))
         .select(FILE, LINE, "reasons", "received")

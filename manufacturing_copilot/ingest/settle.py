@@ -69,7 +69,7 @@ def settle(
         repeats = repeated_files(connection, attempt.feed_id, {file.file_id: file.sha256 for file in files})
         files = _guarded(connection, feed, attempt, files, repeats, home)
         _write_files(connection, files, repeats)
-        if _is_late(connection, attempt):
+        if is_late(connection, attempt):
             fates = _settle_before_others(connection, Rereading(site, feed, home), attempt, files, repeats, actor)
         else:
             fates = _settle_last(connection, feed, attempt, files, repeats, home)
@@ -120,8 +120,8 @@ def _without_stopped(file: ReadFile, stopped: pl.DataFrame, home: Path) -> ReadF
     )
 
 
-def _is_late(connection: sa.Connection, attempt: Attempt) -> bool:
-    """Whether a batch of the feed that was claimed after this one is loaded already."""
+def is_late(connection: sa.Connection, attempt: Attempt) -> bool:
+    """Say whether a batch of the feed that was claimed after this one is loaded already."""
     younger = (batch.c.feed_id == attempt.feed_id) & (batch.c.id > attempt.batch_id) & (batch.c.status == "success")
     return bool(connection.scalar(sa.select(sa.exists().where(younger))))
 

@@ -52,6 +52,8 @@ def _null_where(texts: pl.Series, where: pl.Series) -> pl.Series:
 
 def cast_choices(texts: pl.Series, choices: Sequence[str]) -> Cast:
     """Return `texts` as one of `choices`, whatever their case and whether blanks or dashes join their words."""
+    if texts.is_in(list(choices)).all():  # nulls are passed over
+        return Cast(texts)
     words = texts.str.to_lowercase().str.replace_all(r"[\s-]+", "_")
     known = words.is_in(list(choices))
     wrong = ~known & texts.is_not_null()

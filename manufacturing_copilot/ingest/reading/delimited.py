@@ -83,9 +83,13 @@ def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> 
     if len(delimiter) > 1:
         text, delimiter = text.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
     table, ragged = _cells(text, delimiter, format.quote, layout.names)
-    lines = _filled_lines(text)
-    count = _line_count(text) if lines is None else len(lines)
-    if table is None or table.num_rows + len(ragged) != count:
+    if table is None:
+        return None
+    lines, count = None, _line_count(text)
+    if table.num_rows + len(ragged) != count:  # blank lines, or rows of several lines
+        lines = _filled_lines(text)
+        count = count if lines is None else len(lines)
+    if table.num_rows + len(ragged) != count:
         return None
     parsed = _numbered(table, ragged, lines, count, [], layout, joined=False)
     bad = [(line + layout.line, _shown(row, layout, stand_ins), reason, rule) for line, row, reason, rule in parsed.bad]

@@ -1,0 +1,59 @@
+"""Making things ahead of whoever takes them, in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any, Generic, TypeVar
+
+_AHEAD = 2
+_T = TypeVar("_T")
+
+
+class Ahead(Generic[_T]):
+    """Runs an iterator in a thread of its own, a few steps ahead of whoever takes what it gives."""
+
+    def __init__(self, source: Iterator[_T]) -> None:
+        """Prepare; it begins with the context."""
+        self._source = source
+        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(_AHEAD)
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pieces", daemon=True)
+
+    def __enter__(self) -> Iterator[_T]:
+        """Begin, and give what is made; an error of the source is raised where its next thing is taken."""
+        self._thread.start()
+        return self._taken()
+
+    def __exit__(self, *_: object) -> None:
+        """Make no more, and wait until what is in hand is put down."""
+        self._left.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for thing in self._source:
+                if not self._put("next", thing):
+                    return
+            self._put("end", None)
+        except BaseException as error:  # noqa: BLE001  (raised again where the pieces are taken)
+            self._put("error", error)
+
+    def _put(self, what: str, thing: Any) -> bool:
+        while not self._left.is_set():
+            try:
+                self._ready.put((what, thing), timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _taken(self) -> Iterator[_T]:
+        while True:
+            what, thing = self._ready.get()
+            if what == "error":
+                raise thing
+            if what == "end":
+                return
+            yield thing
