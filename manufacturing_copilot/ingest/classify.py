@@ -66,15 +66,72 @@ def classify(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repea
     Both frames have the kind's fields, `record_key`, `file_id` and `_line`; a key stands in `known` once.
     """
     columns = [*kind.field_names, KEY, FILE, LINE]
-    contested = pl.col(KEY).is_duplicated() | pl.col(KEY).is_in(known[KEY].implode())
-    marked = records.select(*columns, contested.alias(_KNOWN))
-    alone = marked.filter(~pl.col(_KNOWN)).select(columns)
-    chains = _chains(marked.filter(_KNOWN).select(columns), known.select(columns), kind, repeats)
-    parts = _split(chains, columns, kind, repeats)
-    new = parts.new if alone.is_empty() else pl.concat([alone, parts.new])
-    return Classified(
-        new, parts.changed, parts.replaced, parts.duplicates, parts.refused, alone.height + parts.accepted
+    records, known = records.select(columns), known.select(columns)
+    several = records.select(pl.col(KEY).is_duplicated()).to_series()
+    chained = None
+    if several.any():
+        in_chains = records.filter(several)
+        chained = _split(_chains(in_chains, known.join(in_chains, on=KEY, how="semi"), kind, repeats), columns, kind)
+        records = records.filter(~several)
+    if known.is_empty():
+        alone = Classified(records, *_nothing(records), records.height)
+    else:
+        alone = _single(records, known, columns, kind, repeats)
+    return alone if chained is None else _both(alone, chained)
+
+
+def _nothing(records: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return that nothing is changed, replaced, duplicate or refused."""
+    places = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "of_file_id": pl.Int64, "of_line": pl.Int64})
+    replaced = pl.DataFrame(
+        schema={
+            **{FILE: pl.Int64, LINE: pl.Int64, KEY: pl.String},
+            **{"was_file_id": pl.Int64, "was_line": pl.Int64, "was": pl.String},
+        }
     )
+    return records.clear(), replaced, places, places
+
+
+def _both(one: Classified, other: Classified) -> Classified:
+    def joined(name: str) -> pl.DataFrame:
+        frames = [frame for frame in (getattr(one, name), getattr(other, name)) if not frame.is_empty()]
+        return pl.concat(frames) if frames else getattr(one, name)
+
+    names = ("new", "changed", "replaced", "duplicates", "refused")
+    return Classified(**{name: joined(name) for name in names}, accepted=one.accepted + other.accepted)
+
+
+def _single(
+    records: pl.DataFrame, known: pl.DataFrame, columns: list[str], kind: RecordKind, repeats: Repeats
+) -> Classified:
+    """Tell apart records whose keys stand among them once: each is compared with what is known, if anything is."""
+    was = {name: f"was {name}" for name in columns if name != KEY}
+    beside = records.join(known.rename(was), on=KEY, how="left", maintain_order="left")
+    same = pl.all_horizontal(
+        _plain(pl.col(field.name), field.type in NUMERIC_TYPES).eq_missing(
+            _plain(pl.col(was[field.name]), field.type in NUMERIC_TYPES)
+        )
+        for field in kind.fields
+    )
+    is_new = pl.col(was[LINE]).is_null()
+    told = beside.with_columns(is_new.alias(_FIRST), (same & ~is_new).alias(_SAME))
+    new, met = told.filter(_FIRST).select(columns), told.filter(~pl.col(_FIRST))
+    holder = [pl.col(was[FILE]).alias("of_file_id"), pl.col(was[LINE]).alias("of_line")]
+    duplicates = met.filter(_SAME).select(FILE, LINE, *holder)
+    other = met.filter(~pl.col(_SAME))
+    nothing, not_replaced, _, not_refused = _nothing(new)
+    if repeats is not Repeats.UPDATE:
+        refused = other.select(FILE, LINE, *holder)
+        return Classified(new, nothing, not_replaced, duplicates, refused, new.height)
+    replaced = other.select(
+        FILE,
+        LINE,
+        KEY,
+        pl.col(was[FILE]).alias("was_file_id"),
+        pl.col(was[LINE]).alias("was_line"),
+        pl.struct(pl.col(was[name]).alias(name) for name in kind.field_names).struct.json_encode().alias("was"),
+    )
+    return Classified(new, other.select(columns), replaced, duplicates, not_refused, new.height + other.height)
 
 
 def _chains(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats) -> pl.DataFrame:
@@ -105,13 +162,16 @@ def _chains(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeat
 
 
 def _same_as(name: str, decimal: bool) -> pl.Expr:
-    value = pl.col(name)
-    if decimal:
-        value = (value * 10**SCALE).round()
+    value = _plain(pl.col(name), decimal)
     return value.eq_missing(value.gather(pl.col(_AGAINST)))
 
 
-def _split(chains: pl.DataFrame, columns: list[str], kind: RecordKind, repeats: Repeats) -> Classified:
+def _plain(value: pl.Expr, decimal: bool) -> pl.Expr:
+    """Return a value as it is compared: decimals by the places that the table keeps."""
+    return (value * 10**SCALE).round() if decimal else value
+
+
+def _split(chains: pl.DataFrame, columns: list[str], kind: RecordKind) -> Classified:
     came, where = ~pl.col(_KNOWN), [FILE, LINE, "of_file_id", "of_line"]
     holders = chains.filter("_holds")
     is_last = (pl.col(KEY) != pl.col(KEY).shift(-1)).fill_null(True)

@@ -22,7 +22,7 @@ from manufacturing_copilot.ingest.repeats import repeated_files, settle_files, s
 from manufacturing_copilot.ingest.reread import REJECTED, Rereading
 from manufacturing_copilot.ingest.volumes import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site
-from manufacturing_copilot.store import Store, insert_frame, read_frame, staged, upsert_frame
+from manufacturing_copilot.store import Store, insert_frame, looked_up, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import accepted as accepted_tables
 from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
@@ -191,9 +191,9 @@ def known_records(connection: sa.Connection, feed: Feed, feed_id: int, records: 
         return nothing  # file and line: nothing can be known of them
     if connection.scalar(sa.select(sa.literal(1)).where(sa.exists().where(table.c.feed_id == feed_id))) is None:
         return nothing
-    keys = records.select(pl.col(KEY).unique())
+    keys = records.select(pl.col(KEY).unique().sort())  # neighbours lie on the same pages
     wanted = [table.c[name] for name in (*feed.kind.field_names, KEY, FILE, "line")]
-    with staged(connection, table, keys) as stage:
+    with staged(connection, table, keys) as stage, looked_up(connection):
         same = (table.c.feed_id == feed_id) & (table.c.record_key == stage.c.record_key)
         found = read_frame(connection, sa.select(*wanted).select_from(stage.join(table, same)))
     return found.rename({"line": LINE}).select(records.columns).cast(dict(records.schema))  # type: ignore[arg-type]

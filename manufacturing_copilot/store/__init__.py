@@ -1,6 +1,6 @@
 """The one database of a site: tables, engine, bulk load, migrations. Knows no stage and no Dagster."""
 
-from manufacturing_copilot.store.bulk import UpsertCounts, insert_frame, staged, upsert_frame
+from manufacturing_copilot.store.bulk import UpsertCounts, insert_frame, looked_up, staged, upsert_frame
 from manufacturing_copilot.store.engine import Store, database_url, home_folder
 from manufacturing_copilot.store.frames import read_frame, read_frames
 from manufacturing_copilot.store.opening import open_store
@@ -11,6 +11,7 @@ __all__ = [
     "database_url",
     "home_folder",
     "insert_frame",
+    "looked_up",
     "open_store",
     "read_frame",
     "read_frames",

@@ -17,6 +17,9 @@ from manufacturing_copilot.store.binary_copy import HEADER, TRAILER, binary_rows
 from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
 
 _COPY_ROWS = 25_000
+_TUPLE_ROWS = 25_000
+_ROWS_A_STATEMENT = 10
+_WHOLE_TABLE_PLANS = ("enable_hashjoin", "enable_mergejoin", "jit")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,22 @@ def _drop_quietly(connection: sa.Connection, temporary: sa.Table) -> None:
     temporary.drop(connection)
 
 
+@contextmanager
+def looked_up(connection: sa.Connection) -> Iterator[None]:
+    """Let joins with a staged table within the context look its rows up, one by one, by an index of the other table.
+
+    PostgreSQL knows nothing of a table that was just staged, and would rather read the other one whole, however large.
+    """
+    if connection.dialect.name != "postgresql":
+        yield  # SQLite does nothing else
+        return
+    for setting in _WHOLE_TABLE_PLANS:
+        connection.exec_driver_sql(f"SET LOCAL {setting} = off")
+    yield
+    for setting in _WHOLE_TABLE_PLANS:
+        connection.exec_driver_sql(f"SET LOCAL {setting} TO DEFAULT")
+
+
 def upsert_frame(
     connection: sa.Connection, table: sa.Table, frame: pl.DataFrame, *, key: Sequence[str], touch: Sequence[str] = ()
 ) -> UpsertCounts:
@@ -87,7 +106,8 @@ def upsert_frame(
         return UpsertCounts(0, 0)
     with staged(connection, table, frame) as stage:
         same_key = sa.and_(*(table.c[name] == stage.c[name] for name in key))
-        known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
+        with looked_up(connection):
+            known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
         touched = _upsert_from(connection, table, stage, key, touch)
     inserted = frame.height - int(known)
     return UpsertCounts(inserted=inserted, changed=touched - inserted)
@@ -154,19 +174,37 @@ def _ahead(block: Callable[[int, int], bytes], height: int) -> Iterator[bytes]:
 def _insert_tuples(
     connection: sa.Connection, table: sa.Table, columns: list[sa.Column[Any]], frame: pl.DataFrame
 ) -> None:
+    """Insert rows by statements of several rows each; what is the same number in all of them stands in their text."""
     ready = frame.select(_to_stored(column, frame.schema[column.name]) for column in columns)
     quote = connection.dialect.identifier_preparer.quote
-    names = ", ".join(quote(column.name) for column in columns)
-    places = ", ".join("?" for _ in columns)
+    fixed = _one_number(ready)
+    sent = [name for name in ready.columns if name not in fixed]
+    into = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, [*fixed, *sent]))}) VALUES "
+    row = f"({', '.join([*map(str, fixed.values()), *('?' for _ in sent)])})"
+    several = into + ", ".join([row] * _ROWS_A_STATEMENT)
     raw: Any = connection.connection.driver_connection
     cursor = raw.cursor()
     try:
-        for start in range(0, ready.height, 100_000):
-            cursor.executemany(
-                f"INSERT INTO {quote(table.name)} ({names}) VALUES ({places})", ready.slice(start, 100_000).rows()
-            )
+        for start in range(0, ready.height, _TUPLE_ROWS):
+            values = [column.to_list() for column in ready.slice(start, _TUPLE_ROWS).select(sent).iter_columns()]
+            full = len(values[0]) // _ROWS_A_STATEMENT * _ROWS_A_STATEMENT
+            # Every tenth value of each column from the first row, from the second, ...: ten rows to a tuple.
+            parts = (value[place:full:_ROWS_A_STATEMENT] for place in range(_ROWS_A_STATEMENT) for value in values)
+            cursor.executemany(several, zip(*parts, strict=True))
+            cursor.executemany(into + row, zip(*(value[full:] for value in values), strict=True))
     finally:
         cursor.close()
+
+
+def _one_number(ready: pl.DataFrame) -> dict[str, int]:
+    """Return the columns that hold one number in every row, but never all columns."""
+    found: dict[str, int] = {}
+    for column in ready.iter_columns():
+        if column.dtype.is_integer() and column.null_count() == 0 and (least := column.min()) == column.max():
+            found[column.name] = int(least)  # type: ignore[arg-type]
+    if len(found) == ready.width:
+        found.popitem()
+    return found
 
 
 def _to_stored(column: sa.Column[Any], dtype: pl.DataType) -> pl.Expr:
