@@ -4,7 +4,7 @@
 
 kills the load of 20 batches 50 times on SQLite and 50 times on PostgreSQL, and prints how many ended as if nothing
 had happened. `--way run` kills `copilot run` (the default), `--way load` the bare load of batches, `--way pieces`
-first loads of large files. `--seed` draws other instants.
+loads of large files: a first one, and one into what that left. `--seed` draws other instants.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def prepare(copies: Copies, way: str, *, rounds: int = ROUNDS, rows: int = 600) 
     feeds = (ORDERS,) if way == "pieces" else (ORDERS, MOVES)
     site = site_of(place.home / "site", *feeds, forecasts={}, clock="data")
     store = place.open()
-    for number in range(1 if way == "pieces" else rounds):
+    for number in range(2 if way == "pieces" else rounds):
         if number:
             claim(store, site, place.home, actor="test")
-        fill(place.home, number, rounds, rows * (8 if way == "pieces" else 1), moves=way != "pieces")
+        fill(place.home, number, rounds, rows * (4 if way == "pieces" else 1), moves=way != "pieces")
     store.close()
     return place
 

@@ -17,7 +17,8 @@ import manufacturing_copilot.flow.assembly
 import manufacturing_copilot.report.assets  # noqa: F401
 from manufacturing_copilot.cli.main import main
 from manufacturing_copilot.flow.run import Step, run_site
-from manufacturing_copilot.ingest import first_load, load
+from manufacturing_copilot.ingest import in_pieces as loading_in_pieces
+from manufacturing_copilot.ingest import load
 from manufacturing_copilot.ingest.batches import pending_batches, sweep
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.ledger import BatchCounts
@@ -72,7 +73,7 @@ def settle_in_the_environment(home: Path, url: str) -> None:
 
 def only_in_pieces() -> None:
     """Let small files come in many pieces, and no file as a whole."""
-    first_load.WORTH_BYTES, pieces.PIECE_BYTES = 0, 20_000
+    loading_in_pieces.WORTH_BYTES, pieces.PIECE_BYTES = 0, 20_000
     in_pieces = load.load_in_pieces
 
     def strictly(*arguments: Any, **named: Any) -> BatchCounts:
