@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Draft feeds for files, and try files out.", no_args_is_help=True)
 
-_DETECTED = ("type", "encoding", "delimiter", "header_line", "sheet", "packing", "blank_rows", "totals_rows")
+_DETECTED = ("type", "encoding", "delimiter", "header_line", "sheet", "packing", "element", "blank_rows")
+_LEFT_OUT = ("repeated_headers", "totals_rows", "heading_rows", "rows_of_others")
 
 
 @app.command("suggest")
@@ -27,6 +28,11 @@ def suggest(
     file: Annotated[Path, typer.Argument(help="an export, as the plant's system writes it")],
     source: Annotated[str | None, typer.Option(help="the source's name in site.yaml")] = None,
     records: Annotated[str | None, typer.Option(help="the record kind, where you know better")] = None,
+    sheet: Annotated[str | None, typer.Option(help="of a workbook, where it is not the first")] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="COLUMN=TEXT: only rows that hold it, where a file has rows of several kinds"),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="into the feeds/ of the site in use, not to the screen")
     ] = False,
@@ -35,7 +41,8 @@ def suggest(
     from manufacturing_copilot.ingest.draft import draft
     from manufacturing_copilot.ingest.suggest import suggest as suggested
 
-    found = suggested(_bytes_of(file), file.name, source=source, records=records)
+    rows = dict(_column_and_text(one) for one in only or ())
+    found = suggested(_bytes_of(file), file.name, source=source, records=records, sheet=sheet, only=rows)
     text = draft(found, file.name)
     if write:
         path = write_feed(site_folder(), f"{found.source}_{found.name}", text)
@@ -43,6 +50,13 @@ def suggest(
         out.print(f"wrote {path}; look through it, then `{then}`", markup=False, soft_wrap=True)
     else:
         out.print(text, markup=False, soft_wrap=True, end="")
+
+
+def _column_and_text(told: str) -> tuple[str, str]:
+    column, equals, text = told.partition("=")
+    if not equals or not column:
+        raise SiteError(f"found --only {told!r}, expected a column and a text, such as --only Type=Item")
+    return column, text
 
 
 def write_feed(folder: Path, name: str, text: str) -> Path:
@@ -101,7 +115,23 @@ def _tell(found: Rehearsal, file: Path, limit: int) -> None:
         if isinstance(words, dict)
         for field, word in words.items()
     ]
-    for title, lines in (("detected", detected), ("decided", decided), ("findings", list(found.findings))):
+    left_out = [
+        f"{name.replace('_', ' ')} {len(lines) if isinstance(lines, list) else lines:,}"
+        for name in _LEFT_OUT
+        if (lines := found.found.get(name))
+    ]
+    missing = [
+        f"{rows:,} × {text!r} in {field}"
+        for field, texts in (found.found.get("read_as_missing") or {}).items()
+        for text, rows in texts.items()
+    ]
+    for title, lines in (
+        ("detected", detected),
+        ("left out", left_out),
+        ("read as no value", missing),
+        ("decided", decided),
+        ("findings", list(found.findings)),
+    ):
         if lines:
             out.print(f"{title}: {'; '.join(lines)}", markup=False, soft_wrap=True)
     if found.drift:

@@ -15,7 +15,7 @@ from manufacturing_copilot.site.feeds import DateOrder
 
 _SAMPLE = 20_000
 _WORDS = 40
-WIDEST = 300
+WIDEST = 120
 """Only so many columns of a file are looked at; wider ones hold periods, not fields."""
 
 
@@ -25,7 +25,8 @@ class ColumnEvidence:
 
     `place` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
     stand where no value is. `open_mark`: its numbers do not tell the decimal mark from a thousands mark. `either`:
-    dates whose order the column does not tell, with an example. `bare_times`: share of times without a date.
+    dates whose order the column does not tell, with an example. `bare_times`: share of times without a date;
+    `destroyed`: of numbers whose decimal mark a spreadsheet took for a thousands mark.
     """
 
     name: str
@@ -45,6 +46,12 @@ class ColumnEvidence:
     bare_times: float
     words: tuple[str, ...]
     nothing: tuple[str, ...]
+    destroyed: float = 0.0
+
+    @property
+    def ruined(self) -> bool:
+        """Whether a spreadsheet left of most of its values what nothing can be read from."""
+        return self.bare_times >= 0.5 or self.destroyed >= 0.5
 
     @property
     def unique(self) -> bool:
@@ -63,6 +70,8 @@ class ColumnEvidence:
             parts.append(f"{self.numbers:.0%} numbers{mark}")
         if self.bare_times >= 0.5:
             parts.append(f"{self.bare_times:.0%} times without a date, as Excel leaves when it ruins dates")
+        if self.destroyed >= 0.5:
+            parts.append(f"{self.destroyed:.0%} numbers destroyed by a spreadsheet, such as '{self.example}'")
         if self.unique:
             parts.append("every row its own")
         elif self.words:
@@ -98,7 +107,10 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
     mark: Mark | None = None
     if marks.point + marks.comma:
         mark = "." if marks.point >= marks.comma else ","
-    numbers = cast_numbers(sample, mark or ".", percent=True).values
+    read = cast_numbers(sample, mark or ".", percent=True)
+    numbers = read.values
+    destroyed = [fault.rows for fault in read.faults if fault.rule == "destroyed"]
+    lost = pl.concat(destroyed) if destroyed else pl.Series([], dtype=pl.UInt32)
     dates, orders = 0.0, OrderEvidence(0, 0, 0)
     apart = take_apart(sample)
     if len(sample):
@@ -119,12 +131,13 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
         dates=dates,
         order=order,
         two_orders=bool(orders.day_first and orders.month_first),
-        example=held[row] if row is not None else "",
+        example=held[row] if row is not None else sample[int(lost[0])] if len(lost) else "",
         either=order is None and orders.either > 0,
         bare_times=orders.bare_times / len(held) if len(held) else 0.0,
         flags=0 < len(words) <= 4 and not cast_flags(held, empty_is_no=False).faults,
         words=words,
         nothing=nothing if _share(numbers) >= 0.8 or dates >= 0.8 else (),
+        destroyed=len(lost) / len(sample) if len(sample) else 0.0,
     )
 
 

@@ -10,8 +10,9 @@ import yaml
 
 from manufacturing_copilot.ingest.casts.numbers import in_days
 from manufacturing_copilot.ingest.casts.words import ANY_OTHER
-from manufacturing_copilot.ingest.columns import ColumnEvidence
+from manufacturing_copilot.ingest.columns import WIDEST, ColumnEvidence
 from manufacturing_copilot.ingest.profiles.model import ProfileColumn, folded
+from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.suggest import Suggestion
 from manufacturing_copilot.ingest.vocabulary import our_word
 from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
@@ -20,6 +21,7 @@ UNKNOWN = "?"
 """The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
 
 _LEFT_SHOWN = 60
+_FEW = 2
 _PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -47,11 +49,10 @@ def draft(suggestion: Suggestion, file_name: str) -> str:
 
 def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
     found = suggestion.received.found
-    how = [f"{key} {found[key]!r}" for key in ("sheet", "encoding", "delimiter") if found.get(key)]
+    how = [f"{key} {found[key]!r}" for key in ("element", "sheet", "encoding", "delimiter") if found.get(key)]
     rows = suggestion.received.rows.height
     lines = [
-        f"Drafted from {file_name}: {rows:,} rows, {len(suggestion.evidence)} columns, "
-        f"{', '.join([found['type'], *how])}."
+        f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {', '.join([found['type'], *how])}."
     ]
     bad = suggestion.received.bad_lines.height
     if bad:
@@ -63,9 +64,36 @@ def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
         lines.append(f"{recognised.profile.name}, {recognised.table.table}: told by {_some(recognised.distinctive)}.")
         notes = [recognised.table.note, *recognised.profile.notes]
         lines += [f"Mind: {note}" for note in notes if note]
+    lines += _warnings(suggestion)
     if suggestion.missing:
         lines.append(f'NOT READY: nothing in the file looks like {", ".join(suggestion.missing)}; see "?" below.')
     return lines
+
+
+def _warnings(suggestion: Suggestion) -> list[str]:
+    """Return what a person should know before anything else."""
+    found, lines = suggestion.received.found, []
+    ruined = [repr(one.name) for one in suggestion.evidence if one.ruined]
+    if ruined:
+        lines.append(f"RUINED by a spreadsheet: {_some(tuple(ruined))}. Export again before you use this feed.")
+    others = [sheet for sheet in found.get("sheets", ()) if sheet != found.get("sheet")]
+    if others:
+        lines.append(f"Other sheets, each a feed of its own (--sheet): {_some(tuple(map(repr, others)))}.")
+    if suggestion.kinds is not None:
+        column, counts = suggestion.kinds
+        each = _some(tuple(f"{word} ({rows:,})" for word, rows in counts.items()))
+        lines.append(f"Rows of several kinds: {column!r} is {each}.")
+        lines.append(f"Draft a feed for each that matters, as with --only {column}={next(iter(counts))}.")
+    named = [name for name in suggestion.columns if name not in suggestion.constants]
+    if suggestion.recognised is None and suggestion.missing and len(named) < _FEW:
+        lines.append("Nothing here looks much like a record kind (docs/records.md); what follows is the least unlike.")
+    if _width(suggestion) > WIDEST:
+        lines.append("So many columns: if each is a period, turn them into rows (item, day, quantity) first.")
+    return lines
+
+
+def _width(suggestion: Suggestion) -> int:
+    return len([name for name in suggestion.received.rows.columns if name != LINE])
 
 
 def _why_kind(suggestion: Suggestion) -> str:
@@ -99,7 +127,8 @@ def _column_lines(suggestion: Suggestion, field: Field, width: int) -> list[str]
             why = "the file has no such column; the same for every row"
             return [f"{label} {{constant: {_scalar(suggestion.constants[field.name])}}}{_beside(why)}"]
         if field.name in suggestion.missing:
-            why = f"nothing looks like {field.meaning}: put the header here, or constant:"
+            what = "header" if suggestion.format.header is not False else "column's place, from 1,"
+            why = f"nothing looks like {field.meaning}: put the {what} here, or constant:"
             return [f'{label} "{UNKNOWN}"{_beside(why)}']
         return []
     spec, remarks = _spec(suggestion, field, column)

@@ -65,6 +65,8 @@ def fits(field: Field, column: ColumnEvidence) -> bool:
     """Say whether a column's values can be a field's."""
     if not column.filled:
         return not field.required
+    if column.ruined:
+        return False
     if field.type in NUMERIC_TYPES or field.type is FieldType.INTEGER:
         return column.numbers >= _FITS
     if field.type is FieldType.DATE:

@@ -7,6 +7,7 @@ keeps its evidence, so that a person can judge it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import polars as pl
 from manufacturing_copilot.errors import BatchError, SiteError
 from manufacturing_copilot.ingest.columns import ColumnEvidence, evidence_of
 from manufacturing_copilot.ingest.keys import Key, key_of
+from manufacturing_copilot.ingest.kinds_of_rows import kinds_of_rows
 from manufacturing_copilot.ingest.matching import assign, best_kind
 from manufacturing_copilot.ingest.profiles import Recognised, recognise
 from manufacturing_copilot.ingest.profiles.model import ProfileColumn, folded
@@ -27,7 +29,9 @@ from manufacturing_copilot.site import FileFormat
 from manufacturing_copilot.site.documents import did_you_mean
 from manufacturing_copilot.site.feeds import SOURCE_NAME
 
-_HEADER_LINES = 4
+_HEADER_LINES = 12
+_UNNAMED = re.compile(r"^column \d+$")
+_REPEATED = re.compile(r" \(\d+\)$")
 _VALUE = re.compile(r"^[-+]?[\d.,]+$|^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}|^\{?[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-|^column \d+$")
 _TIE = 0.12  # scores so near to the best that the file's name may decide
 
@@ -39,6 +43,7 @@ class Suggestion:
     `columns`: field → evidence of the column it is read from. `profiled`: what a system's profile adds to a field.
     `missing`: fields that the kind needs and no column looks like. `recognised`: the system, None where the header
     is no known one's. `format`: what has to be said about the file, as detection alone would read it wrongly.
+    `kinds`: where rows of several kinds stand in one file, the column that tells them and how many rows each has.
     """
 
     source: str
@@ -52,22 +57,32 @@ class Suggestion:
     missing: tuple[str, ...]
     constants: dict[str, str]
     key: Key
+    kinds: tuple[str, dict[str, int]] | None = None
     recognised: Recognised | None = None
     profiled: dict[str, ProfileColumn] = field(default_factory=dict)
 
 
-def suggest(content: bytes, name: str, *, source: str | None = None, records: str | None = None) -> Suggestion:
-    """Return a feed for a file; `name` is the file's own, `source` and `records` what a person says about it.
+def suggest(
+    content: bytes,
+    name: str,
+    *,
+    source: str | None = None,
+    records: str | None = None,
+    sheet: str | None = None,
+    only: Mapping[str, str] | None = None,
+) -> Suggestion:
+    """Return a feed for a file; `name` is the file's own, all else what a person says about it.
 
-    Raises BatchError where the file cannot be read or has no columns, SiteError where `source` is no name for a
-    source or `records` no record kind.
+    `sheet` is that of a workbook, `only` which rows are meant: column → text. Raises BatchError where the file cannot
+    be read or has no columns, SiteError where `source` is no name for a source or `records` no record kind.
     """
     if source is not None and not SOURCE_NAME.match(source):
         raise SiteError(f"found the source {source!r}, expected lower-case letters, digits and _, such as erp")
     if records is not None and records not in RECORD_KINDS:
         hint = did_you_mean(records, RECORD_KINDS)
         raise SiteError(f"found the records {records!r}, expected one of {', '.join(RECORD_KINDS)}{hint}")
-    format, received = _read(content, name)
+    plain = FileFormat(sheet=sheet, only={column: (text,) for column, text in (only or {}).items()})
+    format, received = _read(content, name, plain)
     evidence = tuple(evidence_of(received))
     if not evidence:
         raise BatchError(f"{name}: the file has no columns; expected a table with a header")
@@ -98,6 +113,7 @@ def suggest(content: bytes, name: str, *, source: str | None = None, records: st
         missing=missing,
         constants=constants,
         key=key_of(received.rows, kind, columns),
+        kinds=kinds_of_rows(received) if not format.only else None,
         recognised=recognised,
         profiled=profiled,
     )
@@ -148,25 +164,21 @@ def _pattern(name: str, source: str) -> str:
     return f"inbox/{source}/{plain}*{dot}{ending}"
 
 
-def _read(content: bytes, name: str) -> tuple[FileFormat, Received]:
+def _read(content: bytes, name: str, plain: FileFormat) -> tuple[FileFormat, Received]:
     """Read the file, and where its first line is no header, find the one that is."""
-    plain = FileFormat()
     received = read_file(content, name, plain, None)
     own_end = _own_line_end(received)
     if own_end is not None:
-        plain = FileFormat(line_end=own_end)
+        plain = plain.model_copy(update={"line_end": own_end})
         received = read_file(content, name, plain, None)
-    if received.found["type"] not in ("csv", "excel") or not _is_values(_names(received)):
+    if received.found["type"] not in ("csv", "excel") or _is_header(received):
         return plain, received
-    for line in range(2, _HEADER_LINES + 1):
+    line = _header_line(content, name, plain)
+    if line is not None:
         format = plain.model_copy(update={"header": line})
-        try:
-            below = read_file(content, name, format, None)
-        except BatchError:
-            break  # there is no such line
-        names = _names(below)
-        if len(names) > 1 and not any(_VALUE.match(one) for one in names):
-            return format, below
+        return format, read_file(content, name, format, None)
+    if not _is_values(_names(received)):
+        return plain, received
     if [one for one in _names(received) if not one.isdigit()] == []:
         numbers = [int(one) for one in _names(received)]
         if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
@@ -175,8 +187,39 @@ def _read(content: bytes, name: str) -> tuple[FileFormat, Received]:
     return format, read_file(content, name, format, None)
 
 
+def _header_line(content: bytes, name: str, plain: FileFormat) -> int | None:
+    """Return the line below the first that is the header: one with a name for every column, else with most named."""
+    found = None
+    for line in range(2, _HEADER_LINES + 1):
+        try:
+            below = read_file(content, name, plain.model_copy(update={"header": line}), None)
+        except BatchError:
+            break  # there is no such line
+        names = _names(below)
+        if len(names) < 2 or not _is_header(below) or any(_VALUE.match(one) for one in _given(names)):
+            continue
+        # blank lines are passed over on the way to a header: it stands where it was found
+        line = below.found.get("header_line") or line
+        if len(_given(names)) == len(names):
+            return line
+        found = found or line
+    return found
+
+
 def _names(received: Received) -> list[str]:
     return [name for name in received.rows.columns if name != LINE]
+
+
+def _given(names: list[str]) -> list[str]:
+    return [name for name in names if not _UNNAMED.match(name)]
+
+
+def _is_header(received: Received) -> bool:
+    """Whether what was taken for the header looks like one: most columns named, apart, not by values, wide as rows."""
+    names = _names(received)
+    narrow = received.bad_lines.height > max(3, received.rows.height)
+    repeated = sum(bool(_REPEATED.search(name)) for name in names) > 1
+    return not narrow and not repeated and not _is_values(_given(names)) and 2 * len(_given(names)) > len(names)
 
 
 def _is_values(names: list[str]) -> bool:
