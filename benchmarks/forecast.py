@@ -1,6 +1,6 @@
 """Accuracy on public data and cost beside bare statsforecast: the table of what was promised and what is reached.
 
-    python -m benchmarks.forecast [--json] [--rows m3,m4,carparts,m5_afcs,m5_size,asset,growth]
+    python -m benchmarks.forecast [--json] [--rows m3,m4,carparts,m5_afcs,coherence,m5_size,asset,growth]
 
 Accuracy is the same on every machine. Time is measured with its peer in the same run. COPILOT_DATA names the
 folder of the public data.
@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks import forecast_accuracy, forecast_cost
+from benchmarks import forecast_accuracy, forecast_coherence, forecast_cost
 from benchmarks.forecast_data import data_folder
 
 
@@ -43,6 +43,11 @@ PROMISED: dict[str, tuple[str, str, str, str]] = {
     "carparts_three_months_99": ("carparts, three months' demand below its 99 % quantile", "≥ 98", "98.5 to 99.5", "%"),
     "m5_afcs_against_best_single": ("m5_afcs, RMSSE against the best single model", "≤ 0", "≤ -3", "%"),
     "m5_afcs_rmsse": ("m5_afcs, RMSSE", "", "", ""),
+    **{
+        f"coherence_{frequency}_{level}": (f"brought together, {frequency}, {level}: change of the error", "", "", "%")
+        for frequency in ("daily", "weekly")
+        for level in ("items", "categories", "all")
+    },
     "m5_size_minutes": ("30,490 items × 1,941 days: forecast, backtest, bounds, write", "≤ 10", "≤ 5", "min"),
     "m5_size_gb": ("30,490 items × 1,941 days, peak memory", "≤ 6", "≤ 4", "GB"),
     "asset_ratio": ("the whole asset over bare statsforecast, same models, same frame", "≤ 1.3", "≤ 1.1", "×"),
@@ -52,7 +57,7 @@ PROMISED: dict[str, tuple[str, str, str, str]] = {
 
 def main() -> None:
     """Measure the rows asked for and print them."""
-    known = {**forecast_accuracy.ROWS, **forecast_cost.ROWS}
+    known = {**forecast_accuracy.ROWS, **forecast_coherence.ROWS, **forecast_cost.ROWS}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--rows", default=",".join(known), help=f"some of {', '.join(known)}")
@@ -61,7 +66,7 @@ def main() -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(known)}")
-    folder = data_folder() if set(names) & set(forecast_accuracy.ROWS) else None
+    folder = data_folder() if set(names) & {*forecast_accuracy.ROWS, *forecast_coherence.ROWS} else None
     lines: list[Line] = []
     for name in names:
         wall, cpu = time.perf_counter(), time.process_time()

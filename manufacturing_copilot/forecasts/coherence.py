@@ -111,18 +111,24 @@ class Tree:
 
 
 def over_tree(
-    tree: Tree, leaves: tuple[Floats, Floats], branches: tuple[Floats, Floats], top: tuple[Floats, Floats]
+    tree: Tree,
+    leaves: tuple[Floats, Floats],
+    branches: tuple[Floats, Floats],
+    top: tuple[Floats, Floats],
+    alike: tuple[float, float] = (1.0, 1.0),
 ) -> Floats:
     """Return the leaves (leaves × spans), moved so that what branches and top say counts by how sure they are.
 
     Each argument is mean and variance. The best linear combination on a tree with independent errors goes up once,
     joining each node with the sum below it, and down once, handing on what the node learned by the variances below.
+    `alike`: how many times the variance of a branch's (of the whole) sum exceeds the sum of the variances below it,
+    because items err together.
     """
     mean, variance = leaves
     below, below_variance = tree.sums(mean), tree.sums(variance)
-    joined, joined_variance = _joined((below, below_variance), branches)
+    joined, joined_variance = _joined((below, below_variance * alike[0]), branches)
     all_below, all_variance = joined.sum(axis=0), joined_variance.sum(axis=0)
-    whole, _ = _joined((all_below, all_variance), top)
+    whole, _ = _joined((all_below, all_variance * max(alike[1] / alike[0], 1.0)), top)
     joined = joined + _share(joined_variance, all_variance) * (whole - all_below)
     moved = mean + _share(variance, below_variance[tree.branch]) * (joined - below)[tree.branch]
     return np.maximum(moved, 0.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeAlias
 
@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.expected import Expected, expected
 from manufacturing_copilot.forecasts.known.applied import Adjusted, adjusted, put_back
-from manufacturing_copilot.forecasts.known.facts import read_known_future
+from manufacturing_copilot.forecasts.known.facts import KnownFuture, read_known_future
 from manufacturing_copilot.forecasts.known.overrides import read_overrides
 from manufacturing_copilot.forecasts.known.successors import in_force, phased_out, taken_over
-from manufacturing_copilot.forecasts.panel import Panel, demand_panel, read_demand, read_names
+from manufacturing_copilot.forecasts.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
 from manufacturing_copilot.forecasts.parts import Part, Progress
 from manufacturing_copilot.forecasts.tasks import Floats, stretched
 from manufacturing_copilot.forecasts.together import AGGREGATES, aggregate_panel, together
@@ -39,6 +39,26 @@ class Demand:
     cut: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What demand is forecast from: demand by day, items and locations by name, and what is known beside them."""
+
+    demand: pl.DataFrame
+    items: pl.DataFrame
+    places: pl.DataFrame
+    known: KnownFuture = field(default_factory=KnownFuture)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """What each frequency says by itself, of the items and of what they add up to; and the open weekdays."""
+
+    items: Sequence[Expected]
+    aggregates: Sequence[Expected]
+    cut: pl.DataFrame
+    weekdays: Sequence[int]
+
+
 def expected_demand(
     connection: sa.Connection,
     site: Site,
@@ -48,27 +68,36 @@ def expected_demand(
     say: Progress,
 ) -> Demand:
     """Return the demand expected as of a day at these frequencies; `forecast` is asked for the parts of each panel."""
-    known = read_known_future(connection, site, as_of)
-    ahead = max((_DAYS_AHEAD[one] * site.horizons[one] for one in frequencies), default=0)
-    successions = in_force(known.successions, as_of, ahead)
-    demand = taken_over(read_demand(connection, as_of), successions)
-    items, places = read_names(connection)
-    items = phased_out(items, successions)
+    facts = Facts(read_demand(connection, as_of), *read_names(connection), read_known_future(connection, site, as_of))
+    found = forecast_apart(facts, {one: site.horizons[one] for one in frequencies}, as_of, forecast, site.outliers, say)
+    said = read_overrides(connection, as_of)
+    return Demand(together(found.items, found.aggregates, found.weekdays, said), found.cut)
+
+
+def forecast_apart(
+    facts: Facts,
+    horizons: Mapping[Frequency, int],
+    as_of: date,
+    forecast: PanelForecast,
+    outliers: str,
+    say: Progress,
+) -> Apart:
+    """Return what is expected at each frequency of `horizons` (periods ahead) by itself, before all is one."""
+    ahead = max((_DAYS_AHEAD[one] * count for one, count in horizons.items()), default=0)
+    successions = in_force(facts.known.successions, as_of, ahead)
+    demand, items = taken_over(facts.demand, successions), phased_out(facts.items, successions)
     single: list[Expected] = []
     aggregates: list[Expected] = []
     cut: list[pl.DataFrame] = []
-    weekdays: Sequence[int] = ()
-    for frequency in frequencies:
-        panel = demand_panel(demand, items, places, frequency, as_of, site.horizons[frequency])
+    for frequency, horizon in horizons.items():
+        panel = demand_panel(demand, items, facts.places, frequency, as_of, horizon)
         say(f"demand {frequency.value}: {panel.keys.height} series")
-        usual = adjusted(panel, known, clean=site.outliers == "cut")
+        usual = adjusted(panel, facts.known, clean=outliers == "cut")
         parts = forecast(usual.panel, None)
         aggregates += _aggregates(usual, parts, forecast)
         single += [expected(part) for part in put_back(parts, usual)]
         cut.append(_cut(usual))
-        weekdays = panel.weekdays
-    whole = together(single, aggregates, weekdays, read_overrides(connection, as_of))
-    return Demand(whole, pl.concat(cut) if cut else pl.DataFrame())
+    return Apart(single, aggregates, pl.concat(cut) if cut else pl.DataFrame(), open_weekdays(demand))
 
 
 def _aggregates(usual: Adjusted, parts: Sequence[Part], forecast: PanelForecast) -> list[Expected]:

@@ -14,6 +14,7 @@ from manufacturing_copilot.forecasts.known.overrides import cuts_of, overridden
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.spans import Spans, spans_of
 from manufacturing_copilot.forecasts.tasks import Floats
+from manufacturing_copilot.site import Frequency
 
 EVERYTHING = "all items"
 AGGREGATES = "aggregates"
@@ -121,8 +122,21 @@ def _table(parts: Sequence[Expected]) -> _Table:
     return _Table(
         [name for one in parts for name in one.part.keys["name"].to_list()],
         np.concatenate([one.mean for one in parts]),
-        np.concatenate([np.asarray(one.part.outcome.deviation) ** 2 for one in parts]),
+        np.concatenate([_variance(one) for one in parts]),
     )
+
+
+_PERIODS_OF_THE_NEXT = {Frequency.DAILY: 7, Frequency.WEEKLY: 4, Frequency.MONTHLY: 3, Frequency.QUARTERLY: 1}
+
+
+def _variance(one: Expected) -> Floats:
+    """Return the variance of a period's error, as it counts in sums over the periods of the next coarser frequency.
+
+    Errors of neighbouring periods go together; taken as independent, days would be believed more than weeks.
+    """
+    inflation = np.asarray(one.part.outcome.inflation)
+    place = min(_PERIODS_OF_THE_NEXT[one.part.frequency], len(inflation)) - 1
+    return np.asarray(one.part.outcome.deviation) ** 2 * inflation[place]
 
 
 def _said(table: _Table, names: Sequence[str]) -> Said:
@@ -146,7 +160,35 @@ def _over_categories(
     branch = np.where(said, top_mean[known], tree.sums(mean))
     branch_variance = np.where(said, top_variance[known], np.inf)
     total = place[EVERYTHING]
-    return over_tree(tree, (mean, variance), (branch, branch_variance), (top_mean[total], top_variance[total]))
+    whole = (top_mean[total], top_variance[total])
+    return over_tree(tree, (mean, variance), (branch, branch_variance), whole, _alike(items, tree, names))
+
+
+def _alike(items: Sequence[Expected], tree: Tree, names: Sequence[str]) -> tuple[float, float]:
+    """Return how much more the errors of categories, and of all, vary than those of items that err independently.
+
+    From the windows held back, at the frequency at which they go together most: what all items have in common adds up
+    over time, while chance does not.
+    """
+    place = {name: row for row, name in enumerate(names)}
+    found = [(1.0, 1.0)]
+    for frequency in {one.part.frequency for one in items}:
+        errors = np.zeros((len(names), 0))
+        for one in items:
+            backtest = one.part.outcome.backtest
+            if one.part.frequency is not frequency or backtest is None:
+                continue
+            if not errors.shape[1]:
+                errors = np.zeros((len(names), backtest.actual.shape[1]))
+            own = one.part.keys["name"].to_list()
+            rows = [place[own[row]] for row in backtest.rows.tolist()]
+            errors[rows] = backtest.actual - backtest.mean
+        apart = float(np.sum(errors**2))
+        if apart > 0:
+            found.append(
+                (float(np.sum(tree.sums(errors) ** 2)) / apart, float(np.sum(errors.sum(axis=0) ** 2)) / apart)
+            )
+    return max(branch for branch, _ in found), max(whole for _, whole in found)
 
 
 def _summed(items: Sequence[Expected], leaves: Floats, names: Sequence[str], top_names: Sequence[str]) -> Floats:
