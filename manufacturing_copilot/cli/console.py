@@ -76,14 +76,23 @@ def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[st
     for name, dtype in chosen.schema.items():
         table.add_column(name.replace("_", " "), justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in chosen.rows():
-        table.add_row(*(_cell(value) for value in row))
+        # Brackets in a plant's own texts are no colours.
+        table.add_row(*(cell(value).replace("[", r"\[") for value in row))
     out.print(table)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as people read it: whole numbers without their .0, yes and no, times to the minute."""
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE:
+        return str(int(value))
     if hasattr(value, "isoformat") and hasattr(value, "hour"):
         return f"{value:%Y-%m-%d %H:%M}"
-    # Brackets in a plant's own texts are no colours.
-    return str(value).replace("[", r"\[")
+    return str(value)
+
+
+_WHOLE = 1e15
+"""Beyond this a float's digits are not those of a whole number."""

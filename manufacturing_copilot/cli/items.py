@@ -12,14 +12,15 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.console import actor, cell, opened_store, out, show, site_and_store
 from manufacturing_copilot.ingest.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.explosion import item_explosion, item_where_used
 from manufacturing_copilot.unified.item_events import list_events, merge_items, split_item, undo_event
-from manufacturing_copilot.unified.lookup import describe_item, find_item
+from manufacturing_copilot.unified.lookup import SHOWN, ItemStory, describe_item, find_item
 from manufacturing_copilot.unified.refresh import refresh_within
 from manufacturing_copilot.unified.suggestions import LEAST_SCORE, suggest_duplicates
+from manufacturing_copilot.unified.trouble import conflicts
 
 
 class _CodeOrVerb(TyperGroup):
@@ -62,9 +63,13 @@ def show_item(
         "stock": story.stock,
         "on order": story.on_order,
         "made of": story.made_of,
+        "operations": story.routing,
+        "versions": story.versions,
         "goes into": story.goes_into,
         "last wanted": story.demand,
         "last received": story.supply,
+        "last moved": story.movements,
+        "last found wrong": story.quality,
         "forecasts": story.forecasts,
         "costs": story.costs,
         "the systems disagree about": story.conflicts,
@@ -74,15 +79,51 @@ def show_item(
         found |= {name.replace(" ", "_"): frame.to_dicts() for name, frame in lists.items()}
         out.print_json(json.dumps(found, default=str))
         return
+    _print_story(story, lists)
+
+
+def _print_story(story: ItemStory, lists: dict[str, pl.DataFrame]) -> None:
     out.print(f"[bold]{escape(story.sku)}[/bold]  {escape(story.name or '')}")
-    facts = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in story.facts.items() if value is not None)
-    out.print(facts, markup=False)
+    for line in headlines(story):
+        out.print(line, markup=False)
     if story.problem:
         out.print(story.problem, style="yellow", markup=False)
+    if story.versions.height == 1:  # it says no more than what it is made of
+        lists.pop("versions")
     for title, frame in lists.items():
         if not frame.is_empty():
-            out.print(f"\n[bold]{title}[/bold]")
-            show(frame, as_json=False, empty="")
+            more = f"  [dim](the first {SHOWN} of {frame.height:,})[/dim]" if frame.height > SHOWN else ""
+            out.print(f"\n[bold]{title}[/bold]{more}")
+            shown = frame.head(SHOWN)
+            named = [name for name in shown.columns if shown[name].null_count() < shown.height]
+            show(shown, as_json=False, empty="", columns=named)
+
+
+def headlines(story: ItemStory) -> list[str]:
+    """Return what matters first of an item, in a few lines: what it is, how it is replenished, what there is of it."""
+    facts = story.facts
+    kind = {True: "made here", False: "bought"}.get(facts["made"])
+    source = f"from {facts['supplier']}" if facts["supplier"] and not facts["made"] else None
+    traits = [name for name in ("phantom", "service") if facts[name]] + ([] if facts["active"] else ["no longer used"])
+    what = [facts["category"], f"in {facts['base_unit']}" if facts["base_unit"] else None,
+            f"class {facts['abc']}" if facts["abc"] else None,
+            " ".join(part for part in (kind, source) if part), *traits]  # fmt: skip
+    shown = {"lead time": ("lead_time_days", " days"), "reorder point": ("reorder_point", ""),
+             "safety stock": ("safety_stock", ""), "minimum order": ("minimum_order", ""),
+             "order multiple": ("order_multiple", ""), "cost": ("unit_cost", ""), "list price": ("list_price", ""),
+             "discontinued on": ("discontinued_on", "")}  # fmt: skip
+    numbers = [f"{name} {cell(facts[key])}{unit}" for name, (key, unit) in shown.items() if facts[key] is not None]
+    lines = [", ".join(part for part in what if part), ", ".join(numbers), _stock_line(story.stock)]
+    return [line for line in lines if line]
+
+
+def _stock_line(stock: pl.DataFrame) -> str:
+    if stock.is_empty():
+        return ""
+    names = ("on_hand", "reserved", "available", "in_inspection", "on_order")
+    sums = {name: round(float(stock[name].sum()), 6) for name in names}
+    said = [f"{cell(much)} {name.replace('_', ' ')}" for name, much in sums.items() if much or name == "on_hand"]
+    return f"stock on {stock['day'][0]}: {', '.join(said)}"
 
 
 @app.command("merge")
@@ -122,6 +163,26 @@ def events(as_json: AsJson = False) -> None:
     with opened_store() as store, store.read() as connection:
         found = list_events(connection)
     show(found, as_json=as_json, empty="nothing was merged or split")
+
+
+@app.command("conflicts")
+def list_conflicts(
+    code: Annotated[str | None, typer.Argument(help="of one item only: any code of any system")] = None,
+    field: Annotated[str | None, typer.Option(help="of one attribute only, such as unit_cost")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """List what the systems disagree about: what holds, by whose word, and what another says."""
+    with opened_store() as store, store.read() as connection:
+        found = conflicts(connection, item_id=find_item(connection, code) if code else None)
+    if field:
+        known = sorted(found["field"].unique().to_list())
+        if field not in known and known:
+            out.print(f"nothing is disputed about {field!r}; disputed are: {', '.join(known)}", markup=False)
+        found = found.filter(pl.col("field") == field)
+    show(found.head(limit), as_json=as_json, empty="the systems agree")
+    if found.height > limit and not as_json:
+        out.print(f"{found.height - limit:,} more; --limit {found.height} shows all, and so does v_item_conflict")
 
 
 @app.command("suggest")

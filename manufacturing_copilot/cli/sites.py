@@ -43,10 +43,12 @@ def reference(folder: Path) -> None:
     """Write the reference pages and JSON Schemas into FOLDER."""
     from manufacturing_copilot.site.reference import records_page, site_page
     from manufacturing_copilot.site.schemas import json_schemas
+    from manufacturing_copilot.store.view_columns import views_page
 
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
     (folder / "records.md").write_text(records_page(), encoding="utf-8")
     (folder / "site.md").write_text(site_page(), encoding="utf-8")
+    (folder / "views.md").write_text(views_page(), encoding="utf-8")
     for name, schema in json_schemas().items():
         text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         (folder / "schemas" / f"{name}.json").write_text(text, encoding="utf-8")

@@ -10,6 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.store.fact_views import fact_views
+from manufacturing_copilot.store.readable import number, plain
 from manufacturing_copilot.store.tables import (
     alert,
     delivery,
@@ -26,7 +28,6 @@ from manufacturing_copilot.store.tables import (
     supplier,
     supplier_score,
 )
-from manufacturing_copilot.store.types import SCALE, ExactDecimal
 
 
 def create_views(connection: sa.Connection) -> None:
@@ -52,21 +53,11 @@ def views(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
         "v_stock_value": _stock_value(dialect),
         "v_stock_difference": _stock_difference(dialect),
         "v_supplier": _supplier(dialect),
+        **fact_views(dialect),
         "v_forecast": _forecast(),
         "v_alert": _alert(),
         "v_delivery": _delivery(),
     }
-
-
-def _plain(column: sa.Column[Any], dialect: sa.Dialect) -> sa.Label[Any]:
-    """Return an exact decimal as people expect to see it: SQLite stores whole millionths."""
-    return _number(column, dialect).label(column.name)
-
-
-def _number(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
-    if isinstance(column.type, ExactDecimal) and dialect.name == "sqlite":
-        return sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0")
-    return column
 
 
 def _item(dialect: sa.Dialect) -> sa.Select[Any]:
@@ -84,10 +75,11 @@ def _item(dialect: sa.Dialect) -> sa.Select[Any]:
         item.c.abc,
         item.c.made,
         item.c.service,
+        item.c.phantom,
         item.c.active,
         supplier.c.code.label("supplier"),
         item.c.lead_time_days,
-        *(_plain(item.c[name], dialect) for name in numbers),
+        *(plain(item.c[name], dialect) for name in numbers),
         item.c.discontinued_on,
         known_as.label("codes"),
     ).select_from(item.outerjoin(supplier, item.c.supplier_id == supplier.c.id))
@@ -98,9 +90,9 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
     table = inventory_snapshot
     newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
     on_hand, reserved, in_inspection = (
-        _number(table.c[name], dialect) for name in ("on_hand", "reserved", "in_inspection")
+        number(table.c[name], dialect) for name in ("on_hand", "reserved", "in_inspection")
     )
-    value = (on_hand + in_inspection) * _number(table.c.unit_cost, dialect)
+    value = (on_hand + in_inspection) * number(table.c.unit_cost, dialect)
     return (
         sa.select(
             table.c.day,
@@ -112,7 +104,7 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
             reserved.label("reserved"),
             (on_hand - reserved).label("available"),
             in_inspection.label("in_inspection"),
-            *(_plain(table.c[name], dialect) for name in ("on_order", "unit_cost")),
+            *(plain(table.c[name], dialect) for name in ("on_order", "unit_cost")),
             value.label("value"),
             table.c.counted_on,
         )
@@ -135,9 +127,9 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
         sa.select(
             table.c.day,
             table.c.item_id,
-            sa.func.sum(_number(table.c.on_hand, dialect)).label("on_hand"),
-            sa.func.sum(_number(table.c.in_inspection, dialect)).label("in_inspection"),
-            sa.func.max(_number(table.c.unit_cost, dialect)).label("unit_cost"),
+            sa.func.sum(number(table.c.on_hand, dialect)).label("on_hand"),
+            sa.func.sum(number(table.c.in_inspection, dialect)).label("in_inspection"),
+            sa.func.max(number(table.c.unit_cost, dialect)).label("unit_cost"),
         )
         .where(table.c.day == newest)
         .group_by(table.c.day, table.c.item_id)
@@ -187,7 +179,7 @@ def _stock_difference(dialect: sa.Dialect) -> sa.Select[Any]:
     """One row per count that the count before and the movements since do not explain; no location: all together."""
     table = stock_difference
     numbers = ("counted_before", "moved", "counted", "difference")
-    value = _number(table.c.difference, dialect) * _number(item.c.unit_cost, dialect)
+    value = number(table.c.difference, dialect) * number(item.c.unit_cost, dialect)
     return sa.select(
         item.c.id.label("item_id"),
         item.c.sku,
@@ -195,7 +187,7 @@ def _stock_difference(dialect: sa.Dialect) -> sa.Select[Any]:
         location.c.code.label("location"),
         table.c.from_day,
         table.c.to_day,
-        *(_plain(table.c[name], dialect) for name in numbers),
+        *(plain(table.c[name], dialect) for name in numbers),
         value.label("value"),
     ).select_from(
         table.join(item, item.c.id == table.c.item_id).outerjoin(location, location.c.id == table.c.location_id)
@@ -218,7 +210,7 @@ def _supplier(dialect: sa.Dialect) -> sa.Select[Any]:
         table.c.as_of,
         table.c.lines_due,
         table.c.never_received,
-        *(_plain(table.c[name], dialect) for name in numbers),
+        *(plain(table.c[name], dialect) for name in numbers),
     ).select_from(supplier.outerjoin(table, table.c.supplier_id == supplier.c.id))
 
 

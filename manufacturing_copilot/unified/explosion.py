@@ -187,6 +187,28 @@ def item_where_used(connection: sa.Connection, item_id: int, day: date) -> tuple
     return pl.concat([found, spare.sort("sku").select(found.columns)]), rounds
 
 
+def item_lines(connection: sa.Connection, item_id: int, day: date, *, up: bool = False) -> pl.DataFrame:
+    """Return the lines of the item's bills of materials, or with `up` the lines in which it stands, past ones too.
+
+    Columns: sku and name of the other end, quantity_per, unit (of the component), scrap_ratio, used (which part of the
+    quantity is needed on `day`: 1, or a share of it, 0 for an alternate that waits; empty where the line does not
+    hold), bill, alternate_group, priority, share, valid_from, valid_to. Those that are used come first.
+    """
+    asked, shown = (bom_line.c.component_id, "parent") if up else (bom_line.c.item_id, "child")
+    lines = read_frame(connection, _lines().where(asked == item_id))
+    whole = pl.concat([lines, _siblings(connection, lines)]).unique("id") if up else lines
+    used = in_use(whole, day).select("id", used="usage")
+    items = _named(connection, lines.select(item_id=shown).unique()).drop("made")
+    components = items if not up else _named(connection, pl.DataFrame({"item_id": [item_id]})).drop("made")
+    units = components.select(child="item_id", unit="unit")
+    named = lines.join(used, on="id", how="left").join(items.drop("unit"), left_on=shown, right_on="item_id")
+    table = named.join(units, on="child").select(
+        "sku", "name", "quantity_per", "unit", "scrap_ratio", "used", "bill", "alternate_group", "priority", "share",
+        "valid_from", "valid_to",
+    )  # fmt: skip
+    return table.sort(-pl.col("used").fill_null(-1), "bill", "sku", "valid_from")
+
+
 def _by_level(found: Structure) -> dict[int, pl.DataFrame]:
     """Return the edges by the level of the parent: parent, child, quantity, level (of the child)."""
     edges = found.edges.join(found.levels.rename({"item_id": "child"}), on="child").join(

@@ -9,11 +9,13 @@ from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
     accepted,
     alert,
+    batch,
     demand_day,
     external_id,
     feed,
     forecast,
     location,
+    quality_day,
     series,
     supplier,
     supply_line,
@@ -23,6 +25,8 @@ LATELY = 10
 """Rows of each list of what happened."""
 _AHEAD = 5
 """Periods shown of each forecast."""
+_NEWEST_ROWS = 1_000_000
+"""Movements are looked for among the newest deliveries of about so many rows: they have no index by item."""
 
 
 def last_demand(connection: sa.Connection, item_id: int) -> pl.DataFrame:
@@ -54,6 +58,62 @@ def last_supply(connection: sa.Connection, item_id: int) -> pl.DataFrame:
         .limit(LATELY)
     )
     return read_frame(connection, query).sort("day", "order_no", "line_no", descending=[True, False, False])
+
+
+def last_movements(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    """Return the newest stock movements: day, location, movement, quantity (as the source writes it), document, source.
+
+    Looked for among the newest deliveries, of about a million rows.
+    """
+    table = accepted["stock_movements"]
+    of_movements = sa.select(table.c.feed_id).distinct().scalar_subquery()
+    newest = (
+        sa.select(batch.c.id, batch.c.rows_accepted)
+        .where(batch.c.feed_id.in_(of_movements), batch.c.status == "success")
+        .order_by(batch.c.id.desc())
+    )
+    deliveries = read_frame(connection, newest)
+    recent = deliveries.filter(pl.col("rows_accepted").cum_sum().shift(1).fill_null(0) < _NEWEST_ROWS)
+    if recent.is_empty():
+        return pl.DataFrame(schema=_MOVEMENT)
+    of_source = feed.c.name.startswith(external_id.c.source.concat("/"))
+    query = (
+        sa.select(
+            table.c.moved_on.label("day"),
+            *(table.c[name] for name in ("location", "movement", "quantity", "unit", "document")),
+            external_id.c.source,
+            table.c.file_id,
+            table.c.line,
+        )
+        .join(feed, feed.c.id == table.c.feed_id)
+        .join(external_id, sa.and_(external_id.c.external_id == table.c.item, of_source))
+        .where(external_id.c.item_id == item_id, table.c.batch_id >= recent["id"].min())
+        .order_by(table.c.moved_on.desc(), table.c.file_id.desc(), table.c.line.desc())
+        .limit(LATELY)
+    )
+    return read_frame(connection, query).select(list(_MOVEMENT))
+
+
+_MOVEMENT = {"day": pl.Date, "location": pl.String, "movement": pl.String, "quantity": pl.Float64, "unit": pl.String,
+             "document": pl.String, "source": pl.String}  # fmt: skip
+
+
+def last_quality(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    """Return the newest days on which something was found wrong with it.
+
+    Columns: day, origin, operation, supplier, inspected, defective, scrapped, reason (behind most of the defects).
+    """
+    table = quality_day
+    names = ("inspected", "defective", "scrapped", "reason")
+    query = (
+        sa.select(table.c.day, table.c.origin, table.c.operation, supplier.c.code.label("supplier"),
+                  *(table.c[name] for name in names))
+        .select_from(table.outerjoin(supplier, supplier.c.id == table.c.supplier_id))
+        .where(table.c.item_id == item_id, table.c.defective > 0)
+        .order_by(table.c.day.desc(), table.c.origin, table.c.operation, supplier.c.code)
+        .limit(LATELY)
+    )  # fmt: skip
+    return read_frame(connection, query)
 
 
 def forecasts_of(connection: sa.Connection, item_id: int) -> pl.DataFrame:

@@ -14,7 +14,6 @@ from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
     accepted,
-    bom_line,
     external_id,
     feed,
     inventory_snapshot,
@@ -22,11 +21,16 @@ from manufacturing_copilot.store.tables import (
     item_conflict,
     location,
     process,
+    refresh,
+    routing_step,
     supplier,
     supply_line,
 )
 from manufacturing_copilot.unified import item_history
 from manufacturing_copilot.unified.codes import normal
+from manufacturing_copilot.unified.explosion import item_lines
+from manufacturing_copilot.unified.processes import valid_on
+from manufacturing_copilot.unified.progress import UNIFIED
 
 SHOWN = 20
 """Rows shown of each list."""
@@ -44,11 +48,13 @@ class ItemNotFoundError(CopilotError):
 class ItemStory:
     """What is known of one item.
 
-    `codes`: source, external_id, matched_by. `stock`: day, location, on_hand, reserved, in_inspection,
-    on_order, counted_on.
-    `on_order`: order_no, line_no, made, supplier, promised_on, missing. `made_of` and `goes_into`: sku, name,
-    quantity_per, valid_from, valid_to. `conflicts`: field, kept_source, kept, other_source, other. `demand`, `supply`,
-    `forecasts`, `alerts`, `costs`: as the functions of `item_history` give them.
+    `facts`: its attributes by name. `codes`: source, external_id, matched_by. `stock`: day, location, on_hand,
+    reserved, available, in_inspection, on_order, counted_on. `on_order`: order_no, line_no, made, supplier,
+    promised_on, missing. `made_of` and `goes_into`: as `explosion.item_lines` gives them. `routing`: step, operation,
+    work_center, setup_minutes, run_minutes, valid_from, valid_to, of the operations that hold. `versions`: version,
+    bill, valid_from, valid_to, components, steps, share, problem. `conflicts`: field, kept_source, kept, other_source,
+    other. `demand`, `supply`, `movements`, `quality`, `forecasts`, `alerts`, `costs`: as the functions of
+    `item_history` give them. `as_of`: the day that all this is of.
     """
 
     item_id: int
@@ -60,12 +66,17 @@ class ItemStory:
     on_order: pl.DataFrame
     made_of: pl.DataFrame
     goes_into: pl.DataFrame
+    routing: pl.DataFrame
+    versions: pl.DataFrame
     conflicts: pl.DataFrame
     demand: pl.DataFrame
     supply: pl.DataFrame
+    movements: pl.DataFrame
+    quality: pl.DataFrame
     forecasts: pl.DataFrame
     alerts: pl.DataFrame
     costs: pl.DataFrame
+    as_of: date
     problem: str | None = field(default=None)
 
 
@@ -82,6 +93,8 @@ def describe_item(connection: sa.Connection, code: str) -> ItemStory:
     ).one()
     hidden = {"id", "sku", "name", "supplier_id", "batch_id", "file_id", "line"}
     facts = {name: _plain(value) for name, value in row._mapping.items() if name not in hidden}
+    day = connection.scalar(sa.select(sa.func.max(refresh.c.as_of)).where(refresh.c.stage == UNIFIED)) or date.today()
+    versions = _versions(connection, item_id)
     return ItemStory(
         item_id=item_id,
         sku=row.sku,
@@ -90,15 +103,20 @@ def describe_item(connection: sa.Connection, code: str) -> ItemStory:
         codes=_codes(connection, item_id),
         stock=_stock(connection, item_id),
         on_order=_on_order(connection, item_id),
-        made_of=_made_of(connection, item_id),
-        goes_into=_goes_into(connection, item_id),
+        made_of=item_lines(connection, item_id, day),
+        goes_into=item_lines(connection, item_id, day, up=True),
+        routing=_routing(connection, item_id, day),
+        versions=versions,
         conflicts=_conflicts(connection, item_id),
         demand=item_history.last_demand(connection, item_id),
         supply=item_history.last_supply(connection, item_id),
+        movements=item_history.last_movements(connection, item_id),
+        quality=item_history.last_quality(connection, item_id),
         forecasts=item_history.forecasts_of(connection, item_id),
         alerts=item_history.alerts_of(connection, item_id),
         costs=item_history.costs_of(connection, item_id),
-        problem=connection.scalar(sa.select(process.c.problem).where(process.c.item_id == item_id).limit(1)),
+        as_of=day,
+        problem=next(iter(versions["problem"].drop_nulls()), None),
     )
 
 
@@ -177,6 +195,7 @@ def _stock(connection: sa.Connection, item_id: int) -> pl.DataFrame:
             location.c.code.label("location"),
             table.c.on_hand,
             table.c.reserved,
+            (table.c.on_hand - table.c.reserved).label("available"),
             table.c.in_inspection,
             table.c.on_order,
             table.c.counted_on,
@@ -200,20 +219,18 @@ def _on_order(connection: sa.Connection, item_id: int) -> pl.DataFrame:
     return frame.sort("promised_on", "order_no", "line_no", nulls_last=True).head(SHOWN)
 
 
-def _made_of(connection: sa.Connection, item_id: int) -> pl.DataFrame:
-    return _bom(connection, item.c.id == bom_line.c.component_id, bom_line.c.item_id == item_id)
+def _routing(connection: sa.Connection, item_id: int, day: date) -> pl.DataFrame:
+    table = routing_step
+    names = ("step", "operation", "work_center", "setup_minutes", "run_minutes", "valid_from", "valid_to")
+    frame = read_frame(connection, sa.select(*(table.c[name] for name in names)).where(table.c.item_id == item_id))
+    return frame.filter(valid_on(day)).sort("step")
 
 
-def _goes_into(connection: sa.Connection, item_id: int) -> pl.DataFrame:
-    return _bom(connection, item.c.id == bom_line.c.item_id, bom_line.c.component_id == item_id)
-
-
-def _bom(connection: sa.Connection, shown: Any, wanted: Any) -> pl.DataFrame:
-    names = ("quantity_per", "scrap_ratio", "bill", "alternate_group", "priority", "share", "valid_from", "valid_to")
-    query = sa.select(item.c.sku, item.c.name, *(bom_line.c[name] for name in names))
-    return read_frame(connection, query.select_from(bom_line.join(item, shown)).where(wanted)).sort(
-        "bill", "sku", "valid_from"
-    )
+def _versions(connection: sa.Connection, item_id: int) -> pl.DataFrame:
+    table = process
+    names = ("version", "bill", "valid_from", "valid_to", "components", "steps", "share", "problem")
+    query = sa.select(*(table.c[name] for name in names)).where(table.c.item_id == item_id)
+    return read_frame(connection, query).sort("version")
 
 
 def _conflicts(connection: sa.Connection, item_id: int) -> pl.DataFrame:

@@ -55,11 +55,22 @@ def unmapped(connection: sa.Connection, problem: str) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def conflicts(connection: sa.Connection) -> pl.DataFrame:
-    """Return what the sources disagree about: sku, field, kept_source, kept, other_source, other."""
+def conflicts(connection: sa.Connection, item_id: int | None = None) -> pl.DataFrame:
+    """Return what the sources disagree about, of all items or of one.
+
+    Columns: sku, field, kept_source, kept (what holds: the word of the first source by the site's priority),
+    other_source, other, apart (of numbers: by which part of what holds). Texts first, then what is furthest apart.
+    """
     columns = [column for column in item_conflict.c if column.name != "item_id"]
     query = sa.select(item.c.sku, *columns).join(item, item.c.id == item_conflict.c.item_id)
-    return read_frame(connection, query).sort("sku", "field", "other_source")
+    if item_id is not None:
+        query = query.where(item_conflict.c.item_id == item_id)
+    kept, other = (pl.col(name).cast(pl.Float64, strict=False) for name in ("kept", "other"))
+    apart = pl.when(kept != 0).then((other - kept).abs() / kept.abs()).round(3)
+    found = read_frame(connection, query).with_columns(apart=apart)
+    return found.sort(
+        "apart", "sku", "field", "other_source", descending=[True, False, False, False], nulls_last=False
+    )  # fmt: skip
 
 
 def orphans(connection: sa.Connection, site: Site) -> pl.DataFrame:

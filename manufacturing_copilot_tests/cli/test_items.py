@@ -79,3 +79,35 @@ def test_an_item_whose_code_is_a_verb_is_shown_by_name(plant: Store) -> None:
     add_records(plant, "erp/items", [{"item": "merge"}])
     refresh(plant, SITE, DAY)
     assert json.loads(_say("show", "merge", "--json"))["sku"] == "merge"
+
+
+def test_what_the_systems_disagree_about_is_listed_for_all_items_or_for_one(plant: Store) -> None:
+    assert "the systems agree" in _say("conflicts")
+    add_records(plant, "shop/items", [{"item": "rim", "name": "Felge", "list_price": 2.0}])
+    add_records(plant, "erp/items", [{"item": "rim", "name": "the rim", "list_price": 1.0}])
+    refresh(plant, SITE, DAY)
+    listed = json.loads(_say("conflicts", "--json"))
+    assert [(one["sku"], one["field"], one["kept"], one["other"]) for one in listed] == [
+        ("rim", "name", "the rim", "Felge"),
+        ("rim", "list_price", "1.0", "2.0"),
+    ]
+    assert json.loads(_say("conflicts", "bike", "--json")) == []
+    assert "Felge" not in _say("conflicts", "rim", "--field", "list_price")
+    assert "disputed are: list_price, name" in _say("conflicts", "--field", "cost")
+    assert "1 more; --limit 2 shows all" in _say("conflicts", "--limit", "1")
+
+
+def test_what_matters_first_of_an_item_stands_on_top_and_empty_columns_are_left_out(plant: Store) -> None:
+    bought = {"item": "rim", "name": "the rim", "unit": "EA", "supplier": "ACME", "made": False, "lead_time_days": 14}
+    add_records(plant, "erp/items", [{**bought, "reorder_point": 120.0, "unit_cost": 1.5}])
+    add_records(plant, "erp/stock_levels", [{"item": "rim", "day": DAY, "on_hand": 70.0, "reserved": 7.5}])
+    refresh(plant, SITE, DAY)
+    lines = _say("rim").splitlines()
+    assert lines[:4] == [
+        "rim  the rim",
+        "in EA, class C, bought from ACME",
+        "lead time 14 days, reorder point 120, cost 1.5",
+        f"stock on {DAY}: 70 on hand, 7.5 reserved, 62.5 available",
+    ]
+    header = next(line for line in lines if line.startswith("sku"))
+    assert header.split() == ["sku", "name", "quantity", "per", "unit", "used"]

@@ -8,9 +8,12 @@ from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import QUANTILES, alert, forecast, model, model_run, model_version, series
 from manufacturing_copilot.unified.lookup import ItemNotFoundError, ItemStory, describe_item, find_item
 from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot.unified.trouble import conflicts
 from manufacturing_copilot_tests.factories import DAY, MOMENT, add_records, make_site
 
-SITE = make_site("erp/items", "erp/boms", "erp/stock_levels", "erp/purchase_lines", "shop/items")
+SITE = make_site(
+    "erp/items", "erp/boms", "erp/routings", "erp/stock_levels", "erp/purchase_lines", "shop/items", "lab/inspections"
+)  # fmt: skip
 MONDAY = date(2026, 3, 2)
 
 
@@ -116,3 +119,96 @@ def test_words_that_fit_several_items_name_them(plant: Store) -> None:
 def test_what_no_item_answers_to_is_said(plant: Store, code: str) -> None:
     with pytest.raises(ItemNotFoundError, match="no item answers to"):
         _story(plant, code)
+
+
+def test_an_item_is_shown_with_how_it_is_made_now_and_what_could_be_taken_instead(plant: Store) -> None:
+    step = {"item": "1001", "operation": "press", "setup_minutes": 15.0, "run_minutes": 0.5, "work_center": "P1"}
+    add_records(plant, "erp/routings", [{**step, "step": 20}, {**step, "step": 10, "operation": "cut"},
+                                        {**step, "step": 30, "valid_to": MONDAY}])  # fmt: skip
+    add_records(plant, "erp/items", [{"item": "1004", "sku": "B4", "unit": "EA"}])
+    ring = {"item": "AB-0100", "quantity_per": 2.0, "alternate_group": "ring"}
+    add_records(plant, "erp/boms", [{**ring, "component": "B2", "priority": 2},
+                                    {**ring, "component": "B4", "priority": 1}])  # fmt: skip
+    refresh(plant, SITE, DAY)
+    story = _story(plant, "1001")
+    assert story.routing.select("step", "operation", "work_center", "setup_minutes", "run_minutes").rows() == [
+        (10, "cut", "P1", 15.0, 0.5),
+        (20, "press", "P1", 15.0, 0.5),
+    ]
+    assert story.made_of.select("sku", "unit", "used", "alternate_group").rows() == [
+        ("B4", "EA", 1.0, "ring"),
+        ("B2", None, 0.0, "ring"),
+    ]
+    assert _story(plant, "B2").goes_into.select("sku", "used").rows() == [("AB-0100", 0.0)]
+    assert story.versions.select("version", "valid_to", "components", "steps", "share").rows() == [
+        (1, MONDAY, 2, 3, None),
+        (2, None, 2, 2, 1.0),
+    ]
+
+
+def test_an_item_is_shown_with_its_last_movements_and_what_was_found_wrong(plant: Store) -> None:
+    moved = {"location": "H4", "moved_on": MONDAY, "document": "S1"}
+    add_records(
+        plant,
+        "erp/stock_movements",
+        [
+            {**moved, "reference": "1", "item": "1001", "quantity": -5.0, "movement": "sale"},
+            {**moved, "reference": "2", "item": "1001", "quantity": 2.0, "movement": "scrap", "moved_on": DAY},
+            {**moved, "reference": "3", "item": "1002", "quantity": 9.0, "movement": "purchase"},
+        ],
+    )
+    looked = {"inspection": "1", "item": "AB-0100", "inspected_on": MONDAY, "inspected": 9.0, "operation": "press"}
+    add_records(plant, "lab/inspections", [{**looked, "defective": 2.0, "reason": "dent"}])
+    refresh(plant, SITE, DAY)
+    story = _story(plant, "1001")
+    assert story.movements.select("day", "movement", "quantity", "document").rows() == [
+        (DAY, "scrap", 2.0, "S1"),
+        (MONDAY, "sale", -5.0, "S1"),
+    ]
+    assert story.quality.select("day", "operation", "defective", "reason").rows() == [(MONDAY, "press", 2.0, "dent")]
+    assert _story(plant, "GEAR").movements.is_empty()
+
+
+def test_what_the_sources_disagree_about_is_listed_by_how_far_they_are_apart(plant: Store) -> None:
+    add_records(plant, "shop/items", [{"item": "GEAR", "name": "Gear with bearing", "list_price": 30.0},
+                                      {"item": "B2", "list_price": 5.0}])  # fmt: skip
+    add_records(plant, "erp/items", [{"item": "1003", "sku": "GEAR", "name": "Gear with bearing", "list_price": 20.0},
+                                     {"item": "1002", "sku": "B2", "list_price": 4.0}])  # fmt: skip
+    refresh(plant, SITE, DAY)
+    with plant.read() as connection:
+        found = conflicts(connection)
+        of_one = conflicts(connection, item_id=find_item(connection, "GEAR"))
+    assert found.select("sku", "field", "kept_source", "kept", "other_source", "other", "apart").rows() == [
+        ("AB-0100", "name", "erp", "Deep groove bearing", "shop", "Kugellager", None),
+        ("GEAR", "list_price", "erp", "20.0", "shop", "30.0", 0.5),
+        ("B2", "list_price", "erp", "4.0", "shop", "5.0", 0.25),
+    ]
+    assert of_one["sku"].to_list() == ["GEAR"]
+
+
+def test_the_views_say_the_same_in_sql(plant: Store) -> None:
+    add_records(plant, "erp/routings", [{"item": "1001", "step": 10, "operation": "press", "run_minutes": 0.5}])
+    order = {"order_no": "S1", "line_no": "1", "item": "ab0100", "ordered_on": MONDAY, "quantity": 2.0, "price": 4.5}
+    add_records(plant, "shop/order_lines", [order, {**order, "line_no": "2", "item": "nobody"}])
+    looked = {"inspection": "1", "item": "AB-0100", "inspected_on": MONDAY, "inspected": 9.0, "operation": "press"}
+    add_records(plant, "lab/inspections", [{**looked, "defective": 2.0, "reason": "dent"}])
+    refresh(plant, SITE, DAY)
+    expected: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
+        "v_item_code": ("code FROM v_item_code WHERE source = 'shop'", [("ab0100",)]),
+        "v_item_conflict": ("sku, kept, other FROM v_item_conflict",
+                            [("AB-0100", "Deep groove bearing", "Kugellager")]),
+        "v_unmapped": ("code, problem, rows FROM v_unmapped", [("nobody", "no item", 1)]),
+        "v_process": ("components, steps, share FROM v_process WHERE sku = 'AB-0100'", [(1, 1, 1)]),
+        "v_bom": ("component, quantity_per FROM v_bom WHERE sku = 'AB-0100'", [("B2", 2)]),
+        "v_routing": ("operation, run_minutes FROM v_routing", [("press", 0.5)]),
+        "v_stock_day": ("sku, on_hand, available, value FROM v_stock_day", [("AB-0100", 7, 7, 17.5)]),
+        "v_demand": ("sku, quantity, value FROM v_demand", [("AB-0100", 2, 9)]),
+        "v_supply": ("order_no, supplier, ordered, missing, line FROM v_supply", [("P1", "ACME", 10, 10, 2)]),
+        "v_quality": ("operation, inspected, defective FROM v_quality", [("press", 9, 2)]),
+        "v_quality_reason": ("reason, defective FROM v_quality_reason", [("dent", 2)]),
+    }  # fmt: skip
+    with plant.read() as connection:
+        found = {name: connection.execute(sa.text(f"SELECT {text}")).all() for name, (text, _) in expected.items()}
+    assert {name: [tuple(row) for row in rows] for name, rows in found.items()} == {
+        name: rows for name, (_, rows) in expected.items()
+    }
