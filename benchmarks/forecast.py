@@ -1,7 +1,9 @@
 """Accuracy on public data and cost beside bare statsforecast: the table of what was promised and what is reached.
 
     python -m benchmarks.forecast [--json] [--rows m3,m4,carparts,m5_afcs,coherence,m5_size,asset,growth]
+    python -m benchmarks.forecast --choose [--rows m3,m4,carparts,m5_afcs] [--every 4]
 
+`--choose` scores settings and their rivals on windows of the training data (`benchmarks/forecast_choice.py`).
 Accuracy is the same on every machine. Time is measured with its peer in the same run. COPILOT_DATA names the
 folder of the public data.
 """
@@ -15,7 +17,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks import forecast_accuracy, forecast_coherence, forecast_cost
+from benchmarks import forecast_accuracy, forecast_choice, forecast_coherence, forecast_cost
 from benchmarks.forecast_data import data_folder
 
 
@@ -60,12 +62,18 @@ def main() -> None:
     known = {**forecast_accuracy.ROWS, **forecast_coherence.ROWS, **forecast_cost.ROWS}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--choose", action="store_true", help="score settings on windows of the training data")
+    parser.add_argument("--every", type=int, default=1, help="with --choose: look at every so many series")
     parser.add_argument("--rows", default=",".join(known), help=f"some of {', '.join(known)}")
     asked = parser.parse_args()
     names = [name.strip() for name in asked.rows.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown:
         parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(known)}")
+    if asked.choose:
+        for line in forecast_choice.choose(data_folder(), [n for n in names if n in forecast_choice.ROWS], asked.every):
+            print(line, flush=True)
+        return
     folder = data_folder() if set(names) & {*forecast_accuracy.ROWS, *forecast_coherence.ROWS} else None
     lines: list[Line] = []
     for name in names:

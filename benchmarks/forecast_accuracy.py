@@ -58,7 +58,7 @@ def carparts_rows(folder: Path) -> Measured:
     variance = (3 * made.deviation**2 * made.inflation[:, 2])[:, None]
     bound = cumulative_quantiles(mean, variance, made.sparse, np.array([0.99]))[:, 0, 0]
     return {
-        "carparts_rmsse": float(np.nanmean(_rmsse(held.actual, made.mean, whole))),
+        "carparts_rmsse": float(np.nanmean(rmsse(held.actual, made.mean, whole))),
         "carparts_pinball": float(np.mean(losses)),
         "carparts_three_months_99": 100 * float(np.mean(held.actual[:, :3].sum(axis=1) <= bound)),
     }
@@ -67,10 +67,8 @@ def carparts_rows(folder: Path) -> Measured:
 def m5_rows(folder: Path) -> Measured:
     """m5_afcs: our RMSSE less that of the best single model of statsforecast, in per cent of the latter."""
     held = m5_afcs(folder)
-    mine = float(np.nanmean(_rmsse(held.actual, ours(held).mean, held.panel.values)))
-    best = min(
-        float(np.nanmean(_rmsse(held.actual, mean, held.panel.values))) for mean in _single_models(held).values()
-    )
+    mine = float(np.nanmean(rmsse(held.actual, ours(held).mean, held.panel.values)))
+    best = min(float(np.nanmean(rmsse(held.actual, mean, held.panel.values))) for mean in _single_models(held).values())
     return {"m5_afcs_against_best_single": 100 * (mine / best - 1), "m5_afcs_rmsse": mine}
 
 
@@ -105,7 +103,7 @@ def _single_models(held: HeldBack) -> dict[str, Floats]:
     return {name: mean for name, mean in found.items() if np.isfinite(mean).all()}
 
 
-def _rmsse(actual: Floats, mean: Floats, history: Sequence[Floats]) -> Floats:
+def rmsse(actual: Floats, mean: Floats, history: Sequence[Floats]) -> Floats:
     """Root mean squared error over that of the naive forecast within the history."""
     scale = np.array([np.mean(np.diff(y) ** 2) if len(y) > 1 else np.nan for y in history])
     scale = np.where(scale > 0, scale, np.nan)

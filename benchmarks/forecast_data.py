@@ -17,7 +17,7 @@ import polars as pl
 
 from manufacturing_copilot.forecasts.calendar import periods_from
 from manufacturing_copilot.forecasts.panel import Panel, demand_panel
-from manufacturing_copilot.forecasts.parts import Part, demand_parts
+from manufacturing_copilot.forecasts.parts import Champions, Part, demand_parts
 from manufacturing_copilot.forecasts.tasks import Floats
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import ModelVersion
@@ -70,10 +70,10 @@ def champions(frequency: Frequency) -> dict[tuple[Frequency, str], ModelVersion]
     }
 
 
-def ours(held: HeldBack) -> Forecast:
-    """Forecast a panel by the functions that the asset calls."""
+def ours(held: HeldBack, versions: Champions | None = None) -> Forecast:
+    """Forecast a panel by the functions that the asset calls, with the declared policies unless others are given."""
     panel = held.panel
-    parts = demand_parts(panel, champions(panel.frequency), held.as_of)
+    parts = demand_parts(panel, versions or champions(panel.frequency), held.as_of)
     place = {name: row for row, name in enumerate(panel.keys["name"])}
     count = len(place)
     levels = parts[0].outcome.quantiles.shape[2]

@@ -27,7 +27,7 @@ LARGEST_CHANGE = 2.0
 
 
 @dataclass(frozen=True)
-class _Matrix:
+class Aligned:
     """Histories aligned at their last period: series × time, empty before their start; `offset` keeps logs finite."""
 
     logs: Floats
@@ -52,8 +52,8 @@ def boosted(
     import lightgbm as lgb
 
     lags, base = int(parameters["lags"]), int(parameters["base"])
-    offset = np.array([0.0 if y.min() > 0 else 0.1 * max(float(y.mean()), 1e-9) for y in adjusted])
-    matrix = _aligned(adjusted, offset, groups, season, base)
+    offset = level_offsets(adjusted)
+    matrix = aligned(adjusted, offset, groups, season, base)
     features, target = _examples(matrix, lags, horizon, int(parameters["rows"]))
     if len(target) < FEWEST_ROWS:
         return None
@@ -102,7 +102,13 @@ def smearing(target: Floats, fitted: Floats, noise: Floats, noise_ahead: Floats)
     return np.clip(ratios, 1.0, 1.5)[ahead]
 
 
-def _aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64], season: int, base: int) -> _Matrix:
+def level_offsets(values: Sequence[Floats]) -> Floats:
+    """Return what is added to each history before its logarithm: a tenth of its mean where it is not positive."""
+    return np.array([0.0 if y.min() > 0 else 0.1 * max(float(y.mean()), 1e-9) for y in values])
+
+
+def aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64], season: int, base: int) -> Aligned:
+    """Return the logarithms of the histories, and of their mean over the last `base` periods, each plus its offset."""
     width = max(len(y) for y in adjusted)
     values = np.full((len(adjusted), width), np.nan)
     for row, y in enumerate(adjusted):
@@ -116,10 +122,10 @@ def _aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int6
     with np.errstate(divide="ignore", invalid="ignore"):
         levels = np.log(sums / counts)
         logs = np.log(values)
-    return _Matrix(logs, levels, groups, (np.arange(width) - width) % max(season, 1), season)
+    return Aligned(logs, levels, groups, (np.arange(width) - width) % max(season, 1), season)
 
 
-def _examples(matrix: _Matrix, lags: int, horizon: int, rows: int) -> tuple[Floats, Floats]:
+def _examples(matrix: Aligned, lags: int, horizon: int, rows: int) -> tuple[Floats, Floats]:
     count, width = matrix.logs.shape
     origins = [t for t in range(lags - 1, width - 1) if np.isfinite(matrix.logs[:, t - lags + 1]).any()]
     each = count * horizon
@@ -149,7 +155,7 @@ def _examples(matrix: _Matrix, lags: int, horizon: int, rows: int) -> tuple[Floa
     return np.concatenate(features), np.concatenate(targets)
 
 
-def _features(matrix: _Matrix, rows: NDArray[np.int64], origin: int, lags: int, horizon: int) -> Floats:
+def _features(matrix: Aligned, rows: NDArray[np.int64], origin: int, lags: int, horizon: int) -> Floats:
     """Features of the series `rows` seen from `origin`, one line per series and step."""
     begin = max(origin - lags + 1, 0)
     window = matrix.logs[rows, begin : origin + 1] - matrix.levels[rows, origin][:, None]

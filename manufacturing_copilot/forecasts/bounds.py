@@ -140,23 +140,6 @@ def excess_dispersion(actual: Floats, mean: Floats, ratio: Floats) -> float:
     return float(np.clip(np.mean(np.minimum(own, np.quantile(own, 0.95))), 0.7, 4.0))
 
 
-def level_correction(actual: Floats, mean: Floats) -> float:
-    """Return the factor by which held-back means were off over a class, drawn to 1 as far as it may be chance.
-
-    Histories start with a demand, and items fade: the average of a sparse history leans high. The factor is a
-    ratio of sums over the series, each divided by the root of its mean so that no large one decides; 0.6 to 1.4.
-    """
-    sums = np.sum(mean, axis=1)
-    known = sums > 0
-    if known.sum() < FEW_ERRORS:
-        return 1.0
-    root = np.sqrt(sums[known])
-    came = np.sum(actual[known], axis=1) / root
-    off = float(came.sum() / root.sum()) - 1
-    chance = float(np.sum((came - (1 + off) * root) ** 2)) / float(root.sum()) ** 2
-    return float(np.clip(1 + off * off**2 / (off**2 + chance + 1e-12), 0.6, 1.4))
-
-
 def recalibrated_levels(found: Floats) -> Floats:
     """Return the level to ask for, so that each of LEVELS is met over the pooled ranks `found`.
 

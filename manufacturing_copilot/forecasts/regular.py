@@ -1,10 +1,12 @@
-"""Smooth and erratic series: an ensemble of statistical models and global trees, pooled conformal bounds."""
+"""Smooth and erratic series: an ensemble of statistical and pooled models, pooled conformal bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from manufacturing_copilot.forecasts.bounds import (
     conformal_quantiles,
@@ -12,7 +14,8 @@ from manufacturing_copilot.forecasts.bounds import (
     inflation,
     pooled_deviation,
 )
-from manufacturing_copilot.forecasts.members import NOTHING_LEARNED, Members, fit_members, joined, learned_weights
+from manufacturing_copilot.forecasts.joining import FEWEST_TO_WEIGH, Weights, Window, joined, learned_weights
+from manufacturing_copilot.forecasts.members import TREES, Members, fit_members
 from manufacturing_copilot.forecasts.tasks import (
     Backtest,
     Floats,
@@ -30,17 +33,20 @@ FEWEST_POINTS = 8
 def forecast(task: Task) -> Outcome:
     """Forecast regular series.
 
-    Parameters: models (of theta, dynamic_theta, ets, ces,
-    seasonal_average, autoregression, boosting), cap (points the statistical
-    models see), signed (bounds of their own on each side), and those of `boosted`. A second fit, on the history
-    less its last window, gives the weights of the members and the errors for the bounds.
+    Parameters: models (of theta, dynamic_theta, ets, ces, seasonal_average,
+    autoregression, boosting, linear), cap (points the statistical models
+    see), windows (how many are held back to learn from), linear_lags and
+    linear_rows (see `pooled_linear`), signed (bounds of their own on each
+    side), and those of `boosted`. Each window is forecast from what lay
+    before it. They give the weights of the members, and the newest one the errors for the bounds.
     """
     now = fit_members(task.values, task)
     scale = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])
-    rows = holdout(task.values, task.horizon, FEWEST_POINTS)
-    if len(rows) == 0:
+    held = _held_back(task, int(task.parameters.get("windows", 1)))
+    weights, then_weights = learned_weights([one.window for one in held])
+    mean, clipped = _point(now, task.values, task.season, weights)
+    if not held:
         none = np.empty((0, task.horizon))
-        mean, clipped = _point(now, task.values, task.season, NOTHING_LEARNED)
         return Outcome(
             mean=mean,
             quantiles=conformal_quantiles(mean, scale, none),
@@ -49,23 +55,18 @@ def forecast(task: Task) -> Outcome:
             failures=now.failures,
             clipped=clipped,
         )
-    train = [task.values[i][: -task.horizon] for i in rows]
-    actual = np.array([task.values[i][-task.horizon :] for i in rows])
-    held = task.part(np.isin(np.arange(len(task)), rows))
-    then = fit_members(train, held)
-    then_scale = np.array([seasonal_naive_scale(y, task.season) for y in train])
-    weights = learned_weights(then, actual, then_scale)
-    mean, clipped = _point(now, task.values, task.season, weights)
-    then_mean, _ = _point(then, train, task.season, weights)
+    newest = held[0]
+    actual, then_scale = newest.window.actual, newest.window.scale
+    then_mean, _ = _point(newest.window.members, newest.train, task.season, then_weights)
     errors = (actual - then_mean) / then_scale[:, None]
     signed = bool(task.parameters.get("signed"))
     backtest = Backtest(
-        rows=rows,
+        rows=newest.rows,
         actual=actual,
         mean=then_mean,
         quantiles=cross_conformal_quantiles(then_mean, then_scale, errors, signed=signed),
-        naive=np.array([seasonal_naive(y, task.season, task.horizon) for y in train]),
-        train=train,
+        naive=np.array([seasonal_naive(y, task.season, task.horizon) for y in newest.train]),
+        train=newest.train,
     )
     return Outcome(
         mean=mean,
@@ -75,11 +76,39 @@ def forecast(task: Task) -> Outcome:
         backtest=backtest,
         failures=now.failures,
         clipped=clipped,
-        notes={"boosting": now.trees is not None, "weights": {name: round(w, 3) for name, w in weights.items()}},
+        notes={
+            "boosting": TREES in now.pooled,
+            "weights": {name: round(weight, 3) for name, weight in weights.items()},
+            "windows": len(held),
+        },
     )
 
 
-def _point(members: Members, values: Sequence[Floats], season: int, weights: Mapping[str, float]) -> tuple[Floats, int]:
+@dataclass(frozen=True)
+class _Held:
+    """A window of the series `rows` of the task, and their histories before it."""
+
+    rows: NDArray[np.int64]
+    train: Sequence[Floats]
+    window: Window
+
+
+def _held_back(task: Task, windows: int) -> list[_Held]:
+    """Return the windows, newest first, one horizon apart; the older ones only where they are worth learning from."""
+    found = []
+    for back in range(1, windows + 1):
+        rows = holdout(task.values, back * task.horizon, FEWEST_POINTS)
+        if len(rows) == 0 or (back > 1 and len(rows) * task.horizon < FEWEST_TO_WEIGH):
+            break
+        train = [task.values[i][: -back * task.horizon] for i in rows]
+        actual = np.array([task.values[i][len(y) : len(y) + task.horizon] for i, y in zip(rows, train, strict=True)])
+        scale = np.array([seasonal_naive_scale(y, task.season) for y in train])
+        members = fit_members(train, task.part(np.isin(np.arange(len(task)), rows)))
+        found.append(_Held(rows, train, Window(members, actual, scale)))
+    return found
+
+
+def _point(members: Members, values: Sequence[Floats], season: int, weights: Weights) -> tuple[Floats, int]:
     """Return the forecast, never below zero and never missing, and how many series had to be lifted to zero."""
     mean = joined(members, weights)
     for row in np.flatnonzero(~np.isfinite(mean).all(axis=1)).tolist():

@@ -1,9 +1,9 @@
-"""Intermittent and lumpy series: the mean of IMAPA, TSB and an average; negative-binomial quantiles.
+"""Intermittent and lumpy series: the mean of IMAPA, TSB and an average, and trees; negative-binomial quantiles.
 
-The level is corrected by what a held-back window says of the whole class. The variance ratio of each series is
-drawn to that of its class and widened by the excess seen in the window; then the levels of the quantiles are
-recalibrated from the ranks of what came. Series with even and with uneven sizes are calibrated apart. A weekly
-rhythm of the days is learned over all series together: a single sparse history cannot show one.
+What part the trees have is chosen on the window held back. The variance ratio of each series is drawn to
+that of its class and widened by the excess seen in the window; then the levels of the quantiles are recalibrated
+from the ranks of what came. Series with even and with uneven sizes are calibrated apart. A weekly rhythm of the days
+is learned over all series together: a single sparse history cannot show one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from manufacturing_copilot.forecasts.bounds import (
     RECALIBRATE_FROM,
     excess_dispersion,
     inflation,
-    level_correction,
     negative_binomial_quantiles,
     noise_grid,
     ranks,
@@ -39,6 +38,7 @@ from manufacturing_copilot.forecasts.tasks import (
     seasonal_naive,
     tidy,
 )
+from manufacturing_copilot.forecasts.tweedie import sparse_trees
 
 FEWEST_POINTS = 8
 LONGEST_RHYTHM = 7
@@ -46,35 +46,63 @@ RHYTHM_SEASONS = 26
 RHYTHM_BY_CHANCE = 0.001
 
 
+TREE_SHARES = (0.0, 0.5, 1.0)
+"""Shares of the trees in the mean that are tried on the newest window."""
+
+
 @dataclass(frozen=True)
 class _Calibration:
-    """What the held-back window says of some series: factors of level and variance, levels to ask for."""
+    """What the held-back window says of some series: the factor of their variance, and the levels to ask for."""
 
-    level: float
     excess: float
     levels: Floats
 
 
-_NONE = _Calibration(1.0, 1.0, LEVELS)
+_NONE = _Calibration(1.0, LEVELS)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means of the periods ahead, series × horizon: of the Croston family, and of the trees where there are any."""
+
+    croston: Floats
+    trees: Floats | None
+    failures: Sequence[tuple[int, str]] = ()
+    clipped: int = 0
+
+    def joined(self, share: float) -> Floats:
+        """Return the mean with this share of the trees."""
+        return self.croston if self.trees is None else share * self.trees + (1 - share) * self.croston
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A held-back window of the series `rows`: their histories before it, what came, and what was expected."""
+
+    rows: NDArray[np.int64]
+    train: Sequence[Floats]
+    actual: Floats
+    means: _Means
 
 
 def forecast(task: Task) -> Outcome:
-    """Forecast sparse series. Parameter: window, the periods of the average."""
+    """Forecast sparse series. Parameters: window, the periods of the average, and those of `sparse_trees`."""
     window = int(task.parameters["window"])
     units = np.array([demand_unit(y) for y in task.values])
     values = [y / unit for y, unit in zip(task.values, units, strict=True)]
-    mean, failures, clipped = means(values, task.season, task.horizon, window)
+    now = _means(values, task)
     ratio = variance_ratios(values, window)
     uneven = np.array([_uneven(y) for y in values], dtype=bool)
-    rows = holdout(values, task.horizon, FEWEST_POINTS)
-    learned = {False: _NONE, True: _NONE}
+    held = _held_back(task, values)
+    share, learned = 0.0, {False: _NONE, True: _NONE}
     backtest, inflated = None, np.ones(task.horizon)
-    if len(rows):
-        learned, backtest, inflated = _held_back(task, values, rows, window, units)
+    if held is not None:
+        share = _tree_share(held)
+        learned, backtest, inflated = _calibrated(task, held, share, units)
+    mean = now.joined(share)
     quantiles = np.empty((*mean.shape, len(LEVELS)))
     for kind, found in learned.items():
         mine = uneven == kind
-        mean[mine] *= found.level
         ratio[mine] *= found.excess
         quantiles[mine] = negative_binomial_quantiles(mean[mine], _over_one(ratio[mine]), found.levels)
     return Outcome(
@@ -83,19 +111,29 @@ def forecast(task: Task) -> Outcome:
         deviation=np.sqrt(np.maximum(mean.mean(axis=1), 1e-9) * _over_one(ratio)) * units,
         inflation=inflated,
         backtest=backtest,
-        failures=failures,
-        clipped=clipped,
+        failures=now.failures,
+        clipped=now.clipped,
         notes={
+            "share_of_trees": share if now.trees is not None else 0.0,
             "calibration": {
                 "uneven sizes" if kind else "even sizes": {
-                    "level": round(found.level, 3),
                     "excess_variance": round(found.excess, 3),
                     "levels": [round(float(level), 4) for level in found.levels],
                 }
                 for kind, found in learned.items()
-            }
+            },
         },
     )
+
+
+def _means(values: Sequence[Floats], task: Task) -> _Means:
+    mean, failures, clipped = means(values, task.season, task.horizon, int(task.parameters["window"]))
+    trees = None
+    if "tree_windows" in task.parameters:
+        whole = [np.nan_to_num(y) for y in values]
+        season = task.season if task.season <= LONGEST_RHYTHM else 1
+        trees = sparse_trees(whole, season, task.horizon, task.parameters)
+    return _Means(mean, trees, failures, clipped)
 
 
 def demand_unit(y: Floats) -> float:
@@ -166,45 +204,64 @@ def _over_one(ratio: Floats) -> Floats:
     return np.maximum(ratio, 1.02)
 
 
-def _held_back(
-    task: Task, values: Sequence[Floats], rows: np.ndarray, window: int, units: Floats
+def _held_back(task: Task, values: Sequence[Floats]) -> _Held | None:
+    rows = holdout(values, task.horizon, FEWEST_POINTS)
+    if len(rows) == 0:
+        return None
+    train = [values[i][: -task.horizon] for i in rows]
+    actual = np.array([values[i][-task.horizon :] for i in rows])
+    return _Held(rows, train, actual, _means(train, task))
+
+
+def _tree_share(held: _Held) -> float:
+    """Return the share of the trees that makes the mean RMSSE of the window least."""
+    if held.means.trees is None:
+        return 0.0
+    scale = np.array([float(np.sqrt(np.mean(np.diff(y) ** 2))) for y in held.train])
+    known = scale > 0
+
+    def error(share: float) -> float:
+        root = np.sqrt(np.mean((held.actual - held.means.joined(share)) ** 2, axis=1))
+        return float(np.mean(root[known] / scale[known])) if known.any() else 0.0
+
+    return min(TREE_SHARES, key=error)
+
+
+def _of_kind(held: _Held, kind: bool) -> NDArray[np.int64]:
+    return np.flatnonzero(np.array([_uneven(y) for y in held.train], dtype=bool) == kind)
+
+
+def _calibrated(
+    task: Task, held: _Held, share: float, units: Floats
 ) -> tuple[dict[bool, _Calibration], Backtest, Floats]:
-    horizon = task.horizon
-    train = [values[i][:-horizon] for i in rows]
-    actual = np.nan_to_num(np.array([values[i][-horizon:] for i in rows]))
-    mean, _, _ = means(train, task.season, horizon, window)
-    ratio = variance_ratios(train, window)
-    noise = noise_grid(task.noise[rows], horizon)
-    uneven = np.array([_uneven(y) for y in train], dtype=bool)
-    quantiles = np.empty((*mean.shape, len(LEVELS)))
-    judged = mean.copy()
-    learned = {}
+    rows, actual, mean = held.rows, held.actual, held.means.joined(share)
+    ratio = variance_ratios(list(held.train), int(task.parameters["window"]))
+    noise = noise_grid(task.noise[rows], task.horizon)
+    quantiles, learned = np.empty((*mean.shape, len(LEVELS))), {}
+    fold = folds(len(rows))
     for kind in (False, True):
-        mine = np.flatnonzero(uneven == kind)
+        mine = _of_kind(held, kind)
         # A few series of a kind say too little of themselves: then both kinds speak for it.
-        source = mine if len(mine) * horizon >= RECALIBRATE_FROM else np.arange(len(rows))
-        fold = folds(len(rows))
+        source = mine if len(mine) * task.horizon >= RECALIBRATE_FROM else np.arange(len(rows))
         learned[kind] = _learned(actual, mean, ratio, noise, source)
         for part in np.unique(fold[mine]):
             inside = mine[fold[mine] == part]
             found = _learned(actual, mean, ratio, noise, source[fold[source] != part])
-            judged[inside] = mean[inside] * found.level
             wide = _over_one(ratio[inside] * found.excess)
-            quantiles[inside] = tidy(negative_binomial_quantiles(judged[inside], wide, found.levels))
+            quantiles[inside] = tidy(negative_binomial_quantiles(mean[inside], wide, found.levels))
     unit = units[rows]
     backtest = Backtest(
         rows=rows,
         actual=actual * unit[:, None],
-        mean=judged * unit[:, None],
+        mean=mean * unit[:, None],
         quantiles=quantiles * unit[:, None, None],
-        naive=np.array([seasonal_naive(y, 1, horizon) for y in train]) * unit[:, None],
-        train=[y * u for y, u in zip(train, unit, strict=True)],
+        naive=np.array([seasonal_naive(y, 1, task.horizon) for y in held.train]) * unit[:, None],
+        train=[y * u for y, u in zip(held.train, unit, strict=True)],
     )
-    return learned, backtest, inflation(actual - judged)
+    return learned, backtest, inflation(actual - mean)
 
 
 def _learned(actual: Floats, mean: Floats, ratio: Floats, noise: Floats, rows: NDArray[np.int64]) -> _Calibration:
-    level = level_correction(actual[rows], mean[rows])
-    excess = excess_dispersion(actual[rows], mean[rows] * level, ratio[rows])
-    found = ranks(actual[rows], mean[rows] * level, _over_one(ratio[rows] * excess), noise[rows])
-    return _Calibration(level, excess, recalibrated_levels(found))
+    excess = excess_dispersion(actual[rows], mean[rows], ratio[rows])
+    found = ranks(actual[rows], mean[rows], _over_one(ratio[rows] * excess), noise[rows])
+    return _Calibration(excess, recalibrated_levels(found))

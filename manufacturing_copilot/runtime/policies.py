@@ -80,32 +80,44 @@ _REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
         "rows": 80_000,
     },
     Frequency.WEEKLY: {
-        "models": ["dynamic_theta", "theta", "ces", "autoregression", "boosting"],
+        "models": ["dynamic_theta", "theta", "ces", "autoregression", "boosting", "linear"],
         "cap": 156,
-        "lags": 8,
+        "lags": 16,
         "base": 4,
-        "trees": 150,
-        "rows": 120_000,
+        "trees": 400,
+        "rows": 300_000,
+        "windows": 2,
+        "linear_lags": 53,
     },
     Frequency.MONTHLY: {
-        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting"],
+        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting", "linear"],
         "cap": 120,
+        "windows": 2,
+        "linear_lags": 18,
         "lags": 12,
         "base": 3,
         "trees": 400,
         "rows": 1_000_000,
     },
     Frequency.QUARTERLY: {
-        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting"],
+        "models": ["dynamic_theta", "theta", "ets", "ces", "boosting", "linear"],
         "cap": 60,
+        "windows": 2,
+        "linear_lags": 8,
         "lags": 8,
         "base": 2,
         "trees": 300,
         "rows": 400_000,
     },
 }
-_BOOSTING = {"leaves": 31, "rate": 0.05, "seeds": 1, "unbiased": True, "signed": True}
+_BOOSTING = {"leaves": 31, "rate": 0.05, "seeds": 1, "unbiased": True, "signed": True, "linear_rows": 60_000}
 _AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
+_TREES: dict[Frequency, dict[str, Any]] = {
+    Frequency.DAILY: {"tree_windows": [7, 28, 91, 182, 365], "tree_base": [28, 91]},
+    Frequency.WEEKLY: {"tree_windows": [4, 13, 26, 52], "tree_base": [13, 26]},
+    Frequency.MONTHLY: {"tree_windows": [3, 6, 12, 24], "tree_base": [6, 12]},
+    Frequency.QUARTERLY: {"tree_windows": [2, 4, 8], "tree_base": [4, 8]},
+}
 
 # The chance that a dying series sells again halves each month, whatever the length of its periods.
 _DECAY = {Frequency.DAILY: 0.03, Frequency.WEEKLY: 0.15, Frequency.MONTHLY: 0.5, Frequency.QUARTERLY: 0.88}
@@ -113,7 +125,7 @@ _DECAY = {Frequency.DAILY: 0.03, Frequency.WEEKLY: 0.15, Frequency.MONTHLY: 0.5,
 
 def _demand_policies(frequency: Frequency) -> list[Policy]:
     regular = {**_REGULAR_PARAMETERS[frequency], **_BOOSTING}
-    window = {"window": _AVERAGE_WINDOW[frequency]}
+    sparse = {"window": _AVERAGE_WINDOW[frequency], **_TREES[frequency], "tree_rows": 120_000}
     slow = ("lightgbm", "numpy", "scipy", "statsforecast")
     light = ("numpy", "scipy", "statsforecast")
     return [
@@ -135,9 +147,9 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 frequency,
                 name,
                 f"{_METHODS}.sparse:forecast",
-                "mean of IMAPA, TSB and an average; negative-binomial quantiles, recalibrated over the class",
-                window,
-                light,
+                "mean of IMAPA, TSB, an average, and trees; negative-binomial quantiles, recalibrated over the class",
+                sparse,
+                slow,
             )
             for name in SPARSE
         ),
