@@ -82,7 +82,8 @@ def main() -> None:
         cpu = (time.process_time() - cpu) / 60
         if name == "m3":
             measured["m3_cpu_minutes"] = cpu
-        print(f"{name}: {time.perf_counter() - wall:.0f} s, {cpu:.1f} CPU min", file=sys.stderr)
+        so_far = ", ".join(f"{key} {value:.4f}" for key, value in measured.items())
+        print(f"{name}: {time.perf_counter() - wall:.0f} s, {cpu:.1f} CPU min: {so_far}", file=sys.stderr, flush=True)
         lines += [_line(key, value) for key, value in measured.items()]
     print(json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=1) if asked.json else _table(lines))
 

@@ -134,8 +134,11 @@ def test_a_killed_run_is_called_killed_and_the_next_does_only_what_was_missing(
     after_kill = shown(store)
     with store.read() as connection:
         runs = connection.execute(sa.select(t.model_run).order_by(t.model_run.c.id)).all()
-    half = len(runs) // 2
-    assert [run.status for run in runs] == ["killed"] * half + ["success"] * half
+    # How many classes it had begun when it was killed is a matter of its speed.
+    statuses = [run.status for run in runs]
+    begun = statuses.count("killed")
+    assert 0 < begun <= len(runs) / 2
+    assert statuses == ["killed"] * begun + ["success"] * (len(runs) - begun)
     assert "goes on from there" in runs[0].problem and runs[0].finished_at is not None
     assert runs[-1].peak_mb > 50 and runs[-1].finished_at >= runs[-1].started_at
     for path in folder.glob("*"):
