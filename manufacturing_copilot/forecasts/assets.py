@@ -44,6 +44,8 @@ _MEANING = {
     Target.INVENTORY: "Stock at the end of each period: on hand less demand plus what is to come; below zero is short.",
 }
 
+_SCORES = ("rmsse", "value_added", "mase", "smape", "bias", "pinball", "msis_95", "coverage_80", "coverage_95")
+
 
 def asset_key(target: Target) -> dg.AssetKey:
     """Return the key of a target's asset."""
@@ -129,15 +131,41 @@ def _metadata(summary: ForecastSummary) -> dict[str, Any]:
         "series": summary.series,
         "failed_series": sum(run.failed for run in summary.runs),
         "seconds": round(summary.seconds, 2),
+        "shards_computed": summary.shards_computed,
+        "series_found_again": summary.series_found_again,
         "classes": dg.MetadataValue.json({f"{run.frequency} {run.demand_class}": run.series for run in summary.runs}),
     }
     for name in ("coverage_80", "coverage_95", "value_added"):
         known = [(run.metrics[name], run.metrics["series_scored"]) for run in scored if run.metrics[name] is not None]
         if known:
             metadata[name] = round(sum(value * weight for value, weight in known) / sum(w for _, w in known), 4)
+    if summary.runs:
+        metadata["runs"] = preview(_run_table(summary), rows=len(summary.runs))
+    failed = [(run, failure) for run in summary.runs for failure in run.failures]
+    if failed:
+        rows = [{"class": f"{run.frequency} {run.demand_class}", **vars(failure)} for run, failure in failed]
+        metadata["failures"] = preview(pl.DataFrame(rows), rows=len(rows))
     if not summary.preview.is_empty():
         metadata["preview"] = preview(summary.preview, rows=12)
     plot = coverage_plot(summary.runs)
     if plot:
         metadata["coverage"] = dg.MetadataValue.md(plot)
     return metadata
+
+
+def _run_table(summary: ForecastSummary) -> pl.DataFrame:
+    """Return the runs with their versions and scores, one a line."""
+    return pl.DataFrame(
+        [
+            {
+                "run": run.id,
+                "class": f"{run.frequency} {run.demand_class}",
+                "version": f"v{run.version}",
+                "series": run.series,
+                "failed": run.failed,
+                **{name: run.metrics.get(name) for name in _SCORES},
+            }
+            for run in summary.runs
+        ],
+        schema_overrides=dict.fromkeys(_SCORES, pl.Float64),
+    ).with_columns(pl.col(pl.Float64).round(3))

@@ -18,6 +18,7 @@ from manufacturing_copilot.forecasts.demand import expected_demand
 from manufacturing_copilot.forecasts.engines import engine_in_use
 from manufacturing_copilot.forecasts.expected import Expected, expected
 from manufacturing_copilot.forecasts.known.override_scores import score_overrides
+from manufacturing_copilot.forecasts.learned import keeping_learned
 from manufacturing_copilot.forecasts.observed import defect_task, lead_time_task, read_defects, read_lead_times
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.parts import Begin, Champions, Part, Progress, demand_parts, observed_part
@@ -37,6 +38,9 @@ from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.past import facts_as_known
 from manufacturing_copilot.unified.progress import note_follows
 
+FAILURES_SHOWN = 5
+"""Failed series of a run that its summary names; the run itself holds all of them."""
+
 
 @dataclass(frozen=True)
 class RunSummary:
@@ -45,9 +49,11 @@ class RunSummary:
     id: int
     frequency: str
     demand_class: str
+    version: int
     series: int
     failed: int
     metrics: dict[str, Any]
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,12 +120,13 @@ def forecast_target(
 @contextmanager
 def _sharded(target: Target, say: Progress) -> Iterator[Sharding]:
     """Let what each series does alone be computed where COPILOT_ENGINE says, and kept below the home folder."""
-    folder = home_folder() / "forecasts" / "shards"
+    folder = home_folder() / "forecasts"
     # The other targets do too little alone for a cluster to be worth the way.
     here: AbstractContextManager[Engine] = nullcontext(ThisProcess())
     with (
         engine_in_use() if target is Target.DEMAND else here as engine,
-        sharded(engine, folder, tell=say) as sharding,
+        sharded(engine, folder / "shards", tell=say) as sharding,
+        keeping_learned(folder / "learned"),
     ):
         yield sharding
 
@@ -241,6 +248,7 @@ def _write(
     scores = score_series(outcome.backtest, part.season) if outcome.backtest else None
     metrics = _metrics(part, scores)
     names = part.keys["name"].to_list()
+    failures = [Failure(names[row], reason) for row, reason in outcome.failures]
     number = record_run(
         connection,
         Run(
@@ -252,7 +260,7 @@ def _write(
             started_at=part.started_at,
             seconds=part.seconds,
             series=len(names),
-            failures=[Failure(names[row], reason) for row, reason in outcome.failures],
+            failures=failures,
             metrics=metrics,
             run_id=run_id,
             number=part.run,
@@ -261,7 +269,16 @@ def _write(
     record_scores(connection, _scores(outcome, scores, ids, number))
     frame = _rows(one, ids, as_of, number)
     insert_frame(connection, forecast_table, frame)
-    summary = RunSummary(number, part.frequency.value, part.demand_class, len(names), len(outcome.failures), metrics)
+    summary = RunSummary(
+        number,
+        part.frequency.value,
+        part.demand_class,
+        part.version.version,
+        len(names),
+        len(failures),
+        metrics,
+        tuple(failures[:FAILURES_SHOWN]),
+    )
     head = frame.head(2).select(
         pl.lit(part.frequency.value).alias("frequency"),
         pl.lit(part.demand_class).alias("class"),

@@ -15,6 +15,7 @@ import polars as pl
 from manufacturing_copilot.forecasts.calendar import SEASON
 from manufacturing_copilot.forecasts.classes import classify
 from manufacturing_copilot.forecasts.cohorts import cohorts
+from manufacturing_copilot.forecasts.learned import noting_learned
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.tasks import Cohort, Floats, Method, Observations, Outcome, Task, name_noise
 from manufacturing_copilot.runtime.policies import ALL, DYING, REGULAR, SPARSE, YOUNG
@@ -91,7 +92,11 @@ def demand_parts(
         started_at, start = utc_now(), perf_counter()
         shared = np.isin(classes, names)
         method: Method = load_code(version.code)
-        outcome = method(replace(task.part(shared), parameters=version.parameters, cohort=_joined(groups, names)))
+        asked = replace(task.part(shared), parameters=version.parameters, cohort=_joined(groups, names))
+        with noting_learned() as learned:
+            outcome = method(asked)
+        if learned:
+            outcome = replace(outcome, notes={**outcome.notes, "learned": learned})
         seconds = perf_counter() - start
         for one in names:
             inside = classes[shared] == one

@@ -51,6 +51,7 @@ _RUN_SCHEMA: dict[str, Any] = {
     "seconds": pl.Float64,
     "peak_mb": pl.Float64,
     "started_at": pl.Datetime("us", "UTC"),
+    "finished_at": pl.Datetime("us", "UTC"),
     "problem": pl.String,
     "failures": pl.String,
 }
@@ -228,7 +229,7 @@ def runs(connection: sa.Connection, name: str | None = None, limit: int = 30) ->
     """Return the newest runs (of the model named), newest first, those in progress among them.
 
     Columns: run, model, version, purpose, as_of, status, series, failed_series, seconds, peak_mb, started_at,
-    problem, failures (JSON).
+    finished_at, problem, failures (JSON).
     """
     query = (
         sa.select(model_run, model.c.name.label("model"), model_version.c.version)

@@ -72,6 +72,9 @@ def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, site
     assert 0.3 < demand.metadata["coverage_80"].value <= 1
     assert "data:image/png;base64," in str(demand.metadata["coverage"].value)
     assert "S0001 @ L1" in str(demand.metadata["preview"].value)
+    runs = str(demand.metadata["runs"].value)
+    assert "| v1 |" in runs and "rmsse" in runs and "msis_95" in runs
+    assert demand.metadata["shards_computed"].value > 0 and "failures" not in demand.metadata
     checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}
     assert set(checks) == {
         ("demand", "bounds_hold"),

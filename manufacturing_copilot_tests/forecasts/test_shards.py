@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -99,8 +100,10 @@ def test_half_a_file_is_computed_again_and_old_ones_are_cleared_away(
 def test_the_forecasts_are_the_same_whatever_the_number_of_shards(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import lightgbm
+
     a_regular_plant(store)
-    frames = []
+    frames, learned = [], []
     for size in (1, 7, 1000):
         monkeypatch.setenv("COPILOT_SHARD_SERIES", str(size))
         monkeypatch.setenv("COPILOT_HOME", str(tmp_path / f"size {size}"))
@@ -109,7 +112,13 @@ def test_the_forecasts_are_the_same_whatever_the_number_of_shards(
         summary = forecast_weekly(store)
         assert summary.series_found_again == 0
         frames.append(shown(store))
+        learned.append(next(run.metrics["learned"] for run in summary.runs if run.demand_class == "smooth"))
     assert frames[0].equals(frames[1]) and frames[0].equals(frames[2])
+    # What was learned over all of them is the same text, kept under its hash, and can be looked into.
+    assert learned[0] == learned[1] == learned[2] != []
+    kept = tmp_path / "size 7" / "forecasts" / "learned" / learned[0][0]["file"]
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == kept.stem
+    assert lightgbm.Booster(model_file=str(kept)).num_trees() > 0
 
 
 def test_a_killed_run_is_called_killed_and_the_next_does_only_what_was_missing(
