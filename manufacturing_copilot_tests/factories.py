@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Feed, Site, Source
 from manufacturing_copilot.site.plant import SiteFile
-from manufacturing_copilot.store import Store, insert_frame
-from manufacturing_copilot.store.tables import accepted, batch, batch_file, feed
+from manufacturing_copilot.store import Store, insert_frame, read_frame
+from manufacturing_copilot.store.tables import accepted, batch, batch_file, changed_record, feed
 
 MOMENT = datetime(2026, 3, 1, 6, tzinfo=UTC)
 DAY = date(2026, 3, 31)
@@ -49,6 +49,7 @@ def add_records(store: Store, feed_name: str, rows: list[dict[str, Any]], *, kin
         table = accepted[kind]
         keys = [_key(kind, row, number) for number, row in enumerate(rows)]
         replaced = sa.and_(table.c.feed_id == feed_id, table.c.record_key.in_(keys))
+        _note_replaced(connection, kind, replaced, batch_id, file_id)
         connection.execute(sa.delete(table).where(replaced))
         schema = {name: dtype for name, dtype in _schema(kind).items() if any(name in row for row in rows)}
         frame = pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema).with_columns(
@@ -60,6 +61,21 @@ def add_records(store: Store, feed_name: str, rows: list[dict[str, Any]], *, kin
         )
         insert_frame(connection, table, frame)
     return batch_id
+
+
+def _note_replaced(connection: sa.Connection, kind: str, where: sa.ColumnElement[bool], batch: int, file: int) -> None:
+    table = accepted[kind]
+    names = RECORD_KINDS[kind].field_names
+    columns = [table.c[name] for name in (*names, "record_key", "file_id", "line")]
+    rows = read_frame(connection, sa.select(*columns).where(where))
+    insert_frame(
+        connection,
+        changed_record,
+        rows.select(
+            "record_key", records=pl.lit(kind), was_file_id="file_id", was_line="line", batch_id=pl.lit(batch),
+            file_id=pl.lit(file), line=pl.lit(0), was=pl.struct(names).struct.json_encode(),
+        ),
+    )  # fmt: skip
 
 
 def remove_records(store: Store, feed_name: str, kind: str | None = None) -> None:

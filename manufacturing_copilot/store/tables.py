@@ -405,7 +405,35 @@ demand_day = sa.Table(
     sa.Column("quantity", ExactDecimal, nullable=False),
     sa.Column("value", ExactDecimal, comment="quantity times price"),
     sa.Column("order_lines", sa.Integer, nullable=False),
+    sa.Column(
+        "priced_lines", sa.Integer, nullable=False, default=0, server_default="0", comment="of them, with a price"
+    ),
     sa.Index("ix_demand_day_item", "item_id", "day"),
+)
+
+demand_ahead = sa.Table(
+    "demand_ahead",
+    metadata,
+    sa.Column("counts_from", sa.Date, primary_key=True, comment="the day from which on it is part of demand_day"),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True),
+    sa.Column("location_id", Id, sa.ForeignKey("location.id"), primary_key=True),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal),
+    sa.Column("order_lines", sa.Integer, nullable=False),
+    sa.Column("priced_lines", sa.Integer, nullable=False),
+    sa.Index("ix_demand_ahead_item", "item_id"),
+    comment="demand of days that are still to come when unified was brought up to date",
+)
+
+demand_year = sa.Table(
+    "demand_year",
+    metadata,
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True, autoincrement=False),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal, nullable=False),
+    sa.Column("order_lines", sa.BigInteger, nullable=False),
+    comment="demand_day of the last 365 days, added up, so that classes need not read the year again",
 )
 
 supply_line = sa.Table(
@@ -498,6 +526,28 @@ unmapped_id = sa.Table(
     comment="codes whose records cannot be used yet: no item answers to them, or their unit has no factor",
 )
 
+code_count = sa.Table(
+    "code_count",
+    metadata,
+    sa.Column("means", sa.Text, primary_key=True, comment="item, location or supplier"),
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("records", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("unit", sa.Text, primary_key=True, comment="of the records; empty where they name none"),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("example_file_id", Id, nullable=False, comment="batch_file.id of the newest"),
+    sa.Column("example_line", sa.BigInteger, nullable=False),
+    comment="how many accepted records speak of each code, so that the records need not be read again to know",
+)
+
+batch_seen = sa.Table(
+    "batch_seen",
+    metadata,
+    sa.Column("batch_id", Id, sa.ForeignKey("batch.id"), primary_key=True, autoincrement=False),
+    sa.Column("event_id", Id, nullable=False, comment="the newest batch_event.id of its success by then; 0: none"),
+    comment="the batches whose records unified holds, and in which state",
+)
+
 refresh = sa.Table(
     "refresh",
     metadata,
@@ -509,6 +559,7 @@ refresh = sa.Table(
     ),
     sa.Column("site_hash", sa.String(64), nullable=False, comment="of the declarations it was made under"),
     sa.Column("at", UtcTimestamp, nullable=False),
+    sa.Column("held", Json, comment="of unified: the rules it was made by, and what its tables hold"),
     comment="how far each stage has come, so that a run with nothing new does nothing",
 )
 

@@ -100,7 +100,6 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
                 "days": len(asked),
                 "rows written or removed": counts.touched,
                 "negative": counts.negative,
-                "without a unit factor": counts.without_factor,
             }
         )
 
@@ -133,7 +132,7 @@ def _feed_deps(site: Site, kinds: Iterable[str]) -> list[dg.AssetDep]:
 def _results(store: Store, counts: RefreshCounts) -> Iterator[dg.MaterializeResult]:
     yield _result(
         store, ITEMS, item, counts.items.items, counts,
-        codes=counts.items.codes, conflicts=counts.items.conflicts, unmapped_codes=counts.items.unmapped_codes,
+        codes=counts.items.codes, conflicts=counts.items.conflicts, unmapped_codes=counts.unmapped_codes,
         gone=counts.gone_items,
     )  # fmt: skip
     processes = counts.processes
@@ -143,14 +142,19 @@ def _results(store: Store, counts: RefreshCounts) -> Iterator[dg.MaterializeResu
     )  # fmt: skip
     yield _result(
         store, DEMAND, demand_day, counts.demand.rows.rows, counts,
-        written=counts.demand.rows.touched, without_factor=counts.demand.without_factor,
+        written=counts.demand.rows.touched, without_factor=_waiting(counts, "order_lines", "stock_movements"),
     )  # fmt: skip
     supply = counts.supply
     yield _result(
         store, SUPPLY, supply_line, supply.rows.rows, counts,
-        written=supply.rows.touched, orphan_receipts=supply.orphan_receipts, without_factor=supply.without_factor,
+        written=supply.rows.touched, orphan_receipts=supply.orphan_receipts,
+        without_factor=_waiting(counts, "purchase_lines", "receipts"),
     )  # fmt: skip
     yield _result(store, QUALITY, quality_day, counts.quality.rows.rows, counts, written=counts.quality.rows.touched)
+
+
+def _waiting(counts: RefreshCounts, *kinds: str) -> int:
+    return sum(counts.without_factor.get(kind, 0) for kind in kinds)
 
 
 def _result(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store import read_frame, read_frames
 from manufacturing_copilot.store.tables import accepted, feed
 
 SEEN_IN = {
@@ -50,8 +52,15 @@ def normal(column: str) -> pl.Expr:
 def feed_sources(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Return feed_id, source and priority of every feed that has delivered."""
     feeds = read_frame(connection, sa.select(feed.c.id.label("feed_id"), feed.c.name))
+    named = feeds.select("feed_id", source=pl.col("name").str.split("/").list.first())
+    return named.join(source_priorities(site, named["source"]), on="source", maintain_order="left")
+
+
+def source_priorities(site: Site, sources: pl.Series) -> pl.DataFrame:
+    """Return source and priority of each of the sources."""
     declared = {name: source.priority for name, source in site.sources.items()}
-    return feeds.select("feed_id", pl.col("name").str.split("/").list.first().alias("source")).with_columns(
+    names = sources.unique().alias("source").to_frame()
+    return names.with_columns(
         priority=pl.col("source").replace_strict(declared, default=NOT_DECLARED, return_dtype=pl.Int64)
     )
 
@@ -71,44 +80,11 @@ def read_accepted(connection: sa.Connection, site: Site, kind: str, columns: lis
 _PROVENANCE = ("feed_id", "record_key", "batch_id", "file_id", "line")
 
 
-def codes_seen(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return every code that a record speaks of: source, priority, records, code, rows, example_file_id, example_line.
+def accepted_frames(connection: sa.Connection, site: Site, kind: str, columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Give all accepted records of `kind`, some at a time: source and `columns`, in no order.
 
-    One row per source, record kind and code; empty codes are left out.
+    Until the last frame is taken the connection can do nothing else.
     """
-    parts = [_seen(connection, kind, field) for kind, fields in SEEN_IN.items() for field in fields]
-    seen = pl.concat(parts).join(feed_sources(connection, site), on="feed_id", how="left")
-    return (
-        seen.sort("example_file_id", "example_line")
-        .group_by("priority", "source", "records", "code")
-        .agg(
-            pl.col("rows").sum(),
-            pl.col("example_file_id").first(),
-            pl.col("example_line").first(),
-        )
-        .sort("priority", "source", "records", "code")
-    )
-
-
-def _seen(connection: sa.Connection, kind: str, field: str) -> pl.DataFrame:
-    table = accepted[kind]
-    code = table.c[field]
-    place = [table.c.feed_id, code]
-    # The first line of the lowest file: found by the database, since the rows themselves are not needed here.
-    first = (
-        sa.select(*place, table.c.file_id, sa.func.count().label("rows"), sa.func.min(table.c.line).label("first_line"))
-        .where(code.is_not(None), code != "")
-        .group_by(*place, table.c.file_id)
-        .subquery()
-    )
-    frame = read_frame(
-        connection,
-        sa.select(
-            first.c.feed_id,
-            first.c[field].label("code"),
-            first.c.rows,
-            first.c.file_id.label("example_file_id"),
-            first.c.first_line.label("example_line"),
-        ),
-    )
-    return frame.with_columns(records=pl.lit(kind))
+    table, sources = accepted[kind], feed_sources(connection, site).select("feed_id", "source")
+    query = sa.select(table.c.feed_id, *(table.c[name] for name in columns))
+    yield from (frame.join(sources, on="feed_id").drop("feed_id") for frame in read_frames(connection, query))

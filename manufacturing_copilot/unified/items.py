@@ -12,7 +12,9 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import insert_frame, read_frame
 from manufacturing_copilot.store.tables import (
     bom_line,
+    demand_ahead,
     demand_day,
+    demand_year,
     external_id,
     inventory_snapshot,
     item,
@@ -27,16 +29,16 @@ from manufacturing_copilot.store.tables import (
     unit_conversion,
 )
 from manufacturing_copilot.unified.attributes import SETTLED, settle, settle_costs
-from manufacturing_copilot.unified.codes import codes_seen, read_accepted
-from manufacturing_copilot.unified.findings import NO_ITEM, write_findings
+from manufacturing_copilot.unified.code_counts import item_codes
+from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.item_events import decisions_in_force
 from manufacturing_copilot.unified.matching import Resolution, match_codes, resolve_items
 from manufacturing_copilot.unified.regroup import MERGED, regroup, with_own_skus
 from manufacturing_copilot.unified.sync import delete_rows, delete_unreferenced, sync_frame, update_rows
 
 _FACTS = (
-    inventory_snapshot, stock_difference, demand_day, supply_line, quality_day, quality_reason, unit_conversion,
-    item_conflict, bom_line, routing_step, process,
+    inventory_snapshot, stock_difference, demand_day, demand_ahead, demand_year, supply_line, quality_day,
+    quality_reason, unit_conversion, item_conflict, bom_line, routing_step, process,
 )  # fmt: skip
 
 
@@ -47,19 +49,18 @@ class ItemCounts:
     items: int
     codes: int
     conflicts: int
-    unmapped_codes: int
     moved_codes: int
     """Codes that meant another item before: what was counted for the one belongs to the other."""
 
 
 def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCounts:
-    """Bring item, external_id, item_conflict and the codes without an item up to date; needs the suppliers.
+    """Bring item, external_id and item_conflict up to date; needs the counts of codes and the suppliers.
 
     Items keep their ids: an item is the one that any of its codes meant before, else the one with its SKU. What people
     decided about items (merges and splits) is applied to what the codes say by themselves.
     Where the site declares no feed of items, every code seen in a record is an item record of its own.
     """
-    seen = codes_seen(connection, site)
+    seen = item_codes(connection, site)
     records = _item_records(connection, site, seen)
     references = _references(connection, site)
     asked = _asked(seen, references)
@@ -81,9 +82,7 @@ def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCou
     key = ["item_id", "field", "other_source"]
     disagreements = disagreements.unique(key, keep="last", maintain_order=True)
     written = sync_frame(connection, item_conflict, disagreements, key=key)
-    unmapped = seen.join(codes, on=["source", "code"], how="anti")
-    write_findings(connection, NO_ITEM, unmapped)
-    return ItemCounts(ids.height, codes.height, written.rows, unmapped.height, moved)
+    return ItemCounts(ids.height, codes.height, written.rows, moved)
 
 
 def drop_gone_items(connection: sa.Connection) -> int:

@@ -7,13 +7,11 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import accepted, location, supplier, unit_conversion
+from manufacturing_copilot.store.tables import location, supplier, unit_conversion
+from manufacturing_copilot.unified.code_counts import LOCATION, SUPPLIER, codes_of
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.facts import MAIN, with_item_ids
 from manufacturing_copilot.unified.sync import delete_unreferenced, sync_frame
-
-_LOCATED = ("stock_levels", "stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders")
-_SUPPLIED = ("items", "purchase_orders", "purchase_lines", "inspections")
 
 
 def refresh_suppliers(connection: sa.Connection, site: Site) -> int:
@@ -27,7 +25,7 @@ def refresh_suppliers(connection: sa.Connection, site: Site) -> int:
         .agg(pl.col("name", "active").drop_nulls().first())
         .select("name", pl.col("active").fill_null(True), code="supplier")
     )
-    seen = _codes(connection, "supplier", _SUPPLIED).with_columns(name=pl.lit(None, pl.String), active=pl.lit(True))
+    seen = codes_of(connection, SUPPLIER).with_columns(name=pl.lit(None, pl.String), active=pl.lit(True))
     return _merge(connection, supplier, pl.concat([declared, seen.select("name", "active", "code")]))
 
 
@@ -39,18 +37,16 @@ def refresh_locations(connection: sa.Connection, site: Site) -> int:
         .agg(pl.col("name").drop_nulls().first())
         .select("name", code="location")
     )
-    seen = _codes(connection, "location", _LOCATED)
+    seen = codes_of(connection, LOCATION)
     codes = pl.concat([seen, pl.DataFrame({"code": [MAIN]})]).with_columns(name=pl.lit(None, pl.String))
     return _merge(connection, location, pl.concat([declared, codes.select("name", "code")]))
 
 
 def drop_gone_masters(connection: sa.Connection, site: Site) -> None:
     """Remove the suppliers and locations that nothing names and nothing points at any more."""
-    for table, declared, name, kinds in (
-        (supplier, "suppliers", "supplier", _SUPPLIED),
-        (location, "locations", "location", _LOCATED),
-    ):
-        named = pl.concat([_codes(connection, name, (declared, *kinds)), pl.DataFrame({"code": [MAIN]})])
+    for table, declared, name in ((supplier, "suppliers", SUPPLIER), (location, "locations", LOCATION)):
+        own = read_accepted(connection, site, declared, [name]).select(code=name)
+        named = pl.concat([own, codes_of(connection, name), pl.DataFrame({"code": [MAIN]})])
         held = read_frame(connection, sa.select(table.c.id, table.c.code))
         delete_unreferenced(connection, table, held.join(named, on="code", how="anti").select("id"))
 
@@ -66,13 +62,6 @@ def refresh_conversions(connection: sa.Connection, site: Site) -> int:
         .select("item_id", "from_unit", "to_unit", "factor", "batch_id")
     )
     return sync_frame(connection, unit_conversion, frame, touch=["batch_id"]).rows
-
-
-def _codes(connection: sa.Connection, name: str, kinds: tuple[str, ...]) -> pl.DataFrame:
-    selects = [
-        sa.select(accepted[kind].c[name].label("code")).where(accepted[kind].c[name].is_not(None)) for kind in kinds
-    ]
-    return read_frame(connection, sa.union(*selects))
 
 
 def _merge(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> int:

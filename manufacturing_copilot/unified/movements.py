@@ -5,7 +5,6 @@ Quantities are whole millionths here, so that sums are exact in any order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import polars as pl
@@ -25,35 +24,28 @@ _OUT = ("sale", "consumption", "scrap")
 _PLACE = ["item_id", "location_id"]
 
 
-@dataclass(frozen=True)
-class Movements:
-    """`rows`: item_id, location_id, located, source, priority, day, change, batch_id; `lacking`: without a factor."""
-
-    rows: pl.DataFrame
-    lacking: pl.DataFrame
-
-
 def counted_nowhere(site: Site) -> bool:
     """Whether the site's stock comes from movements alone: it declares a feed of them and none of counts."""
     kinds = {feed.records for feed in site.feeds}
     return "stock_movements" in kinds and "stock_levels" not in kinds
 
 
-def read_movements(connection: sa.Connection, site: Site) -> Movements:
+def read_movements(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Return the movements of known goods with their sign.
+
+    Columns: item_id, location_id, located, source, priority, day, change, batch_id.
 
     Some systems write an issue as minus five, others as five: what was sold, consumed or scrapped left, what was
     bought, made or taken back came, whatever its sign. Adjustments and transfers go by the sign in the source.
     """
     columns = ["item", "location", "moved_on", "quantity", "movement", "unit"]
-    rows, lacking = read_facts(connection, site, "stock_movements", columns, quantities=["quantity"])
+    rows = read_facts(connection, site, "stock_movements", columns, quantities=["quantity"])
     kind, much = pl.col("movement"), (pl.col("quantity") * 10**SCALE).round().cast(pl.Int64)
     change = pl.when(kind.is_in(_IN)).then(much.abs()).when(kind.is_in(_OUT)).then(-much.abs()).otherwise(much)
-    found = rows.select(
+    return rows.select(
         *_PLACE, "source", "priority", "batch_id",
         day="moved_on", change=change, located=(pl.col("location") != MAIN).any().over("source"),
     )  # fmt: skip
-    return Movements(found, lacking)
 
 
 def states(movements: pl.DataFrame) -> pl.DataFrame:

@@ -18,6 +18,8 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.store.past import count_on, fill, permanent, temporary
+from manufacturing_copilot.unified.changes import Changes
+from manufacturing_copilot.unified.code_counts import refresh_code_counts
 from manufacturing_copilot.unified.items import refresh_items
 from manufacturing_copilot.unified.masters import refresh_conversions, refresh_locations, refresh_suppliers
 from manufacturing_copilot.unified.refresh import refresh_within
@@ -29,8 +31,8 @@ _NAMES = (t.location, t.supplier, t.item, t.external_id)
 
 TABLES = (
     *_NAMES, t.item_conflict, t.unit_conversion, t.process, t.bom_line, t.routing_step, t.inventory_snapshot,
-    t.stock_difference, t.demand_day, t.supply_line, t.supplier_score, t.quality_day, t.quality_reason,
-    t.unmapped_id, t.refresh,
+    t.stock_difference, t.demand_day, t.demand_ahead, t.demand_year, t.supply_line, t.supplier_score, t.quality_day,
+    t.quality_reason, t.unmapped_id, t.code_count, t.batch_seen, t.refresh,
 )  # fmt: skip
 """What unified writes."""
 
@@ -87,11 +89,11 @@ def refresh_snapshots_of(store: Store, site: Site, first: date, last: date) -> S
         rows=sum(count.rows for count in counts),
         touched=sum(count.touched for count in counts),
         negative=sum(count.negative for count in counts),
-        without_factor=max(count.without_factor for count in counts),
     )
 
 
 def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: date, last: date) -> StockCounts:
+    refresh_code_counts(connection, site, Changes(last, all_anew="another day is looked at"))
     refresh_suppliers(connection, site)
     refresh_locations(connection, site)
     refresh_items(connection, site, last)
@@ -103,7 +105,7 @@ def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: da
     with store.write() as lasting:
         key = ["day", "item_id", "location_id"]
         written = sync_frame(lasting, table, rows, key=key, touch=["batch_id"], within=days)
-    return StockCounts(written.rows, written.touched, found.negative, found.without_factor)
+    return StockCounts(written.rows, written.touched, found.negative)
 
 
 def _all_known_since(connection: sa.Connection, site: Site) -> date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -46,15 +47,29 @@ def is_current(connection: sa.Connection, site: Site, as_of: date, stage: str = 
 
 
 def note_refresh(
-    connection: sa.Connection, site: Site, as_of: date, *, up_to: int, seen: str, stage: str = UNIFIED
+    connection: sa.Connection,
+    site: Site,
+    as_of: date,
+    *,
+    up_to: int,
+    seen: str,
+    stage: str = UNIFIED,
+    held: dict[str, Any] | None = None,
 ) -> None:
-    """Record that `stage` is up to date for `as_of`.
+    """Record that `stage` is up to date for `as_of`, and what it holds.
 
     `up_to` and `seen` are `up_to_batch` and `batches_hash` from before the stage began to read: a batch that is
     loaded meanwhile is then seen as new.
     """
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(refresh)
-    values = {"up_to_batch_id": up_to, "batches_hash": seen, "site_hash": site_hash(site), "at": utc_now()}
+    values: dict[str, Any] = {
+        "up_to_batch_id": up_to,
+        "batches_hash": seen,
+        "site_hash": site_hash(site),
+        "at": utc_now(),
+    }
+    if held is not None:
+        values["held"] = held
     connection.execute(
         insert.values(stage=stage, as_of=as_of, **values).on_conflict_do_update(
             index_elements=["stage", "as_of"], set_=values

@@ -28,12 +28,11 @@ class Purchases:
     """`lines`: `_line` (a number of this reading) and the fields of a purchase line, quantities in base units.
 
     `receipts`: `_line` (null: an orphan), item_id, supplier_id, received_on, quantity, rejected_quantity, in order
-    of arrival. `lacking`: by record kind, the records whose unit has no factor.
+    of arrival.
     """
 
     lines: pl.DataFrame
     receipts: pl.DataFrame
-    lacking: dict[str, pl.DataFrame]
 
 
 def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
@@ -43,7 +42,7 @@ def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
     gets its item's code, with a counter where that stands twice in an order.
     """
     quantities = ["quantity", "received_quantity", "rejected_quantity"]
-    rows, lacking = read_facts(connection, site, "purchase_lines", _LINE, quantities=quantities, prices=["price"])
+    rows = read_facts(connection, site, "purchase_lines", _LINE, quantities=quantities, prices=["price"])
     heads = read_accepted(connection, site, "purchase_orders", ["order_no", "supplier", "ordered_on", "status"])
     heads = heads.unique(["source", "order_no"], keep="first", maintain_order=True)
     inherited = ["supplier", "ordered_on", "status"]
@@ -54,10 +53,8 @@ def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
         maintain_order="left",
     ).with_columns(pl.coalesce(name, f"head_{name}").alias(name) for name in inherited)
     lines = with_supplier_ids(connection, _numbered(joined)).with_row_index("_line")
-    receipts, no_factor = read_facts(
-        connection, site, "receipts", _RECEIPT, quantities=["quantity", "rejected_quantity"]
-    )  # fmt: skip
-    return Purchases(lines, _matched(receipts, lines), {"purchase_lines": lacking, "receipts": no_factor})
+    receipts = read_facts(connection, site, "receipts", _RECEIPT, quantities=["quantity", "rejected_quantity"])
+    return Purchases(lines, _matched(receipts, lines))
 
 
 def remaining_changes(purchases: Purchases) -> pl.DataFrame:

@@ -61,7 +61,7 @@ def rebuild_now(store: Store, site: Site) -> RefreshCounts:
     """Make all of unified anew, as of the plant's day, from every record that counts; in one transaction."""
     with store.read() as connection:
         day = as_of_day(connection, site)
-    return refresh(store, site, day)
+    return refresh(store, site, day, full=True)
 
 
 def rebuild_as_of(store: Store, site: Site, day: date, into: sa.URL, *, tell: Tell) -> PastDatabase:

@@ -15,7 +15,6 @@ from manufacturing_copilot.store.tables import batch_file, inventory_snapshot
 from manufacturing_copilot.store.types import SCALE
 from manufacturing_copilot.unified.costs import cost_history
 from manufacturing_copilot.unified.facts import read_facts
-from manufacturing_copilot.unified.findings import write_missing_factors
 from manufacturing_copilot.unified.movements import counted_nowhere, read_movements, refresh_differences, states
 from manufacturing_copilot.unified.purchases import read_purchases, remaining_changes
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
@@ -33,7 +32,6 @@ class StockCounts:
     rows: int
     touched: int
     negative: int
-    without_factor: int
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,12 @@ class StockFacts:
 
     `states`: item_id, location_id, source, priority, day, on_hand, reserved, on_order, in_inspection, given (how many
     bins name a quantity on order), batch_id: what a source knows from that day on. `on_order`: item_id, location_id,
-    day, open: from purchase lines. `costs`: item_id, day, unit_cost. `lacking`: the counts whose unit has no factor.
+    day, open: from purchase lines. `costs`: item_id, day, unit_cost.
     """
 
     states: pl.DataFrame
     on_order: pl.DataFrame
     costs: pl.DataFrame
-    lacking: pl.DataFrame
 
 
 def refresh_snapshots(connection: sa.Connection, site: Site, first: date, last: date) -> StockCounts:
@@ -58,7 +55,6 @@ def refresh_snapshots(connection: sa.Connection, site: Site, first: date, last: 
     lines, receipts and costs up to that day are used.
     """
     facts = read_stock_facts(connection, site)
-    write_missing_factors(connection, "stock_levels", facts.lacking)
     table = inventory_snapshot
     rows = touched = negative = 0
     for start, end in _spans(facts, first, last):
@@ -68,7 +64,7 @@ def refresh_snapshots(connection: sa.Connection, site: Site, first: date, last: 
         )
         rows, touched = rows + counts.rows, touched + counts.touched
         negative += frame.filter(pl.col("on_hand") < 0).height
-    return StockCounts(rows, touched, negative, facts.lacking.height)
+    return StockCounts(rows, touched, negative)
 
 
 def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
@@ -98,27 +94,25 @@ def read_stock_facts(connection: sa.Connection, site: Site) -> StockFacts:
     """Return what snapshots of any day are made from."""
     quantities = ["on_hand", *_UNSAID]
     columns = ["item", "location", "bin", "day", *quantities, "unit"]
-    counts, lacking = read_facts(connection, site, "stock_levels", columns, quantities=quantities)
+    counts = read_facts(connection, site, "stock_levels", columns, quantities=quantities)
     changes = remaining_changes(read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
     on_order = changes.with_columns(open=pl.col("change").cum_sum().over(_PLACE)).drop("change")
     costs = cost_history(connection, site).rename({"valid_from": "day"})
     held = _states(_dated(connection, site, counts))
     if counted_nowhere(site):
-        moved = states(read_movements(connection, site).rows)
+        moved = states(read_movements(connection, site))
         held = pl.concat([held, moved.select(held.columns)])
-    return StockFacts(held, on_order, costs, lacking)
+    return StockFacts(held, on_order, costs)
 
 
 def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
     """Bring stock_difference up to date: where counts and movements do not agree; empty where a site has not both."""
     found = read_movements(connection, site)
-    if site.demand.records != "stock_movements":
-        write_missing_factors(connection, "stock_movements", found.lacking)
     columns = ["item", "location", "bin", "day", "on_hand", "unit"]
-    counts, _ = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
+    counts = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
     unsaid = {name: pl.lit(None, pl.Float64) for name in _UNSAID}
     held = _states(_dated(connection, site, counts.with_columns(**unsaid)))
-    return refresh_differences(connection, held, found.rows, as_of)
+    return refresh_differences(connection, held, found, as_of)
 
 
 def _spans(facts: StockFacts, first: date, last: date) -> Iterator[tuple[date, date]]:

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import supply_line
 from manufacturing_copilot.unified.facts import read_facts
-from manufacturing_copilot.unified.findings import write_missing_factors
 from manufacturing_copilot.unified.purchases import ENOUGH, Purchases, read_purchases
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
@@ -29,7 +28,6 @@ class SupplyCounts:
 
     rows: SyncCounts
     orphan_receipts: int
-    without_factor: int
 
 
 def refresh_supply(connection: sa.Connection, site: Site, as_of: date) -> SupplyCounts:
@@ -38,12 +36,10 @@ def refresh_supply(connection: sa.Connection, site: Site, as_of: date) -> Supply
     Rows are purchase lines (made: false) and work orders (made: true) begun by then.
     """
     purchases = read_purchases(connection, site)
-    for kind, lacking in purchases.lacking.items():
-        write_missing_factors(connection, kind, lacking)
     rows = pl.concat([bought(purchases, as_of), made(connection, site, as_of)])
     counts = sync_frame(connection, supply_line, rows, key=_KEY, touch=["batch_id", "file_id", "line"])
     orphans = purchases.receipts.filter(pl.col("_line").is_null(), pl.col("received_on") <= as_of)
-    return SupplyCounts(counts, orphans.height, sum(frame.height for frame in purchases.lacking.values()))
+    return SupplyCounts(counts, orphans.height)
 
 
 def bought(purchases: Purchases, as_of: date) -> pl.DataFrame:
@@ -82,7 +78,7 @@ def bought(purchases: Purchases, as_of: date) -> pl.DataFrame:
 
 def made(connection: sa.Connection, site: Site, as_of: date) -> pl.DataFrame:
     """Return the work orders as rows of supply_line, as known on `as_of`: scrap is what was rejected."""
-    rows, _ = read_facts(connection, site, "work_orders", _WORK_ORDER)
+    rows = read_facts(connection, site, "work_orders", _WORK_ORDER)
     begun = rows.filter(pl.col("started_on").is_null() | (pl.col("started_on") <= as_of))
     begun = begun.unique(["source", "work_order"], keep="first", maintain_order=True)
     later = (pl.col("finished_on") > as_of).fill_null(False)

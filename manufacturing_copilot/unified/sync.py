@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
-from manufacturing_copilot.store import insert_frame, read_frame, staged, upsert_frame
+from manufacturing_copilot.store import insert_frame, looked_up, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.tables import metadata
 from manufacturing_copilot.store.types import SCALE, ExactDecimal
 
@@ -60,6 +61,39 @@ def sync_frame(
     delete_rows(connection, table, gone)
     written = upsert_frame(connection, table, fresh, key=key, touch=touch)
     return SyncCounts(frame.height, written.inserted, written.changed, gone.height)
+
+
+def add_frame(
+    connection: sa.Connection,
+    table: sa.Table,
+    frame: pl.DataFrame,
+    *,
+    key: Sequence[str],
+    counted_by: str,
+    others: Callable[[sa.Table, Any], dict[str, Any]] | None = None,
+) -> SyncCounts:
+    """Add the numbers of `frame` to those of the rows of `table` with the same `key`; rows that are not there come.
+
+    `counted_by` names the column that counts what a row is made of: rows in which it comes to 0 go. `others`: what
+    becomes of columns that are not simply added up, from the table and the row that comes. The counts' `rows` is how
+    many more there are than before.
+    """
+    if frame.is_empty():
+        return SyncCounts(0)
+    names = frame.columns
+    with staged(connection, table, frame) as stage, looked_up(connection):
+        same = sa.and_(*(table.c[name] == stage.c[name] for name in key))
+        known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same))) or 0
+        dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+        insert = dialect.insert(table).from_select(names, sa.select(*stage.c).where(sa.true()))
+        special = others(table, insert.excluded) if others else {}
+        sums = {name: table.c[name] + insert.excluded[name] for name in names if name not in (*key, *special)}
+        connection.execute(insert.on_conflict_do_update(index_elements=list(key), set_={**sums, **special}))
+        fewer = stage.c[counted_by] <= 0
+        empty = sa.select(sa.literal(1)).select_from(stage).where(same, fewer, table.c[counted_by] == 0)
+        gone = connection.execute(sa.delete(table).where(sa.exists(empty.correlate(table)))).rowcount
+    inserted = frame.height - int(known)
+    return SyncCounts(inserted - gone, inserted, int(known) - gone, gone)
 
 
 def update_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame, *, touch: Sequence[str] = ()) -> int:

@@ -15,16 +15,26 @@ _LONGEST = 6
 
 
 def unit_factors(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows as of `factors_of`, by the conversions that unified holds."""
+    return factors_of(rows, conversions(connection))
+
+
+def factors_of(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the rows (item_id, unit, base_unit) with `factor`: base units per unit; null where none is known.
 
     1 where the record names no unit, or the item has none, or they are the same but for case and blanks. Else the
+<<<<<<< HEAD
     item's own conversion, else the one for all items, each in either direction; else the shortest chain of them, such
     as from box to carton to piece.
+=======
+    item's own conversion, else the one for all items, each in either direction. `known`: as of `conversions`.
+>>>>>>> 4ee06e8 (Carry demand and the counts of codes on from what came, and leave what has not changed alone)
     """
     named = rows.with_columns(_from=exact("unit"), _to=exact("base_unit"))
     same = pl.col("_from").is_null() | pl.col("_to").is_null() | (pl.col("_from") == pl.col("_to"))
     if named.select((~same).any()).item() is not True:
         return rows.with_columns(factor=pl.lit(1.0))
+<<<<<<< HEAD
     pairs = named.filter(~same).select("item_id", "_from", "_to").unique()
     found = named.join(_chains(conversions(connection), pairs), on=[*_PAIR], how="left", maintain_order="left")
     factor = pl.when(same).then(1.0).otherwise("_factor")
@@ -59,6 +69,15 @@ def _chains(known: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
             break
         seen = pl.concat([seen, front.select(*_PAIR, "at")])
     return found
+=======
+    own = known.drop_nulls("item_id").rename({"factor": "_own"})
+    common = known.filter(pl.col("item_id").is_null()).drop("item_id").rename({"factor": "_common"})
+    joined = named.join(own, on=["item_id", "_from", "_to"], how="left", maintain_order="left").join(
+        common, on=["_from", "_to"], how="left", maintain_order="left"
+    )
+    factor = pl.when(same).then(1.0).otherwise(pl.coalesce("_own", "_common"))
+    return joined.with_columns(factor=factor).drop("_from", "_to", "_own", "_common")
+>>>>>>> 4ee06e8 (Carry demand and the counts of codes on from what came, and leave what has not changed alone)
 
 
 def conversions(connection: sa.Connection) -> pl.DataFrame:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Any
+
 import polars as pl
 import sqlalchemy as sa
 
@@ -11,7 +14,7 @@ from manufacturing_copilot.store import tables as t
 TABLES = (
     t.external_id, t.item_conflict, t.bom_line, t.routing_step, t.process, t.unit_conversion, t.inventory_snapshot,
     t.stock_difference, t.demand_day, t.supplier_score, t.supply_line, t.quality_day, t.quality_reason, t.unmapped_id,
-    t.item, t.location, t.supplier,
+    t.code_count, t.demand_ahead, t.demand_year, t.item, t.location, t.supplier,
 )  # fmt: skip
 _PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_line"}
 
@@ -32,13 +35,20 @@ def canonical_of(connection: sa.Connection) -> dict[str, list[str]]:
         "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
         "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
     }
-    return {table.name: _texts(read_frame(connection, sa.select(table)), table, codes, known) for table in TABLES}
+    day = connection.scalar(sa.select(t.refresh.c.as_of).where(t.refresh.c.stage == "unified"))
+    return {table.name: _texts(read_frame(connection, _rows(table, day)), table, codes, known) for table in TABLES}
+
+
+def _rows(table: sa.Table, day: date | None) -> sa.Select[Any]:
+    # Of stock the day that everything else is of: what is kept of other days is what was known then.
+    query = sa.select(table)
+    return query.where(table.c.day == day) if table is t.inventory_snapshot and day is not None else query
 
 
 def clear(store: Store) -> None:
     """Forget all that unified holds, but not what people decided."""
     with store.write() as connection:
-        for table in (*TABLES[:-3], t.refresh, t.item, t.location, t.supplier):
+        for table in (*TABLES[:-3], t.batch_seen, t.refresh, t.item, t.location, t.supplier):
             connection.execute(sa.delete(table))
 
 

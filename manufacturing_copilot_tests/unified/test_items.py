@@ -78,13 +78,13 @@ def test_a_code_seen_only_in_transactions_finds_its_item_in_any_spelling(store: 
     }
 
 
-def test_a_code_without_an_item_waits_counted_with_the_line_it_stands_on(store: Store) -> None:
+def test_a_code_without_an_item_waits_counted_with_the_newest_line_it_stands_on(store: Store) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
     add_records(store, "shop/order_lines", [_order("A", 1), _order("B", 2), _order("B", 3)])
     refresh(store, make_site(*FEEDS), DAY)
     with store.read() as connection:
         row = connection.execute(sa.select(unmapped_id)).one()
-    assert (row.source, row.records, row.external_id, row.rows, row.example_line) == ("shop", "order_lines", "B", 2, 3)
+    assert (row.source, row.records, row.external_id, row.rows, row.example_line) == ("shop", "order_lines", "B", 2, 4)
     assert "no item answers to B of shop" in row.sentence
 
 

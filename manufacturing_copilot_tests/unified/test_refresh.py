@@ -176,7 +176,7 @@ def test_a_refresh_that_fails_leaves_everything_as_it_was(store: Store, monkeypa
     before = _all(store)
     add_records(store, "erp/items", [{"item": "1003"}])
     with monkeypatch.context() as patched:
-        patched.setattr("manufacturing_copilot.unified.refresh.refresh_quality", lambda *_: 1 / 0)
+        patched.setattr("manufacturing_copilot.unified.refresh.refresh_findings", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             refresh(store, SITE, DAY)
     assert _all(store) == before

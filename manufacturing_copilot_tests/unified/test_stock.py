@@ -236,7 +236,6 @@ def test_a_range_is_the_sum_of_its_parts_whatever_was_counted(
         pl.DataFrame(states, schema={**integers, "source": pl.String, "day": pl.Date}),
         pl.DataFrame(waiting, schema={**place, "open": pl.Int64}),
         pl.DataFrame(schema={"item_id": pl.Int64, "day": pl.Date, "unit_cost": pl.Float64}),
-        pl.DataFrame(),
     )
     whole = snapshots(facts, _day(1), _day(12))
     parts = [snapshots(facts, _day(1), _day(cut))] + [snapshots(facts, _day(n), _day(n)) for n in range(cut + 1, 13)]
