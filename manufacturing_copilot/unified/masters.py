@@ -9,7 +9,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import location, supplier, unit_conversion
 from manufacturing_copilot.unified.code_counts import LOCATION, SUPPLIER, codes_of
-from manufacturing_copilot.unified.codes import read_accepted
+from manufacturing_copilot.unified.codes import exact, read_accepted
 from manufacturing_copilot.unified.facts import MAIN, with_item_ids
 from manufacturing_copilot.unified.sync import delete_unreferenced, sync_frame
 
@@ -58,7 +58,8 @@ def refresh_conversions(connection: sa.Connection, site: Site) -> int:
     for_one = with_item_ids(connection, rows)
     frame = (
         pl.concat([for_one, for_all.select(for_one.columns)])
-        .unique(["item_id", "from_unit", "to_unit"], keep="first", maintain_order=True)
+        .with_columns(_from=exact("from_unit"), _to=exact("to_unit"))
+        .unique(["item_id", "_from", "_to"], keep="first", maintain_order=True)
         .select("item_id", "from_unit", "to_unit", "factor", "batch_id")
     )
     return sync_frame(connection, unit_conversion, frame, touch=["batch_id"]).rows

@@ -23,20 +23,15 @@ def factors_of(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     """Return the rows (item_id, unit, base_unit) with `factor`: base units per unit; null where none is known.
 
     1 where the record names no unit, or the item has none, or they are the same but for case and blanks. Else the
-<<<<<<< HEAD
     item's own conversion, else the one for all items, each in either direction; else the shortest chain of them, such
-    as from box to carton to piece.
-=======
-    item's own conversion, else the one for all items, each in either direction. `known`: as of `conversions`.
->>>>>>> 4ee06e8 (Carry demand and the counts of codes on from what came, and leave what has not changed alone)
+    as from box to carton to piece. `known`: as of `conversions`.
     """
     named = rows.with_columns(_from=exact("unit"), _to=exact("base_unit"))
     same = pl.col("_from").is_null() | pl.col("_to").is_null() | (pl.col("_from") == pl.col("_to"))
     if named.select((~same).any()).item() is not True:
         return rows.with_columns(factor=pl.lit(1.0))
-<<<<<<< HEAD
     pairs = named.filter(~same).select("item_id", "_from", "_to").unique()
-    found = named.join(_chains(conversions(connection), pairs), on=[*_PAIR], how="left", maintain_order="left")
+    found = named.join(_chains(known, pairs), on=[*_PAIR], how="left", maintain_order="left")
     factor = pl.when(same).then(1.0).otherwise("_factor")
     return found.with_columns(factor=factor).drop("_from", "_to", "_factor")
 
@@ -69,23 +64,15 @@ def _chains(known: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
             break
         seen = pl.concat([seen, front.select(*_PAIR, "at")])
     return found
-=======
-    own = known.drop_nulls("item_id").rename({"factor": "_own"})
-    common = known.filter(pl.col("item_id").is_null()).drop("item_id").rename({"factor": "_common"})
-    joined = named.join(own, on=["item_id", "_from", "_to"], how="left", maintain_order="left").join(
-        common, on=["_from", "_to"], how="left", maintain_order="left"
-    )
-    factor = pl.when(same).then(1.0).otherwise(pl.coalesce("_own", "_common"))
-    return joined.with_columns(factor=factor).drop("_from", "_to", "_own", "_common")
->>>>>>> 4ee06e8 (Carry demand and the counts of codes on from what came, and leave what has not changed alone)
 
 
 def conversions(connection: sa.Connection) -> pl.DataFrame:
     """Return item_id (null: all items), _from, _to, factor, in both directions; declared ones before turned ones."""
     table = unit_conversion
-    declared = read_frame(
-        connection, sa.select(table.c.id, table.c.item_id, table.c.from_unit, table.c.to_unit, table.c.factor)
-    ).sort("id").filter(pl.col("factor") > 0)  # fmt: skip
+    names = ("item_id", "from_unit", "to_unit")
+    query = sa.select(*(table.c[name] for name in (*names, "factor"))).where(table.c.factor > 0)
+    # In an order that does not depend on when each came in: of equally short chains the first is taken.
+    declared = read_frame(connection, query).sort(names, nulls_last=True)
     there = declared.select("item_id", _from=exact("from_unit"), _to=exact("to_unit"), factor="factor")
     back = there.select("item_id", _from="_to", _to="_from", factor=1 / pl.col("factor"))
     return pl.concat([there, back]).unique(["item_id", "_from", "_to"], keep="first", maintain_order=True)
