@@ -14,7 +14,13 @@ from manufacturing_copilot.ingest.decisions import Place, decide_marks, decide_o
 from manufacturing_copilot.site.feeds import DateOrder
 
 _MARK_ROWS = {"point_row": "point", "comma_row": "comma", "either_row": "either"}
-_ORDER_ROWS = {"day_row": "day_first", "month_row": "month_first", "either_row": "either", "bare_row": "bare_times"}
+_ORDER_ROWS = {
+    "day_row": "day_first",
+    "month_row": "month_first",
+    "either_row": "either",
+    "bare_row": "bare_times",
+    "turned_row": "turned",
+}
 _Found = TypeVar("_Found", MarkEvidence, OrderEvidence)
 _Word = TypeVar("_Word", Mark, DateOrder)
 

@@ -9,6 +9,7 @@ import polars as pl
 from manufacturing_copilot.ingest.casts.dates import OrderEvidence, cast_dates, order_evidence, take_apart
 from manufacturing_copilot.ingest.casts.numbers import Mark, cast_numbers, mark_evidence
 from manufacturing_copilot.ingest.casts.words import cast_flags, plain_texts
+from manufacturing_copilot.ingest.decisions import TURNED_AT_LEAST
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.vocabulary import means_nothing
 from manufacturing_copilot.site.feeds import DateOrder
@@ -116,7 +117,8 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
     if len(sample):
         orders = order_evidence(take_apart(held)) if len(apart.held) else orders
         dates = _share(cast_dates(apart, _order(orders) or DateOrder.DAY_FIRST).values)
-    order = _order(orders)
+    two_orders = bool(orders.day_first and orders.month_first) or orders.turned >= TURNED_AT_LEAST
+    order = None if two_orders else _order(orders)
     row = orders.day_row if order is DateOrder.DAY_FIRST else orders.month_row
     row = orders.either_row if order is None else row
     return ColumnEvidence(
@@ -130,7 +132,7 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
         open_mark=mark is None and marks.either > 0,
         dates=dates,
         order=order,
-        two_orders=bool(orders.day_first and orders.month_first),
+        two_orders=two_orders,
         example=held[row] if row is not None else sample[int(lost[0])] if len(lost) else "",
         either=order is None and orders.either > 0,
         bare_times=orders.bare_times / len(held) if len(held) else 0.0,

@@ -22,6 +22,8 @@ from manufacturing_copilot.site.feeds import DateOrder
 
 Word = TypeVar("Word", bound=str)
 
+TURNED_AT_LEAST = 5
+"""So many different dates that only fit when turned round are no chance."""
 _CLEAR = 0.9
 """Share of a column's telling numbers that must agree; the few others are then rejected one by one."""
 
@@ -141,6 +143,14 @@ def decide_orders(
 
 def _refuse_turned(place: Place[DateOrder], evidence: OrderEvidence, order: DateOrder, file_name: str) -> None:
     """Raise BatchError where some dates of a column may have been turned round, and nothing speaks against it."""
+    if evidence.turned >= TURNED_AT_LEAST:
+        raise BatchError(
+            f"{file_name}: the column '{place.column}' holds dates in two orders: its rows are in order of date, and"
+            f" {place.quote(evidence.turned_row)} and {evidence.turned - 1} other dates fit between those around them"
+            f" only if they are not read {order}, as the rest is; that is what a spreadsheet leaves when it turns some"
+            " dates round; export the file again without opening it in a spreadsheet, or declare dates: for"
+            f" {place.field} in the feed if all of them have one order"
+        )
     doubtful = evidence.doubtful(order)
     if doubtful is None:
         return

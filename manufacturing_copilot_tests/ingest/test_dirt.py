@@ -200,10 +200,29 @@ def turned(day: date) -> str:
     return f"{day.day}/{day.month}/{day.year}" if day.day <= 12 else f"{day:%d-%m-%Y}"
 
 
-def test_dates_that_a_spreadsheet_turned_round_stop_the_file() -> None:
+def swapped(day: date, form: str = "{month:02d}/{day:02d}/{year}") -> str:
+    """A day-first date as a spreadsheet of another country leaves it: turned round where it can be."""
+    return form.format(day=day.day, month=day.month, year=day.year) if day.day <= 12 else f"{day:%d/%m/%Y}"
+
+
+@pytest.mark.parametrize("form", ["{month:02d}/{day:02d}/{year}", "{month}-{day}-{year}"])
+def test_dates_that_a_spreadsheet_turned_round_stop_the_file(form: str) -> None:
     with pytest.raises(BatchError) as error:
-        checked(moves([f"{d.month}/{d.day}/{d.year}" if d.day <= 12 else f"{d:%d-%m-%Y}" for d in DAYS]), MOVES)
-    assert "could all be either; a spreadsheet leaves that when it turns some dates round" in str(error.value)
+        checked(moves([swapped(day, form) for day in DAYS]), MOVES)
+    turned_round = form.format(month=1, day=2, year=2026)
+    assert f"its rows are in order of date, and '{turned_round}' in line 3 and 76 other dates fit" in str(error.value)
+
+
+def test_a_few_days_that_were_turned_round_are_seen_among_many() -> None:
+    days = [swapped(day) if day.month == 3 else f"{day:%d/%m/%Y}" for day in DAYS for _ in range(3)]
+    with pytest.raises(BatchError, match="'03/01/2026' in line 179 and 10 other dates fit"):
+        checked(moves(days), MOVES)
+
+
+def test_a_date_out_of_its_order_now_and_then_is_no_turned_one() -> None:
+    late = [*DAYS[:50], DAYS[3], *DAYS[50:100], DAYS[31], DAYS[32], *DAYS[100:]]
+    result = checked(moves([f"{day:%d/%m/%Y}" for day in late]), MOVES)
+    assert result.records["moved_on"].to_list() == late
 
 
 def test_dates_in_two_forms_are_read_where_the_order_of_the_rows_speaks_for_one_order() -> None:

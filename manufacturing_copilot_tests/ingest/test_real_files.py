@@ -10,7 +10,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.checking import check
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import Checked
-from manufacturing_copilot.site import Feed, FileFormat
+from manufacturing_copilot.site import ColumnSpec, Feed, FileFormat
 
 
 @pytest.fixture(scope="session")
@@ -117,6 +117,7 @@ SALES = feed(
     ordered_on="OrderDate",
     quantity="OrderQuantity",
 )
+DAY_FIRST = ColumnSpec(column="OrderDate", dates="day-first")
 YEARS = {2015: (2630, 2630), 2016: (23_935, 36_230), 2017: (29_481, 45_314)}
 
 
@@ -139,7 +140,8 @@ def test_junk_rows_of_a_messy_file_are_left_out_or_rejected(adventureworks: Path
     result = load(path, SALES, header=2)
     assert (result.records.height, result.records["quantity"].sum()) == YEARS[2015]
     assert result.rejected.height + result.found["blank_rows"] == 8
-    assert load(path.with_stem("AdventureWorks_Sales_2017"), SALES).found["blank_rows"] == 10
+    declared = SALES.model_copy(update={"columns": SALES.columns | {"ordered_on": DAY_FIRST}})
+    assert load(path.with_stem("AdventureWorks_Sales_2017"), declared).found["blank_rows"] == 10
 
 
 DEMAND = feed(

@@ -22,6 +22,7 @@ _SERIAL = r"^([1-7][0-9]{4})(?:\.[0-9]+)?$"
 _SHAPE = r"^[0-9]{1,2}\s*([-./ ])"
 _NO_CHANCE = 8
 _CALMER = 5
+_OUT_OF_ORDER = 0.005
 _BARE_TIME = r"^[0-9]{1,2}:[0-9]{2}(?:[:.][0-9]+)*(?:\s*[AaPp][Mm])?$"
 _MONTHS = {
     name: number
@@ -38,7 +39,11 @@ _MONTHS = {
 
 @dataclass(frozen=True)
 class OrderEvidence:
-    """How many of a column's dates can only be day-first, only month-first, or either; and where the first stand."""
+    """How many of a column's dates can only be day-first, only month-first, or either; and where the first stand.
+
+    `turned`: different dates that could be either and stand, in rows that are in order of date, where only the other
+    reading than that of the certain dates fits.
+    """
 
     day_first: int
     month_first: int
@@ -53,6 +58,8 @@ class OrderEvidence:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     turns_day_first: int = 0
     turns_month_first: int = 0
+    turned: int = 0
+    turned_row: int | None = None
 
     def doubtful(self, order: DateOrder) -> Shape | None:
         """Return the way of writing of which `order` is not sure, though dates written in another way decide on it.
@@ -200,8 +207,37 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
     turns = [0, 0] if len(shapes) < 2 else [_turns(column, o) for o in (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST)]
     return OrderEvidence(
         counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
-        counts["bare"], rows["bare"], filled, len(column.held), shapes, *turns,
+        counts["bare"], rows["bare"], filled, len(column.held), shapes, *turns, *_turned(column, told, counts),
     )  # fmt: skip
+
+
+def _turned(column: DateColumn, told: pl.DataFrame, counts: dict[str, int]) -> tuple[int, int | None]:
+    """Return how many different dates were turned round among rows in order of date, and where the first stands.
+
+    Each date that could be either is held against the nearest certain ones before and after it.
+    """
+    if not counts["either"] or bool(counts["day"]) == bool(counts["month"]):
+        return 0, None
+    orders = (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST)
+    ours, other = orders if counts["day"] else orders[::-1]
+    open_rows = (told.get_column("says") == "either").fill_null(False)
+    frame = pl.DataFrame({"read": cast_dates(column, ours).values.gather(column.places), "open": open_rows})
+    certain = frame.filter(~pl.col("open")).get_column("read").drop_nulls()
+    steps = certain.diff().dt.total_days()
+    falls, rises = int((steps < 0).sum()), int((steps > 0).sum())
+    if rises < _NO_CHANCE or falls > _OUT_OF_ORDER * rises:
+        return 0, None  # not in order of date: their neighbours tell nothing
+    sure = pl.when(~pl.col("open")).then(pl.col("read"))
+    frame = frame.with_columns(
+        told.get_column("text"),
+        cast_dates(column, other).values.gather(column.places).alias("other"),
+        sure.forward_fill().alias("from"),
+        sure.backward_fill().alias("to"),
+    )
+    wrong = ~pl.col("read").is_between("from", "to") & pl.col("other").is_between("from", "to")
+    found = frame.with_row_index("row").filter(pl.col("open") & wrong)
+    different = found.get_column("text").n_unique()
+    return different, int(column.places[int(found.get_column("row")[0])]) if different else None
 
 
 def _turns(column: DateColumn, order: DateOrder) -> int:
