@@ -204,10 +204,14 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         counts[word] = int(matches.sum())
         rows[word] = int(column.places[int(matches.arg_max() or 0)]) if counts[word] else None
     shapes = _shapes(told)
-    turns = [0, 0] if len(shapes) < 2 else [_turns(column, o) for o in (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST)]
+    mixed = len(shapes) > 1
+    turned, turned_row = _turned(column, told, counts)
     return OrderEvidence(
         counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
-        counts["bare"], rows["bare"], filled, len(column.held), shapes, *turns, *_turned(column, told, counts),
+        counts["bare"], rows["bare"], filled, len(column.held), shapes,
+        turns_day_first=_turns(column, DateOrder.DAY_FIRST) if mixed else 0,
+        turns_month_first=_turns(column, DateOrder.MONTH_FIRST) if mixed else 0,
+        turned=turned, turned_row=turned_row,
     )  # fmt: skip
 
 
