@@ -1,8 +1,9 @@
-"""What unified promised and what is reached: exploding bills of materials, and looking an item up.
+"""What unified promised and what is reached: bills of materials, looking an item up, and a day after a long history.
 
-    python -m benchmarks.unified [--json] [--rows explosion,lookup]
+    python -m benchmarks.unified [--json] [--rows explosion,lookup,history] [--lines 1000000,10000000] [--sqlite]
 
-Each row runs in a process of its own, so that its peak memory is its own.
+Each row runs in a process of its own, so that its peak memory is its own. The history lies in a PostgreSQL server that
+is started for it (fsync on), or in SQLite; it takes some 15 GB of disk and a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -10,18 +11,31 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
+import psycopg
 import sqlalchemy as sa
 
+from benchmarks import history as past
+from manufacturing_copilot.store import migrate
+from manufacturing_copilot.store.engine import connect_store
+from manufacturing_copilot_tests import postgres
+
+T = TypeVar("T")
+HISTORY_DAYS = 4
 DAY = date(2026, 3, 31)
 BOM_LINES, BOM_LEVELS = 1_000_000, 12
 ITEMS, LOCATIONS = 100_000, 5
@@ -42,13 +56,18 @@ def main() -> None:
     """Measure the rows asked for and print them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unified", description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--rows", default=",".join(ROWS), help=f"some of {', '.join(ROWS)}")
+    known = [*ROWS, "history"]
+    parser.add_argument("--rows", default=",".join(known), help=f"some of {', '.join(known)}")
+    parser.add_argument("--lines", default="1000000,10000000", help="sales lines of the shorter and the longer history")
+    parser.add_argument("--sqlite", action="store_true", help="keep the histories in SQLite")
     asked = parser.parse_args()
     names = [name.strip() for name in asked.rows.split(",") if name.strip()]
-    unknown = [name for name in names if name not in ROWS]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(ROWS)}")
-    lines = [line for name in names for line in _apart(ROWS[name])]
+        parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(known)}")
+    sizes = [int(size) for size in asked.lines.split(",")]
+    rows = {**ROWS, "history": partial(history, sizes, asked.sqlite)}
+    lines = [line for name in names for line in (_apart(rows[name]) if name in ROWS else rows[name]())]
     if asked.json:
         print(json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=1))
         return
@@ -57,9 +76,69 @@ def main() -> None:
         print(f"| {one.measure} | {one.must} | {one.goal} | {one.value:.3g} {one.unit} |")
 
 
-def _apart(row: Callable[[], list[Line]]) -> list[Line]:
+def _apart(row: Callable[..., T], *arguments: object) -> T:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(row)
+        return pool.apply(row, arguments)
+
+
+def history(sizes: list[int], in_sqlite: bool) -> list[Line]:
+    """One day's load and refresh, and a rebuild, after a short history and after a long one, in turn."""
+    with tempfile.TemporaryDirectory(prefix="copilot-bench-") as folder, ExitStack() as stack:
+        server = None if in_sqlite else stack.enter_context(postgres.server("fsync=on"))
+        plants = {size: Path(folder) / str(size) for size in sizes}
+        rebuilt, days = {}, {size: [] for size in sizes}
+        for size, home in plants.items():
+            with _database(server, size):
+                _apart(past.build, home, size)
+                rebuilt[size] = _apart(past.anew, home)
+            print(
+                f"# {size:,} lines: made anew in {rebuilt[size].seconds:.1f} s, {rebuilt[size].said}", file=sys.stderr
+            )
+        for day in range(1, HISTORY_DAYS + 1):
+            for size, home in plants.items():
+                with _database(server, size):
+                    days[size].append(_apart(past.one_day, home, day))
+                loaded, refreshed = days[size][-1]
+                print(f"# {size:,} lines, day {day}: loaded in {loaded.seconds:.2f} s, brought up to date in"
+                      f" {refreshed.seconds:.2f} s ({refreshed.said})", file=sys.stderr)  # fmt: skip
+    short, long = min(sizes), max(sizes)
+    where = "SQLite" if in_sqlite else "PostgreSQL"
+    # The first day warms what it reads.
+    day_s = {size: statistics.median(one.seconds + two.seconds for one, two in days[size][1:]) for size in sizes}
+    refresh_s = {size: statistics.median(two.seconds for _, two in days[size][1:]) for size in sizes}
+    a_row = {size: rebuilt[size].seconds / size * 1e6 for size in sizes}
+    what = f"{where}, a day of {past.A_DAYS_LINES:,} lines"
+    return [
+        *(Line(f"{what} after {size:,}: load and refresh", "", "", round(day_s[size], 2), "s") for size in sizes),
+        *(Line(f"{what} after {size:,}: refresh alone", "", "", round(refresh_s[size], 2), "s") for size in sizes),
+        Line(f"{what}: {long:,} against {short:,}", "≤ 1.3", "", round(day_s[long] / day_s[short], 3), "times"),
+        Line(f"{what}: refresh alone", "≤ 1.3", "", round(refresh_s[long] / refresh_s[short], 3), "times"),
+        *(Line(f"{where}, anew from {size:,} lines", "", "", round(a_row[size], 2), "µs a line") for size in sizes),
+        Line(f"{where}, made anew: a line of {long:,} against {short:,}", "≤ 1.2", "",
+             round(a_row[long] / a_row[short], 3), "times"),
+        Line(f"{where}, made anew from {long:,} lines: peak memory", "", "", round(rebuilt[long].peak, 2), "GB"),
+        Line(f"{what} after {long:,}: peak memory", "", "", round(max(two.peak for _, two in days[long]), 2), "GB"),
+    ]  # fmt: skip
+
+
+@contextmanager
+def _database(server: str | None, size: int) -> Iterator[None]:
+    """Let the environment name the database of the plant with so many lines; it is made where it is not there."""
+    if server is None:
+        yield
+        return
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        if not connection.execute("select 1 from pg_database where datname = %s", [f"lines_{size}"]).fetchone():
+            connection.execute(f"CREATE DATABASE lines_{size}")
+    url = f"{server}/lines_{size}"
+    store = connect_store(url.replace("postgresql:", "postgresql+psycopg:"))
+    migrate.upgrade(store)
+    store.close()
+    os.environ["COPILOT_DATABASE_URL"] = url
+    try:
+        yield
+    finally:
+        del os.environ["COPILOT_DATABASE_URL"]
 
 
 def explosion() -> list[Line]:

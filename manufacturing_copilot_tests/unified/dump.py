@@ -19,13 +19,16 @@ TABLES = (
 _PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_line"}
 
 
-def canonical(store: Store) -> dict[str, list[str]]:
-    """Return the rows of every table as sorted texts; items that no code means any more are left out."""
+def canonical(store: Store, day: date | None = None) -> dict[str, list[str]]:
+    """Return the rows of every table as sorted texts; items that no code means any more are left out.
+
+    `day`: of stock that day alone; what is kept of other days is what was known then.
+    """
     with store.read() as connection:
-        return canonical_of(connection)
+        return canonical_of(connection, day)
 
 
-def canonical_of(connection: sa.Connection) -> dict[str, list[str]]:
+def canonical_of(connection: sa.Connection, day: date | None = None) -> dict[str, list[str]]:
     """Return what `canonical` does, as one connection sees it."""
     known = read_frame(connection, sa.select(t.external_id.c.item_id).distinct()).rename({"item_id": "id"})
     skus = read_frame(connection, sa.select(t.item.c.id, t.item.c.sku.label("code"))).join(known, on="id", how="semi")
@@ -35,12 +38,10 @@ def canonical_of(connection: sa.Connection) -> dict[str, list[str]]:
         "location_id": read_frame(connection, sa.select(t.location.c.id, t.location.c.code)),
         "supplier_id": read_frame(connection, sa.select(t.supplier.c.id, t.supplier.c.code)),
     }
-    day = connection.scalar(sa.select(t.refresh.c.as_of).where(t.refresh.c.stage == "unified"))
     return {table.name: _texts(read_frame(connection, _rows(table, day)), table, codes, known) for table in TABLES}
 
 
 def _rows(table: sa.Table, day: date | None) -> sa.Select[Any]:
-    # Of stock the day that everything else is of: what is kept of other days is what was known then.
     query = sa.select(table)
     return query.where(table.c.day == day) if table is t.inventory_snapshot and day is not None else query
 
