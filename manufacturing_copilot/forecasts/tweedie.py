@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from manufacturing_copilot.forecasts.learned import keep_learned
 from manufacturing_copilot.forecasts.tasks import Floats
 
 FEWEST_EXAMPLES = 2_000
@@ -61,6 +62,7 @@ def sparse_trees(values: Sequence[Floats], season: int, horizon: int, parameters
         lgb.Dataset(features, target, init_score=start),
         num_boost_round=200,
     )
+    keep_learned(f"trees over {len(values)} sparse series", model.model_to_string())
     found = np.empty((len(values), horizon))
     for begin in range(0, len(values), BLOCK):
         some = values[begin : begin + BLOCK]
