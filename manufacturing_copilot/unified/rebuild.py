@@ -89,7 +89,7 @@ def rebuild_as_of(store: Store, site: Site, day: date, into: sa.URL, *, tell: Te
             records = _copy(store, site, day, today, files, lasting, tell)
             lasting.execute(sa.insert(t.past_day).values(day=day, made_at=utc_now()))
             tell("making items, history and stock of them")
-            counts = refresh_within(lasting, site, day)
+            counts = refresh_within(lasting, site, day, full=True)
     finally:
         target.close()
     folder = Path(into.database).parent if into.get_backend_name() == "sqlite" and into.database else None

@@ -33,8 +33,8 @@ MONDAY = date(2026, 3, 2)
 LATER = MONDAY + timedelta(days=60)
 DAYS = [MONDAY + timedelta(days=passed) for passed in range(5)]
 COLUMNS = {
-    "items": ["item", "name", "unit", "unit_cost", "supplier", "barcode"],
-    "order_lines": ["order_no", "line_no", "item", "ordered_on", "quantity", "unit", "status"],
+    "items": ["item", "sku", "name", "unit", "unit_cost", "supplier", "barcode"],
+    "order_lines": ["order_no", "line_no", "item", "location", "ordered_on", "quantity", "unit", "status"],
     "purchase_lines": ["order_no", "line_no", "item", "supplier", "ordered_on", "promised_on", "quantity", "status"],
     "receipts": ["receipt_no", "order_no", "line_no", "item", "received_on", "quantity", "rejected_quantity"],
     "stock_levels": ["item", "location", "day", "on_hand"],
@@ -178,6 +178,39 @@ ONE_OF_EACH: dict[str, dict[str, object]] = {
     "stock_levels": count("A", MONDAY, 5),
     "unit_conversions": {"item": "", "from_unit": "box", "to_unit": "pcs", "factor": 12},
 }  # fmt: skip
+
+
+def test_facts_of_an_item_that_is_another_today_are_that_ones(store: Store, home: Path) -> None:
+    site = plant(home)
+    one, other = (item(code, sku=sku) for code, sku in (("A", "A"), ("B", "B")))
+    write(home, File("items", MONDAY, [one, other]), 1)
+    write(home, File("order_lines", MONDAY, [order(1, MONDAY), order(2, MONDAY, item="B"), order(3, MONDAY, 5)]), 2)
+    write(home, File("stock_levels", MONDAY, [count("A", MONDAY, 5), count("B", MONDAY, 7)]), 3)
+    write(home, File("items", DAYS[1], [other | {"sku": "A"}]), 4)
+    load(store, site, home)
+    refresh(store, site, LATER)
+    assert demand(store, site, MONDAY) == [(MONDAY, 11.0)]
+    refresh_snapshots_of(store, site, MONDAY, MONDAY)
+    with store.read() as connection:
+        table = t.inventory_snapshot
+        query = sa.select(t.item.c.sku, table.c.on_hand).join(t.item).where(table.c.day == MONDAY)
+        assert connection.execute(query).all() == [("A", 12)]
+
+
+def test_a_place_that_only_a_record_of_that_time_names_is_known_to_what_is_made_of_it(store: Store, home: Path) -> None:
+    site = plant(home)
+    write(home, File("items", MONDAY, [item("A")]), 1)
+    write(home, File("order_lines", MONDAY, [order(1, MONDAY, location="H9")]), 2)
+    write(home, File("order_lines", DAYS[1], [order(1, MONDAY, location="H4")]), 3)
+    load(store, site, home)
+    refresh(store, site, LATER)
+    places = sa.select(t.location.c.id, t.location.c.code)
+    with facts_as_known(store, site, MONDAY) as connection, store.read() as lasting:
+        [place] = connection.scalars(sa.select(t.demand_day.c.location_id))
+        assert (place, "H9") in lasting.execute(places).all()
+    refresh(store, site, LATER)
+    with store.read() as connection:
+        assert set(connection.scalars(sa.select(t.location.c.code))) == {"MAIN", "H4"}
 
 
 CODES = st.sampled_from(["A", "B", "C"])
