@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -25,6 +26,9 @@ from manufacturing_copilot.store.locks import held
 logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
+_LONGEST = 200
+"""Signs shown of a cell: a sentence that says what to do stays whole."""
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -102,11 +106,16 @@ def days(site: Site) -> dg.DailyPartitionsDefinition:
     )
 
 
-def column_schema(table: sa.Table) -> dg.TableSchema:
-    """Return the columns of a table with types and meanings, as Dagster shows them."""
+def column_schema(table: sa.Table, meanings: Mapping[str, str] = _NOTHING) -> dg.TableSchema:
+    """Return the columns of a table with types and meanings, as Dagster shows them.
+
+    `meanings`: of columns that have no comment of their own.
+    """
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name=column.name, type=str(column.type), description=column.comment)
+            dg.TableColumn(
+                name=column.name, type=str(column.type), description=column.comment or meanings.get(column.name)
+            )
             for column in table.columns
         ]
     )
@@ -124,12 +133,14 @@ def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadat
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def table_metadata(table: sa.Table, *, rows: int, frame: pl.DataFrame | None = None) -> dict[str, Any]:
+def table_metadata(
+    table: sa.Table, *, rows: int, frame: pl.DataFrame | None = None, meanings: Mapping[str, str] = _NOTHING
+) -> dict[str, Any]:
     """Return the metadata of a materialized table: name, row count, columns and, where given, a preview."""
     metadata: dict[str, Any] = {
         "dagster/table_name": table.name,
         "dagster/row_count": rows,
-        "dagster/column_schema": column_schema(table),
+        "dagster/column_schema": column_schema(table, meanings),
     }
     if frame is not None:
         metadata["preview"] = preview(frame)
@@ -137,4 +148,7 @@ def table_metadata(table: sa.Table, *, rows: int, frame: pl.DataFrame | None = N
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:80]
+    if value is None:
+        return ""
+    text = str(value).replace("|", "\\|").replace("\n", " ")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"

@@ -17,5 +17,5 @@ def plain(column: sa.Column[Any], dialect: sa.Dialect) -> sa.Label[Any]:
 def number(column: sa.Column[Any], dialect: sa.Dialect) -> sa.ColumnElement[Any]:
     """Return the column as a plain number; SQLite stores exact decimals as whole millionths."""
     if isinstance(column.type, ExactDecimal) and dialect.name == "sqlite":
-        return sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0")
+        return sa.type_coerce(sa.type_coerce(column, sa.Integer) / sa.literal_column(f"{10**SCALE}.0"), sa.Float)
     return column

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.edge import PREVIEW_ROWS, Plant, column_schema, days, table_metadata
@@ -19,6 +20,8 @@ from manufacturing_copilot.store.tables import (
     quality_day,
     supply_line,
 )
+from manufacturing_copilot.store.view_columns import EVERYWHERE, VIEWS
+from manufacturing_copilot.store.views import views
 from manufacturing_copilot.unified.past import refresh_snapshots_of
 from manufacturing_copilot.unified.refresh import RefreshCounts, refresh
 
@@ -33,6 +36,24 @@ DEMAND = dg.AssetKey([GROUP, "demand_history"])
 SUPPLY = dg.AssetKey([GROUP, "supply_history"])
 QUALITY = dg.AssetKey([GROUP, "quality_history"])
 SNAPSHOTS = dg.AssetKey([GROUP, "inventory_snapshots"])
+
+_VIEWS = {
+    item.name: "v_item",
+    process.name: "v_process",
+    demand_day.name: "v_demand",
+    supply_line.name: "v_supply",
+    quality_day.name: "v_quality",
+    inventory_snapshot.name: "v_stock_day",
+}
+"""By which view people read a table: its preview is taken from there, in codes, and so is what its columns mean."""
+_NUMBERS = {
+    "id": "the row's own number",
+    "location_id": "the location's number",
+    "supplier_id": "the supplier's number",
+    "batch_id": "the batch that brought it",
+    "file_id": "the file that it stands in",
+    "line": "the line in that file",
+}
 
 _MASTERS = {"items", "item_references", "item_costs", "suppliers", "locations", "unit_conversions"}
 _PURCHASES = {"purchase_orders", "purchase_lines", "receipts"}
@@ -83,7 +104,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         description="Stock by item and location at the end of each day, as known then: on hand, reserved, on order.",
         metadata={
             "dagster/table_name": inventory_snapshot.name,
-            "dagster/column_schema": column_schema(inventory_snapshot),
+            "dagster/column_schema": column_schema(inventory_snapshot, _meanings(inventory_snapshot)),
         },
     )
     def inventory_snapshots(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
@@ -92,10 +113,12 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
             counts = refresh_snapshots_of(store, plant.site, asked[0], asked[-1])
-            shown = _sample(store, inventory_snapshot, inventory_snapshot.c.day == asked[-1])
+            shown = shown_rows(store, inventory_snapshot, asked[-1])
         return dg.MaterializeResult(
             metadata={
-                **table_metadata(inventory_snapshot, rows=counts.rows, frame=shown),
+                **table_metadata(
+                    inventory_snapshot, rows=counts.rows, frame=shown, meanings=_meanings(inventory_snapshot)
+                ),
                 "dagster/partition_row_count": counts.rows,
                 "days": len(asked),
                 "rows written or removed": counts.touched,
@@ -116,7 +139,7 @@ def _spec(
         group_name=GROUP,
         kinds={"table"},
         owners=OWNERS,
-        metadata={"dagster/table_name": table.name, "dagster/column_schema": column_schema(table)},
+        metadata={"dagster/table_name": table.name, "dagster/column_schema": column_schema(table, _meanings(table))},
     )
 
 
@@ -160,12 +183,23 @@ def _waiting(counts: RefreshCounts, *kinds: str) -> int:
 def _result(
     store: Store, key: dg.AssetKey, table: sa.Table, rows: int, counts: RefreshCounts, **more: int
 ) -> dg.MaterializeResult:
-    metadata: dict[str, Any] = table_metadata(table, rows=rows, frame=_sample(store, table))
+    metadata: dict[str, Any] = table_metadata(
+        table, rows=rows, frame=shown_rows(store, table), meanings=_meanings(table)
+    )
     said = {name.replace("_", " "): count for name, count in more.items()}
     return dg.MaterializeResult(asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said})
 
 
-def _sample(store: Store, table: sa.Table, where: sa.ColumnElement[bool] | None = None) -> Any:
-    query = sa.select(table).limit(PREVIEW_ROWS)
+def _meanings(table: sa.Table) -> dict[str, str]:
+    return {**EVERYWHERE, **_NUMBERS, **VIEWS[_VIEWS[table.name]].columns}
+
+
+def shown_rows(store: Store, table: sa.Table, day: date | None = None) -> pl.DataFrame:
+    """Return the first rows as people read them: of `day`, else of the newest days where the table has days."""
     with store.read() as connection:
-        return read_frame(connection, query if where is None else query.where(where))
+        query = views(connection.dialect)[_VIEWS[table.name]].limit(PREVIEW_ROWS)
+        if day is not None:
+            query = query.where(table.c.day == day)
+        elif "day" in table.c:
+            query = query.order_by(table.c.day.desc())
+        return read_frame(connection, query).drop("item_id")

@@ -5,7 +5,22 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import QUANTILES, alert, forecast, model, model_run, model_version, series
+from manufacturing_copilot.store.tables import (
+    QUANTILES,
+    alert,
+    demand_day,
+    forecast,
+    inventory_snapshot,
+    item,
+    model,
+    model_run,
+    model_version,
+    process,
+    quality_day,
+    series,
+    supply_line,
+)
+from manufacturing_copilot.unified.assets import shown_rows
 from manufacturing_copilot.unified.lookup import ItemNotFoundError, ItemStory, describe_item, find_item
 from manufacturing_copilot.unified.refresh import refresh
 from manufacturing_copilot.unified.trouble import conflicts
@@ -212,3 +227,17 @@ def test_the_views_say_the_same_in_sql(plant: Store) -> None:
     assert {name: [tuple(row) for row in rows] for name, rows in found.items()} == {
         name: rows for name, (_, rows) in expected.items()
     }
+
+
+def test_what_the_ui_previews_of_each_table_is_in_codes_on_both_databases(plant: Store) -> None:
+    order = {"order_no": "S1", "line_no": "1", "item": "ab0100", "ordered_on": MONDAY, "quantity": 2.25, "price": 4.0}
+    add_records(plant, "shop/order_lines", [order, {**order, "line_no": "2", "ordered_on": DAY, "price": None}])
+    looked = {"inspection": "1", "item": "AB-0100", "inspected_on": MONDAY, "inspected": 9.0, "operation": "press"}
+    add_records(plant, "lab/inspections", [{**looked, "defective": 2.0, "reason": "dent"}])
+    refresh(plant, SITE, DAY)
+    tables = (item, process, demand_day, supply_line, quality_day, inventory_snapshot)
+    shown = {table.name: shown_rows(plant, table) for table in tables}
+    assert all("sku" in rows.columns and not rows.is_empty() for rows in shown.values())
+    assert [float(much) for much in shown["demand_day"]["quantity"]] == [2.25, 2.25]
+    assert shown["demand_day"]["day"].to_list() == [DAY, MONDAY]
+    assert shown_rows(plant, inventory_snapshot, MONDAY).is_empty()
