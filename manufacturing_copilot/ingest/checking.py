@@ -6,6 +6,7 @@ its records plus its rejected rows, always.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -74,9 +75,18 @@ def check(
     """
     look = look_at(received, feed, file_name=file_name, contract=contract)
     decided = look.evidence.decide(look.before, file_name)
-    checked = check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
-    read_as_missing = {name: found for name, column in look.columns.items() if (found := _sentinels(column, received))}
-    return replace(checked, found={**checked.found, "read_as_missing": read_as_missing}) if read_as_missing else checked
+    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
+
+
+def found_of_both(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return what was found of a file up to and with its part `after`: texts read as no value are counted over both."""
+    counts: dict[str, Counter[str]] = {}
+    for part in (before, after):
+        for name, texts in part.get("read_as_missing", {}).items():
+            counts.setdefault(name, Counter()).update(texts)
+    return (
+        {**after, "read_as_missing": {name: dict(sorted(c.items())) for name, c in counts.items()}} if counts else after
+    )
 
 
 def _sentinels(column: _Column, received: Received) -> dict[str, int]:
@@ -84,8 +94,7 @@ def _sentinels(column: _Column, received: Received) -> dict[str, int]:
     if not column.spec.missing or not column.texts.null_count():
         return {}
     raw = received.rows.get_column(column.name).filter(column.texts.is_null()).str.strip_chars()
-    counted = raw.filter(raw != "").value_counts(sort=True, name="rows")
-    return dict(counted.rows())
+    return dict(sorted(raw.filter(raw != "").value_counts(name="rows").rows()))
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,11 @@ def check_under(
         records = records.filter(keep)
     if not received.bad_lines.is_empty():
         rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
-    return Checked(records, rejected, _found(received, feed, look, decided.contract))
+    found = _found(received, feed, look, decided.contract)
+    read_as_missing = {name: texts for name, column in columns.items() if (texts := _sentinels(column, received))}
+    if read_as_missing:
+        found["read_as_missing"] = read_as_missing
+    return Checked(records, rejected, found)
 
 
 def _evidence(

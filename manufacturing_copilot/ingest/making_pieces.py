@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.checking import check_under, hold_the_door, look_at
+from manufacturing_copilot.ingest.checking import check_under, found_of_both, hold_the_door, look_at
 from manufacturing_copilot.ingest.classify import FILE, KEY
 from manufacturing_copilot.ingest.column_evidence import Decided, Evidence
 from manufacturing_copilot.ingest.drift import held_to_contract
@@ -138,7 +138,7 @@ class Making:
                     written_on=day_written(self.site, file),
                 )
                 hold_the_door(checked.records, self.feed.kind)
-                found = checked.found
+                found = found_of_both(found, checked.found)
                 named = with_names(checked, part.rows, self.feed, file.file_id)
                 received = part.rows.height + part.bad_lines.height
                 rows += received

@@ -26,11 +26,11 @@ _WHOLE = 1 << 40
 
 
 def loaded(
-    store: Store, home: Path, feed: dict[str, object], monkeypatch: pytest.MonkeyPatch, worth: int
+    store: Store, home: Path, feed: dict[str, object], monkeypatch: pytest.MonkeyPatch, worth: int, size: int = 400
 ) -> tuple[BatchCounts, list[bool]]:
     """Claim what waits and load it; gives the counts and whether it was loaded in pieces."""
     monkeypatch.setattr(loading_in_pieces, "WORTH_BYTES", worth)
-    monkeypatch.setattr(pieces, "PIECE_BYTES", 400)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", size)
     ways: list[bool] = []
     inner = loading_in_pieces._settle
 
@@ -67,7 +67,7 @@ def left(store: Store, home: Path, records: str) -> Left:
 
 
 def both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], feed: dict[str, object] = ORDERS
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], feed: dict[str, object] = ORDERS, size: int = 400
 ) -> tuple[Left, Left, list[bool]]:
     """What a load as a whole and one in pieces leave of a file of these lines, and whether pieces were used."""
     result = []
@@ -77,7 +77,7 @@ def both(
         pattern = str(feed["files"])
         drop(home, pattern.replace("*", "_1"), *lines)
         store = open_store(f"sqlite:///{home}/copilot.db")
-        counts, ways = loaded(store, home, feed, monkeypatch, worth)
+        counts, ways = loaded(store, home, feed, monkeypatch, worth, size)
         result.append({**left(store, home, str(feed["records"])), "counts": counts})
         store.close()
     return result[0], result[1], ways
@@ -167,6 +167,44 @@ def test_totals_rows_and_line_ends_are_the_same_in_pieces(tmp_path: Path, monkey
     whole, in_pieces, ways = both(tmp_path, monkeypatch, [f"{line}\r" for line in lines], feed)
     assert ways and in_pieces == whole
     assert in_pieces["files"][0][-1]["totals_rows"] == [52, 53]
+
+
+def test_what_is_no_row_and_what_means_nothing_is_the_same_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "order_no": "order",
+        "line_no": "line",
+        "item": "item",
+        "quantity": {"column": "quantity", "divided_by": "per"},
+        "ordered_on": "ordered",
+        "location": {"column": "place", "missing": {"n/a": "not kept", "-": None}},
+    }
+    format = {"headings": True, "only": {"kind": ["sale"]}}
+    feed = {**ORDERS, "columns": columns, "format": format}
+    header = f"{ORDERS_HEADER},per,place,kind"
+    ends = ["2,n/a,sale", ",-,Sale", "4,M,gift", "0,M,sale", "x,M,sale"]
+    rows = [f"{order(n, n + 1)},{ends[n % 5]}" for n in range(120)]
+    total = ["Total,,Total,9,2025-03-04,,,sale"]
+    lines = [header, *rows[:40], "Group A,,,,,,,", header, *rows[40:80], "Group B", "", *rows[80:], *total]
+    whole, in_pieces, ways = both(tmp_path, monkeypatch, lines, feed)
+    assert ways and in_pieces == whole
+    found = whole["files"][0][-1]
+    assert (found["heading_rows"], found["repeated_headers"], found["rows_of_others"]) == ([42, 84], [43], 24)
+    assert found["read_as_missing"] == {"location": {"-": 24, "n/a": 24}}
+    assert whole["counts"].rejected == 49
+
+
+def test_dates_that_were_turned_round_stop_a_file_in_pieces_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = pl.date_range(pl.date(2025, 1, 1), pl.date(2025, 6, 30), eager=True).to_list()
+    texts = [f"{day:%m/%d/%Y}" if day.day <= 12 else f"{day:%d/%m/%Y}" for day in days]
+    lines = [ORDERS_HEADER, *(order(n, ordered=text) for n, text in enumerate(texts))]
+    whole, in_pieces, _ = both(tmp_path, monkeypatch, lines, size=3000)  # a piece tells by its own neighbours
+    for one in (whole, in_pieces):
+        assert "holds dates in two orders: its rows are in order of date" in (one["counts"].problem or "")
+        assert one[accepted["order_lines"].name] == []
 
 
 def test_rows_without_a_key_are_numbered_by_their_lines_in_pieces(
