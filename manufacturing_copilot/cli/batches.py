@@ -136,6 +136,20 @@ def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")], 
         raise typer.Exit(1)
 
 
+@rejected_app.command("refuse")
+def refuse(
+    batch: Annotated[str, typer.Option(help="the batch that the rows came with")],
+    line: Annotated[list[int], typer.Option(help="a line to refuse; give it again for more")],
+    reason: Why,
+) -> None:
+    """Refuse rows for good: they stay rejected, and nobody waits for them or exports them any more."""
+    from manufacturing_copilot.ingest.replay import refuse as turn_down
+
+    with site_and_store() as (site, store):
+        refused = turn_down(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
+    out.print(f"{refused} rows refused")
+
+
 @rejected_app.command("release")
 def release(
     batch: Annotated[str, typer.Option(help="the batch that the rows came with")],

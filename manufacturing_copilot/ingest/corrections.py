@@ -14,7 +14,7 @@ from manufacturing_copilot.edge import Plant, preview
 from manufacturing_copilot.errors import BatchError, CopilotError
 from manufacturing_copilot.ingest import ledger
 from manufacturing_copilot.ingest.batches import story_of
-from manufacturing_copilot.ingest.replay import release, replay
+from manufacturing_copilot.ingest.replay import refuse, release, replay
 from manufacturing_copilot.ingest.withdraw import restore, withdraw
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.types import utc_now
@@ -30,8 +30,8 @@ class BatchDecision(dg.Config):
     reason: str
 
 
-class ReleasedRows(BatchDecision):
-    """Rejected rows of a batch that are right as they are, by their lines."""
+class ChosenRows(BatchDecision):
+    """Rejected rows of a batch, by their lines."""
 
     lines: list[int]
 
@@ -69,13 +69,24 @@ def try_batch_again(context: dg.OpExecutionContext, config: BatchDecision, plant
 
 
 @dg.op(description="Let rows pass that a guard stopped and that are right as they are.")
-def let_rows_pass(context: dg.OpExecutionContext, config: ReleasedRows, plant: Plant) -> None:
+def let_rows_pass(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
     """Release the rows."""
     with _deciding(context, config, plant) as (store, actor):
         released = release(
             store, plant.site, config.reference, config.lines, home=plant.home, actor=actor, reason=config.reason
         )
         context.add_output_metadata({"rows released": released})
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Refuse rejected rows for good, so that nobody waits for them any more.")
+def turn_rows_down(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
+    """Refuse the rows."""
+    with _deciding(context, config, plant) as (store, actor):
+        refused = refuse(
+            store, plant.site, config.reference, config.lines, home=plant.home, actor=actor, reason=config.reason
+        )
+        context.add_output_metadata({"rows refused": refused})
         _tell_of_batch(context, store, config.reference)
 
 
@@ -127,6 +138,7 @@ def correction_jobs() -> list[dg.JobDefinition]:
         "restore_batch": bring_batch_back,
         "retry_batch": try_batch_again,
         "release_rejected": let_rows_pass,
+        "refuse_rejected": turn_rows_down,
         "replay_rejected": check_rows_again,
     }
     return [_job(name, op) for name, op in ops.items()]

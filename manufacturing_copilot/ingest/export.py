@@ -16,6 +16,7 @@ import polars.selectors as cs
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.guards import REFUSED
 from manufacturing_copilot.ingest.keeping import kept_columns
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
@@ -30,6 +31,7 @@ RELEASE, TEXT = "copilot_release", "copilot_text"
 OURS = (REASON, REFERENCE, PATH, AT_LINE, RELEASE, TEXT)
 """Columns that stand beside the original ones. A filled `copilot_release` lets a row pass its guard."""
 
+_STANDS_FOR = "\x1f"
 _FORMULA = r"^'*[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _NEUTRALISED = r"^'+[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _NUMBER = r"^[+-](?:[0-9]+|[0-9]{1,3}(?:[ .,'\x{a0}\x{202f}][0-9]{3})+)?(?:[.,][0-9]+)?\s?%?$"
@@ -72,9 +74,9 @@ def export_rejected(
 ) -> Written:
     """Write the rejected rows of a feed, or of one of its batches, to `target` as CSV; return what was written.
 
-    Original columns first, then OURS. Delimiter and encoding are those of the feed's last CSV file, where a CSV
-    writer can write them; else comma and UTF-8. Raises SiteError where the feed is not declared, BatchError where
-    nothing is rejected.
+    Rows that a person has refused are left out. Original columns first, then OURS. Delimiter and encoding are those
+    of the feed's last CSV file, where the rows can be written so; else comma and UTF-8. Raises SiteError where the
+    feed is not declared, BatchError where nothing is rejected.
     """
     feed = site.feed(feed_name)
     with store.read() as connection:
@@ -88,12 +90,13 @@ def export_rejected(
         pl.col(AT_LINE).cast(pl.String), pl.lit(None, pl.String).alias(RELEASE)
     )
     ours = [name for name in OURS if name in frame.columns]
-    text = neutralise(frame.select(*columns, *ours)).write_csv(separator=delimiter)
+    delimiter, text = _delimited(neutralise(frame.select(*columns, *ours)), delimiter)
     encoding = _write(target, text, encoding)
     return Written(frame.height, delimiter, encoding)
 
 
 def _rejected(connection: sa.Connection, feed_name: str, reference: str | None) -> pl.DataFrame:
+    refused = sa.cast(rejected_record.c.reasons, sa.Text).contains(f'"{REFUSED}"')
     query = (
         sa.select(
             batch.c.reference.label(REFERENCE),
@@ -106,7 +109,7 @@ def _rejected(connection: sa.Connection, feed_name: str, reference: str | None) 
         .join(batch_file, batch_file.c.id == rejected_record.c.file_id)
         .join(batch, batch.c.id == rejected_record.c.batch_id)
         .join(feed_table, feed_table.c.id == batch.c.feed_id)
-        .where(feed_table.c.name == feed_name, batch.c.status == "success")
+        .where(feed_table.c.name == feed_name, batch.c.status == "success", ~refused)
     )
     if reference is not None:
         query = query.where(batch.c.reference == reference)
@@ -134,8 +137,18 @@ def _dialect(connection: sa.Connection, feed_name: str) -> tuple[str, str]:
     )
     if not found or found.get("type") != "csv":
         return ",", "utf-8"
-    delimiter = str(found.get("delimiter") or ",")
-    return (delimiter if len(delimiter.encode()) == 1 else ","), str(found.get("encoding") or "utf-8")
+    return str(found.get("delimiter") or ","), str(found.get("encoding") or "utf-8")
+
+
+def _delimited(rows: pl.DataFrame, delimiter: str) -> tuple[str, str]:
+    """Return the delimiter that was used and the rows as CSV; a writer of ours knows delimiters of one byte only."""
+    if len(delimiter.encode()) == 1:
+        return delimiter, rows.write_csv(separator=delimiter)
+    text = rows.write_csv(separator=_STANDS_FOR)
+    # Where a cell needs quotes, or holds the delimiter itself, few programs would read it back.
+    if '"' in text or delimiter in text or text.count(_STANDS_FOR) != (rows.width - 1) * (rows.height + 1):
+        return ",", rows.write_csv()
+    return delimiter, text.replace(_STANDS_FOR, delimiter)
 
 
 def _write(target: Path, text: str, encoding: str) -> str:

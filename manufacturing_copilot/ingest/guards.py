@@ -28,6 +28,9 @@ UNIT_JUMP = "unit_jump"
 RELEASABLE = frozenset({UNIT_JUMP})
 """Rules of rows that are sound by themselves: a person may let them pass as they are."""
 
+REFUSED = "refused"
+"""The rule of rows that a person has refused for good: nobody waits for them any more."""
+
 FACTORS = (10, 12, 25, 100, 1000)
 """How far apart units commonly lie: tens, dozens, packs, hundreds or per cent, thousands or grams."""
 
@@ -299,9 +302,10 @@ def _listed(released: object) -> list[str]:
 
 def waiting_rows(connection: sa.Connection, reference: str) -> int:
     """Return how many of a batch's rejected rows wait for a person because of a guard."""
+    told = sa.cast(rejected_record.c.reasons, sa.Text)
     query = (
         sa.select(sa.func.count())
         .select_from(rejected_record.join(batch, batch.c.id == rejected_record.c.batch_id))
-        .where(batch.c.reference == reference, sa.cast(rejected_record.c.reasons, sa.Text).contains(f'"{UNIT_JUMP}"'))
+        .where(batch.c.reference == reference, told.contains(f'"{UNIT_JUMP}"'), ~told.contains(f'"{REFUSED}"'))
     )
     return int(connection.scalar(query) or 0)

@@ -165,8 +165,12 @@ class Making:
         yield FileEnd(file.file_id, received_as, rows, _facts(reader.found), contract)
 
     def _held(self, reader: PieceReader, contract: Contract | None, file: KnownFile) -> Iterator[Received]:
+        empty = True
         for part in reader:
+            empty = False
             yield held_to_contract(part, self.feed, contract, file.name)
+        if empty:
+            raise NotInPieces  # not one row: what that means is told of the whole file
 
     def _decided_over_all(self, file: KnownFile, original: Kept, contract: Contract | None) -> Decided:
         """Return what is decided by all values of a file; raises BatchError where that would be guessing."""

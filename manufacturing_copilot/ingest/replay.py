@@ -1,4 +1,4 @@
-"""Rejected rows, mended by a person or released, checked again: what passes is accepted where it came from.
+"""Rejected rows, mended by a person, released or refused: what passes is accepted where it came from.
 
 A mended row keeps its batch, file and line, and so its place in the order of records. What a person wrote in the
 place of what was received is kept for good, with who and when, and holds whenever the row is read again.
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -20,9 +21,9 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.chains import Moves, apply_moves, settle_again
 from manufacturing_copilot.ingest.classify import FILE, KEY
 from manufacturing_copilot.ingest.export import AT_LINE, OURS, PATH, REFERENCE, RELEASE, read_mended
-from manufacturing_copilot.ingest.guards import RELEASABLE, unit_jumps
+from manufacturing_copilot.ingest.guards import REFUSED, RELEASABLE, unit_jumps
 from manufacturing_copilot.ingest.keeping import kept_columns
-from manufacturing_copilot.ingest.ledger import counts_of, load_lock
+from manufacturing_copilot.ingest.ledger import counts_of, load_lock, note
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.reread import RAW, KnownFile, Rereading, known_files
 from manufacturing_copilot.site import Site
@@ -88,9 +89,7 @@ def release(
     """
     again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
     with _settling(store, again) as connection:
-        listed = _listed_rows(connection, [reference]).filter(pl.col(AT_LINE).is_in(list(lines)))
-        for line in sorted(set(lines) - set(listed[AT_LINE].to_list())):
-            raise BatchError(f"batch {reference}, line {line}: not among its rejected rows")
+        listed = _among_rejected(connection, reference, lines)
         for row in listed.rows(named=True):
             if not _guards_of(row["reasons"]):
                 said = json.loads(row["reasons"])[0]["sentence"]
@@ -104,6 +103,45 @@ def release(
 
 def _because(what: str, reason: str) -> str:
     return f"{what} ({reason.strip()})" if reason.strip() else what
+
+
+def refuse(
+    store: Store, site: Site, reference: str, lines: Collection[int], *, home: Path, actor: str, reason: str
+) -> int:
+    """Refuse rejected rows for good, so that nobody waits for them or exports them again; return how many.
+
+    They stay rejected, with who refused them and why before their reasons. Raises BatchError where the reason is empty
+    or a line is not among the batch's rejected rows.
+    """
+    if not reason.strip():
+        raise BatchError("rows are refused with a reason, for whoever asks later; give one: --reason TEXT")
+    again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
+    with _settling(store, again) as connection:
+        listed = _among_rejected(connection, reference, lines)
+        said = {"column": None, "value": None, "rule": REFUSED, "sentence": f"refused by {actor}: {reason.strip()}"}
+        values = [
+            {"of_id": row["id"], "reasons": [said, *_without_refusal(json.loads(row["reasons"]))]}
+            for row in listed.rows(named=True)
+        ]
+        if values:
+            connection.execute(sa.update(rejected_record).where(rejected_record.c.id == sa.bindparam("of_id")), values)
+            why = f"{len(values)} rejected rows were refused for good: {reason.strip()}"
+            note(
+                connection,
+                listed["batch_id"][0],
+                actor=actor,
+                from_status="success",
+                to_status="success",
+                reason=why,
+            )
+    return len(values)
+
+
+def _among_rejected(connection: sa.Connection, reference: str, lines: Collection[int]) -> pl.DataFrame:
+    listed = _listed_rows(connection, [reference]).filter(pl.col(AT_LINE).is_in(list(lines)))
+    for line in sorted(set(lines) - set(listed[AT_LINE].to_list())):
+        raise BatchError(f"batch {reference}, line {line}: not among its rejected rows")
+    return listed
 
 
 @contextmanager
@@ -246,18 +284,26 @@ def _settle_rows(
 
 
 def _waits(reasons: str, received: str, texts: str | None, release: bool) -> bool:
-    """Whether a row stays where it is: a line nobody filled, or a row that a guard stopped and nobody touched."""
+    """Whether a row stays where it is: a line nobody filled, or one that a guard or a person stopped, untouched."""
     if texts is None:
         return True
-    if release or not _guards_of(reasons):
+    if release or not (_guards_of(reasons) or _is_refused(reasons)):
         return False
     return _plain(texts) == _plain(received)
 
 
 def _guards_of(reasons: str) -> list[str]:
     """Return the rules of a row's reasons where all of them are guards that a person may let it pass, else nothing."""
-    rules = [str(reason["rule"]) for reason in json.loads(reasons)]
+    rules = [str(reason["rule"]) for reason in _without_refusal(json.loads(reasons))]
     return rules if RELEASABLE.issuperset(rules) else []
+
+
+def _is_refused(reasons: str) -> bool:
+    return any(reason["rule"] == REFUSED for reason in json.loads(reasons))
+
+
+def _without_refusal(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [reason for reason in reasons if reason["rule"] != REFUSED]
 
 
 def _plain(texts: str) -> dict[str, str]:

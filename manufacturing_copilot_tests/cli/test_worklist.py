@@ -9,21 +9,19 @@ import pytest
 
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.load import load_batch
-from manufacturing_copilot.store import open_store
+from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.cli.conftest import Copilot
 from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of
 
 
 @pytest.fixture
-def loaded(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def loaded(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home of a site with one loaded batch: one row accepted, one rejected."""
     site = site_of(home / "site", ORDERS)
     monkeypatch.setenv("COPILOT_SITE", str(home / "site"))
     drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01", "A2,1,007,two,2026-03-01")
-    store = open_store()
     [found] = claim(store, site, home, actor="test")
     load_batch(store, site, found.reference, home=home, actor="test")
-    store.close()
     return home
 
 
@@ -59,11 +57,24 @@ def test_a_batch_is_withdrawn_and_restored(copilot: Copilot, loaded: Path) -> No
     assert "pending" in copilot("batch", "list").out
 
 
+def test_a_row_is_refused_with_a_reason_and_leaves_the_worklist(copilot: Copilot, loaded: Path) -> None:
+    asked = ("rejected", "refuse", "--batch", "00000001", "--line", "3")
+    assert copilot(*asked, "--reason", "the customer cancelled").out.startswith("1 rows refused")
+    assert "refused by tester: the customer cancelled" in copilot("rejected", "list").out
+    assert "nothing of shop/orders is rejected" in copilot("rejected", "export", "--feed", "shop/orders", "x.csv").err
+    assert "2 rows received = 1 accepted + 0 duplicate + 1 rejected" in copilot("batch", "show", "00000001").out
+
+
 def test_a_mistake_is_a_sentence(copilot: Copilot, loaded: Path) -> None:
     for arguments, sentence in (
         (("batch", "withdraw", "x", "--reason", "why"), "no batch has the reference 'x'"),
         (("batch", "restore", "00000001"), "only a withdrawn batch can be restored"),
         (("rejected", "release", "--batch", "00000001", "--line", "3"), "only rows that a guard stopped"),
+        (
+            ("rejected", "refuse", "--batch", "00000001", "--line", "9", "--reason", "why"),
+            "not among its rejected rows",
+        ),
+        (("rejected", "refuse", "--batch", "00000001", "--line", "3", "--reason", " "), "with a reason"),
         (("rejected", "export", "--feed", "shop/none", "x.csv"), "shop/none"),
     ):
         said = copilot(*arguments)

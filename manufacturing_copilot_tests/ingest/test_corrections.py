@@ -14,6 +14,7 @@ from manufacturing_copilot.ingest.batches import story_of
 from manufacturing_copilot.ingest.claim import claim
 from manufacturing_copilot.ingest.definitions import build_definitions
 from manufacturing_copilot.ingest.export import export_rejected
+from manufacturing_copilot.ingest.guards import waiting_rows
 from manufacturing_copilot.ingest.ledger import counts_of
 from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.site import Site
@@ -31,6 +32,7 @@ OPS = {
     "restore_batch": "bring_batch_back",
     "retry_batch": "try_batch_again",
     "release_rejected": "let_rows_pass",
+    "refuse_rejected": "turn_rows_down",
     "replay_rejected": "check_rows_again",
 }
 
@@ -110,6 +112,26 @@ def test_rows_that_a_guard_stopped_are_released_from_dagster(store: Store, home:
     assert run(site, "release_rejected", lines=[2, 3], **asked).success
     assert (counts_of(store, reference).accepted, counts_of(store, reference).rejected) == (2, 2)
     assert "rows were released (they do order dozens now)" in last_event(store, reference)[3]
+
+
+def test_rows_that_a_guard_stopped_are_refused_from_dagster_and_nobody_waits_for_them(
+    store: Store, home: Path, site: Site
+) -> None:
+    lines = [f"A{number},1,007,2,2026-03-01" for number in range(20)]
+    deliver(store, site, home, "1", ORDERS_HEADER, *lines)
+    jumped = [f"B{number},1,007,24,2026-03-02" for number in range(4)]
+    reference = deliver(store, site, home, "2", ORDERS_HEADER, *jumped)
+    asked = {"reference": reference, "actor": "Ada", "reason": "of the test shop"}
+    assert run(site, "refuse_rejected", lines=[2, 3], **asked).success
+    assert "2 rejected rows were refused for good: of the test shop" in last_event(store, reference)[3]
+    with store.read() as connection:
+        assert waiting_rows(connection, reference) == 2
+    written = export_rejected(store, site, "shop/orders", home / "mend.csv", home=home)
+    assert written.rows == 2
+    assert counts_of(store, reference).rejected == 4
+    # whoever thinks better of it lets them pass
+    assert run(site, "release_rejected", lines=[2], **asked).success
+    assert counts_of(store, reference).accepted == 1
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,20 @@ def test_a_cost_that_jumps_by_a_unit_is_stopped_either_way(
     assert f"about {'×' if up else '1/'}{factor}:" in reason["sentence"]
 
 
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("up", [True, False])
+def test_quantities_that_jump_by_a_unit_are_stopped_either_way(
+    store: Store, home: Path, send: Send, factor: int, up: bool
+) -> None:
+    site = site_of(home / "site", ORDERS)
+    large, small = [4000 * n for n in USUAL], [4000 * n / factor for n in USUAL]
+    before, now = (small, large) if up else (large, small)
+    send(site, "inbox/shop/orders*.csv", ORDERS_HEADER, *orders(0, *before))
+    counts = send(site, "inbox/shop/orders*.csv", ORDERS_HEADER, *orders(100, *now[:4]))
+    assert (counts.accepted, counts.rejected) == (0, 4)
+    assert f"about {'×' if up else '1/'}{factor}:" in rejected(store)[0][1]["sentence"]
+
+
 @pytest.mark.parametrize("ratio", [0.5, 1.4, 3, 6, 40, 400])
 def test_a_cost_that_changes_by_no_units_factor_is_accepted(store: Store, home: Path, send: Send, ratio: float) -> None:
     site = site_of(home / "site", COSTS)

@@ -18,7 +18,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import accepted, batch, batch_event, mended_record, rejected_record
 from manufacturing_copilot.unified.progress import batches_hash
-from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, site_of
+from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, site_of
 from manufacturing_copilot_tests.ingest.test_withdraw import deliver, fates, load_batch, rows, taken_out
 
 BAD = (ORDERS_HEADER, "A1,1,007,two,2026-03-01", "A2,1,007,-5,2026-03-01", "A3,1,=1+1,x,2026-03-01", "A4,1,007")
@@ -70,6 +70,22 @@ def test_the_export_is_written_as_the_feed_writes(store: Store, home: Path) -> N
     written = export_rejected(store, site, "shop/orders", home / "out.csv", home=home)
     assert written == Written(1, ";", "cp1252")
     assert (home / "out.csv").read_bytes().decode("cp1252").splitlines()[1].startswith("A1;1;Öl;zwölf;2026-03-01;")
+
+
+@pytest.mark.parametrize("cell", ["zwölf", '12"'])
+def test_a_delimiter_of_several_characters_is_kept_where_no_cell_needs_quotes(
+    store: Store, home: Path, cell: str
+) -> None:
+    site = site_of(home / "site", ORDERS)
+    rows = [["order", "line", "item", "quantity", "ordered"], ["A1", "1", "7", "2", "2026-03-01"]]
+    rows += [[f"A{n}", "1", "7", cell if n == 2 else "two", "2026-03-01"] for n in (2, 3)]
+    drop(home, "inbox/shop/orders.csv", *("+|".join(row) for row in rows))
+    deliver_there(store, site, home)
+    written = export_rejected(store, site, "shop/orders", home / "out.csv", home=home)
+    assert (written.rows, written.delimiter) == (2, "," if '"' in cell else "+|")
+    text = (home / "out.csv").read_text(encoding="utf-8-sig")
+    (home / "out.csv").write_text(text.replace("two", "2"))
+    assert replay(store, site, home / "out.csv", home=home, actor="planner").mended == 1
 
 
 def deliver_there(store: Store, site: Site, home: Path) -> None:

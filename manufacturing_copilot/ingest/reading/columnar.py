@@ -23,6 +23,7 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
     """Return the rows of a Parquet file as text; a null stays null. Raises BatchError where it is damaged."""
     try:
         table = pq.read_table(pa.BufferReader(content))
+        table.validate(full=True)  # bytes that are no text in a column of texts would break whoever reads them later
         frame = pl.from_arrow(table)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, pl.exceptions.PolarsError) as error:
         raise BatchError(

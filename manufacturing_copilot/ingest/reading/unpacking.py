@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -17,6 +18,8 @@ HIGHEST_RATIO = 250
 """Beyond FREE_BYTES: unpacked bytes per packed byte. Exports pack 5 to 50 times; bombs, 1,000 times and more."""
 
 _STEP = 1 << 20
+# a damaged directory leads to places outside the file, a damaged stream to each packing's own error
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError, ValueError)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
@@ -28,7 +31,7 @@ def is_workbook(content: bytes) -> bool:
         return False
     try:
         names = zipfile.ZipFile(io.BytesIO(content)).namelist()
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         return False
     return "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names)
 
@@ -45,7 +48,7 @@ def unpack(content: bytes, name: str) -> tuple[bytes, str, str | None]:
         return content, name, None
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
+    except _DAMAGED:
         raise BatchError(f"{name}: the zip file is damaged or cut off; fetch it again") from None
     members = [m for m in archive.infolist() if not m.is_dir() and not _is_litter(m.filename)]
     if is_workbook(content):
@@ -103,6 +106,6 @@ def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, packed:
                 size += len(piece)
                 _bounded(size, packed, name)
                 pieces.append(piece)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+    except _DAMAGED:
         raise BatchError(f"{name}: {member.filename} in the zip is damaged; fetch it again") from None
     return b"".join(pieces)

@@ -1,0 +1,50 @@
+"""A fuzzer that lets itself be led by the readers' branches (Atheris, on libFuzzer): bytes that crash or lose a row.
+
+    pip install --group fuzz
+    python -m manufacturing_copilot_tests.faults.fuzz -max_total_time=300
+
+starts from the corpus beside this file and writes a file that breaks something to the working folder. Further
+arguments are libFuzzer's own: a folder named first takes what it finds new. Inputs that broke something, and those
+that lead into a branch of their own, are kept in the corpus, which a test tries every time.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["manufacturing_copilot.ingest"]):
+    from manufacturing_copilot_tests.faults.mutations import CORPUS, FEEDS, must_hold, seeds
+
+from manufacturing_copilot_tests.ingest.plants import site_of
+
+_ENDINGS = ("csv", "json", "jsonl", "xlsx", "parquet", "zip", "csv.gz", "txt")
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's own limits, or a finding."""
+    logging.disable(logging.CRITICAL)
+    folder = Path(tempfile.mkdtemp(prefix="copilot-fuzz-"))
+    site = site_of(folder / "site", *FEEDS)
+    start = folder / "seeds"
+    start.mkdir()
+    for number, seed in enumerate(seeds()):
+        (start / f"{number}.{seed.ending}").write_bytes(bytes([number % len(FEEDS), 0]) + seed.content)
+
+    def one(data: bytes) -> None:
+        if len(data) < 2:
+            return
+        path = folder / f"file.{_ENDINGS[data[1] % len(_ENDINGS)]}"
+        path.write_bytes(data[2:])
+        must_hold(site, site.feeds[data[0] % len(FEEDS)], path)
+
+    atheris.Setup([*sys.argv, str(CORPUS), str(start), "-max_len=20000", "-timeout=60"], one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
