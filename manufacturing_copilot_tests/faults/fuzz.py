@@ -3,9 +3,9 @@
     pip install --group fuzz
     python -m manufacturing_copilot_tests.faults.fuzz -max_total_time=300
 
-starts from the corpus beside this file and writes a file that breaks something to the working folder. Further
-arguments are libFuzzer's own: a folder named first takes what it finds new. Inputs that broke something, and those
-that lead into a branch of their own, are kept in the corpus, which a test tries every time.
+starts from valid files and the corpus beside this one, and writes what breaks something to the working folder: two
+bytes that choose the feed and the ending of the name, then the file. Further arguments are libFuzzer's own; a folder
+named first takes what it finds new. Files that broke something are kept in the corpus, which a test tries every time.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ def main() -> None:
     site = site_of(folder / "site", *FEEDS)
     start = folder / "seeds"
     start.mkdir()
-    for number, seed in enumerate(seeds()):
-        (start / f"{number}.{seed.ending}").write_bytes(bytes([number % len(FEEDS), 0]) + seed.content)
+    known = [(seed.ending, seed.content) for seed in seeds()]
+    known += [(path.name.partition(".")[2], path.read_bytes()) for path in sorted(CORPUS.iterdir())]
+    for number, (ending, content) in enumerate(known):
+        (start / str(number)).write_bytes(bytes([number % len(FEEDS), _ENDINGS.index(ending)]) + content)
 
     def one(data: bytes) -> None:
         if len(data) < 2:
@@ -42,7 +44,7 @@ def main() -> None:
         path.write_bytes(data[2:])
         must_hold(site, site.feeds[data[0] % len(FEEDS)], path)
 
-    atheris.Setup([*sys.argv, str(CORPUS), str(start), "-max_len=20000", "-timeout=60"], one)
+    atheris.Setup([*sys.argv, str(start), "-max_len=20000", "-timeout=60"], one)
     atheris.Fuzz()
 
 

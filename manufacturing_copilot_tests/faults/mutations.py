@@ -13,6 +13,7 @@ import gzip
 import io
 import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -95,7 +96,7 @@ def _text(rows: list[list[str]], delimiter: str = ",", end: str = "\n") -> str:
 
 
 def _german(rows: list[list[str]]) -> list[list[str]]:
-    return [[*row[:3], row[3].replace(".", ","), f"31.0{row[4][6]}.2026", row[5].replace(".", ",")] for row in rows]
+    return [[*row[:3], row[3].replace(".", ","), f"15.0{row[4][6]}.2026", row[5].replace(".", ",")] for row in rows]
 
 
 def _workbook(rows: list[list[str]]) -> bytes:
@@ -104,13 +105,24 @@ def _workbook(rows: list[list[str]]) -> bytes:
     for row in [_COLUMNS, *rows]:
         sheet.append(row)
     book.save(target)
-    return target.getvalue()
+    # what says when it was written would make every file another
+    return _rezipped(
+        target.getvalue(), lambda name, inner: re.sub(rb"20\d\d-[-\dT:.]+Z", b"2026-03-01T00:00:00Z", inner)
+    )
 
 
 def _zipped(name: str, content: bytes) -> bytes:
     target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr(name, content)
+    with zipfile.ZipFile(target, "w") as packed:
+        packed.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return target.getvalue()
+
+
+def _rezipped(content: bytes, changed: Callable[[str, bytes], bytes]) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(target, "w") as again:
+        for member in packed.namelist():
+            again.writestr(zipfile.ZipInfo(member), changed(member, packed.read(member)))
     return target.getvalue()
 
 
@@ -123,11 +135,7 @@ def _largest_member(content: bytes) -> tuple[str, bytes]:
 
 def _with_member(content: bytes, changed: bytes) -> bytes:
     name, _ = _largest_member(content)
-    target = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as packed, zipfile.ZipFile(target, "w") as again:
-        for member in packed.namelist():
-            again.writestr(member, changed if member == name else packed.read(member))
-    return target.getvalue()
+    return _rezipped(content, lambda member, inner: changed if member == name else inner)
 
 
 def seeds() -> list[Seed]:
@@ -144,8 +152,8 @@ def seeds() -> list[Seed]:
         Seed("csv", _text(rows, "\t", "\r").encode("utf-16")),
         Seed("csv", _text(rows, "+|").encode("utf-8-sig")),
         Seed("csv", _text(quoted).encode()),
-        Seed("csv", b"Report of today\n\n" + plain + b"Total,,,135,,\n"),
-        Seed("csv.gz", gzip.compress(plain), gzip.decompress, lambda _, inner: gzip.compress(inner)),
+        Seed("csv", b"\n\n" + plain + b"Total,,,135,,\n"),
+        Seed("csv.gz", gzip.compress(plain, mtime=0), gzip.decompress, lambda _, inner: gzip.compress(inner, mtime=0)),
         Seed("zip", _zipped("orders.csv", plain), lambda packed: _largest_member(packed)[1], _with_member),
         Seed("xlsx", _workbook(rows), lambda packed: _largest_member(packed)[1], _with_member),
         Seed("json", json.dumps(records).encode()),

@@ -16,12 +16,12 @@ from manufacturing_copilot_tests.faults.mutations import (
 )
 from manufacturing_copilot_tests.ingest.plants import site_of
 
-MUTATIONS = int(os.environ.get("COPILOT_MUTATIONS", "300"))
+MUTATIONS = int(os.environ.get("COPILOT_MUTATIONS", "250"))
 SEED = 20260301
 
 
 def test_whatever_is_done_to_a_file_nothing_crashes_and_no_row_is_lost(tmp_path: Path) -> None:
-    came = try_all(mutations(MUTATIONS, SEED), tmp_path, load_every=20, keep=None)
+    came = try_all(mutations(MUTATIONS, SEED), tmp_path, load_every=25, keep=None)
     assert came["broken"] == 0
     assert came["read"] > MUTATIONS / 4 and came["refused"] > MUTATIONS / 4  # or else they try only one thing
 

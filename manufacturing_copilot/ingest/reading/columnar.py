@@ -25,7 +25,13 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
         table = pq.read_table(pa.BufferReader(content))
         table.validate(full=True)  # bytes that are no text in a column of texts would break whoever reads them later
         frame = pl.from_arrow(table)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, pl.exceptions.PolarsError) as error:
+    except (
+        pa.ArrowInvalid,
+        pa.ArrowNotImplementedError,
+        OSError,
+        UnicodeDecodeError,
+        pl.exceptions.PolarsError,
+    ) as error:
         raise BatchError(
             f"{name}: the Parquet file cannot be read ({str(error).splitlines()[0]}); export it again"
         ) from None

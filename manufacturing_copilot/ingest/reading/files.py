@@ -23,7 +23,7 @@ _READERS = {
     "parquet": read_parquet,
     "xml": read_xml,
 }
-_ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml"}
+ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml"}
 
 
 def read_file(content: bytes | Path, name: str, format: FileFormat, contract: dict[str, Any] | None) -> Received:
@@ -52,8 +52,8 @@ def _type_of(content: bytes, name: str) -> str:
     if is_workbook(content):
         return "excel"
     ending = Path(name).suffix.lower()
-    if ending in _ENDINGS:
-        return _ENDINGS[ending]
+    if ending in ENDINGS:
+        return ENDINGS[ending]
     start = content[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.lstrip(b"\xff\xfe").replace(b"\x00", b"")[:14].lower().startswith((b"<?xml", b"<html", b"<!doctype html")):
         return "xml"

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
+from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.delimited import line_feeds, parsed_plain
+from manufacturing_copilot.ingest.reading.files import ENDINGS
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
 from manufacturing_copilot.ingest.reading.rows import tidy
 from manufacturing_copilot.ingest.received import Received
@@ -39,6 +42,8 @@ class PieceReader:
         declared = (self.format.encoding or "utf-8").lower().replace("_", "-")
         if self.format.type not in (None, "csv") or declared not in ("utf-8", "utf8") or self.format.line_end:
             raise NotInPieces
+        if self.format.type is None and Path(self.name).suffix.lower() in ENDINGS:
+            raise NotInPieces  # of another type by its name
         self.layout: Layout | None = None
         self.left_out: dict[str, Any] = {}
 
@@ -49,7 +54,7 @@ class PieceReader:
             text = self._plain_text(block, first=number == 0)
             start = 0
             if self.layout is None:
-                self.layout = find_layout(text, self.name, self.format, self._reading.get("delimiter"))
+                self.layout = self._layout_of(text)
                 start, line = self.layout.start, self.layout.line
             body = text[start:] if start else text
             parsed = parsed_plain(body, self.name, self.format, replace(self.layout, line=line))
@@ -60,6 +65,12 @@ class PieceReader:
             self._leave_out(left_out)
             self._leave_out(parsed.found)
             yield Received(rows, parsed.bad_lines, {"columns": self.layout.names, "contract": self.contract})
+
+    def _layout_of(self, text: bytes) -> Layout:
+        try:
+            return find_layout(text, self.name, self.format, self._reading.get("delimiter"))
+        except BatchError:
+            raise NotInPieces from None  # perhaps the rest of the file has what its beginning lacks
 
     @property
     def found(self) -> dict[str, Any]:

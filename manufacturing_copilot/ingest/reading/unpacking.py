@@ -50,7 +50,7 @@ def unpack(content: bytes, name: str) -> tuple[bytes, str, str | None]:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except _DAMAGED:
         raise BatchError(f"{name}: the zip file is damaged or cut off; fetch it again") from None
-    members = [m for m in archive.infolist() if not m.is_dir() and not _is_litter(m.filename)]
+    members = [m for m in archive.infolist() if not m.filename.endswith("/") and not _is_litter(m.filename)]
     if is_workbook(content):
         _bounded(sum(m.file_size for m in members), len(content), name)
         return content, name, None
