@@ -137,7 +137,9 @@ def test_the_plug_in_of_the_guide_forecasts_as_champion(store: Store, tmp_path: 
     assert run.failed == 0 and run.metrics["model"] == "the plug-in slow_movers"
     assert run.metrics["series_scored"] == run.series
     frame = forecasts_of(store, Target.DEMAND, Frequency.WEEKLY).filter(pl.col("run_id") == run.id)
-    assert frame.group_by("name").agg(pl.col("mean").n_unique())["mean"].to_list() == [1] * run.series
+    # The plug-in says the same for every week; being brought together with categories and all moves it a little.
+    spread = frame.group_by("name").agg((pl.col("mean").max() / pl.col("mean").min()).alias("spread"))["spread"]
+    assert len(spread) == run.series and spread.max() < 1.2
     with store.read() as connection:
         code = connection.scalar(
             sa.select(t.model_version.c.code)
