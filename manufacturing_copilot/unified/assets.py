@@ -180,6 +180,12 @@ def _waiting(counts: RefreshCounts, *kinds: str) -> int:
     return sum(counts.without_factor.get(kind, 0) for kind in kinds)
 
 
+def _made_anew(key: dg.AssetKey, counts: RefreshCounts) -> dict[str, str]:
+    """Why the part was made from all records; nothing where it was carried on."""
+    why = counts.anew.get(key.path[-1])
+    return {"made anew because": why} if why else {}
+
+
 def _result(
     store: Store, key: dg.AssetKey, table: sa.Table, rows: int, counts: RefreshCounts, **more: int
 ) -> dg.MaterializeResult:
@@ -187,7 +193,9 @@ def _result(
         table, rows=rows, frame=shown_rows(store, table), meanings=_meanings(table)
     )
     said = {name.replace("_", " "): count for name, count in more.items()}
-    return dg.MaterializeResult(asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said})
+    return dg.MaterializeResult(
+        asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said, **_made_anew(key, counts)}
+    )
 
 
 def _meanings(table: sa.Table) -> dict[str, str]:

@@ -50,6 +50,13 @@ class Meanings:
         return converted.drop("factor", "base_unit")
 
 
+_NO_MEANINGS = Meanings(
+    pl.DataFrame(schema={"source": pl.String, "code": pl.String, "item_id": pl.Int64, "base_unit": pl.String}),
+    pl.DataFrame(schema={"location_id": pl.Int64, "location": pl.String}),
+    pl.DataFrame(schema={"item_id": pl.Int64, "_from": pl.String, "_to": pl.String, "factor": pl.Float64}),
+)
+
+
 def read_meanings(connection: sa.Connection) -> Meanings:
     """Return what codes and units mean now."""
     codes = sa.select(
@@ -84,7 +91,8 @@ def read_facts(
     file_id, line; `quantities` are in the item's base unit, `prices` per base unit. Services are left out.
     """
     rows = read_accepted(connection, site, kind, columns)
-    return read_meanings(connection).of(rows, quantities=quantities, prices=prices)
+    known = _NO_MEANINGS if rows.is_empty() else read_meanings(connection)
+    return known.of(rows, quantities=quantities, prices=prices)
 
 
 def with_supplier_ids(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import batch_file, inventory_snapshot
+from manufacturing_copilot.store.tables import batch_file, inventory_snapshot, stock_difference
 from manufacturing_copilot.store.types import SCALE
 from manufacturing_copilot.unified.costs import cost_history
 from manufacturing_copilot.unified.facts import read_facts
@@ -108,6 +108,8 @@ def read_stock_facts(connection: sa.Connection, site: Site) -> StockFacts:
 def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
     """Bring stock_difference up to date: where counts and movements do not agree; empty where a site has not both."""
     found = read_movements(connection, site)
+    if found.is_empty():
+        return SyncCounts(0, deleted=connection.execute(sa.delete(stock_difference)).rowcount)
     columns = ["item", "location", "bin", "day", "on_hand", "unit"]
     counts = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
     unsaid = {name: pl.lit(None, pl.Float64) for name in _UNSAID}
