@@ -64,13 +64,25 @@ def conformal_quantiles(mean: Floats, scale: Floats, errors: Floats, *, signed: 
     return tidy(mean[:, :, None] + scale[:, None, None] * widths[None, :, :])
 
 
-def cross_conformal_quantiles(mean: Floats, scale: Floats, errors: Floats, *, signed: bool = False) -> Floats:
-    """Return the quantiles of held-back windows, each series' widths learned from the other folds only."""
+def cross_conformal_quantiles(
+    mean: Floats,
+    scale: Floats,
+    errors: Floats,
+    *,
+    signed: bool = False,
+    places: NDArray[np.int64] | None = None,
+) -> Floats:
+    """Return the quantiles of held-back windows, each series' widths learned from the other folds only.
+
+    `places[i]` is the row of `mean` that errors[i] belong to, where there are errors of more than one window.
+    """
     result = np.empty((*mean.shape, len(LEVELS)))
     fold = folds(len(mean))
+    fold_of_errors = fold if places is None else fold[places]
     for part in np.unique(fold):
         inside = fold == part
-        result[inside] = conformal_quantiles(mean[inside], scale[inside], errors[~inside], signed=signed)
+        others = errors[fold_of_errors != part]
+        result[inside] = conformal_quantiles(mean[inside], scale[inside], others, signed=signed)
     return result
 
 

@@ -26,6 +26,8 @@ from manufacturing_copilot.forecasts.tasks import (
     seasonal_naive_scale,
 )
 
+LEAST_SPREAD = 0.05
+
 FEWEST_POINTS = 8
 """Points that must remain before a window held back; the Theta models refuse fewer than four."""
 
@@ -38,10 +40,10 @@ def forecast(task: Task) -> Outcome:
     see), windows (how many are held back to learn from), linear_lags and
     linear_rows (see `pooled_linear`), signed (bounds of their own on each
     side), and those of `boosted`. Each window is forecast from what lay
-    before it. They give the weights of the members, and the newest one the errors for the bounds.
+    before it. They give the weights of the members, and the errors for the bounds.
     """
     now = fit_members(task.values, task)
-    scale = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])
+    naive = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])
     held = _held_back(task, int(task.parameters.get("windows", 1)))
     weights, then_weights = learned_weights([one.window for one in held])
     mean, clipped = _point(now, task.values, task.season, weights)
@@ -49,22 +51,25 @@ def forecast(task: Task) -> Outcome:
         none = np.empty((0, task.horizon))
         return Outcome(
             mean=mean,
-            quantiles=conformal_quantiles(mean, scale, none),
-            deviation=scale * pooled_deviation(none),
+            quantiles=conformal_quantiles(mean, naive, none),
+            deviation=naive * pooled_deviation(none),
             inflation=np.ones(task.horizon),
             failures=now.failures,
             clipped=clipped,
         )
-    newest = held[0]
-    actual, then_scale = newest.window.actual, newest.window.scale
-    then_mean, _ = _point(newest.window.members, newest.train, task.season, then_weights)
-    errors = (actual - then_mean) / then_scale[:, None]
+    judged = [_judged(one, task.season, then_weights if place == 0 else weights) for place, one in enumerate(held)]
+    errors = np.concatenate(
+        [(one.window.actual - then) / of[:, None] for one, (then, of) in zip(held, judged, strict=True)]
+    )
+    newest, (then_mean, then_scale) = held[0], judged[0]
+    places = np.concatenate([np.searchsorted(newest.rows, one.rows) for one in held])
+    scale = error_scale(now, naive)
     signed = bool(task.parameters.get("signed"))
     backtest = Backtest(
         rows=newest.rows,
-        actual=actual,
+        actual=newest.window.actual,
         mean=then_mean,
-        quantiles=cross_conformal_quantiles(then_mean, then_scale, errors, signed=signed),
+        quantiles=cross_conformal_quantiles(then_mean, then_scale, errors, signed=signed, places=places),
         naive=np.array([seasonal_naive(y, task.season, task.horizon) for y in newest.train]),
         train=newest.train,
     )
@@ -72,7 +77,7 @@ def forecast(task: Task) -> Outcome:
         mean=mean,
         quantiles=conformal_quantiles(mean, scale, errors, signed=signed),
         deviation=scale * pooled_deviation(errors),
-        inflation=inflation(actual - then_mean),
+        inflation=inflation(newest.window.actual - then_mean),
         backtest=backtest,
         failures=now.failures,
         clipped=clipped,
@@ -84,9 +89,28 @@ def forecast(task: Task) -> Outcome:
     )
 
 
+def error_scale(members: Members, naive: Floats) -> Floats:
+    """Return what a series' errors are measured in: the geometric mean of its naive error and its members' spread.
+
+    Where the members are at odds the forecast is less sure. The spread counts at least a LEAST_SPREAD of the naive
+    error, and not at all where there is one member only.
+    """
+    every = np.array(list(members.all.values()))
+    if len(every) < 2:
+        return naive
+    known = np.isfinite(every)
+    count = np.maximum(known.sum(axis=0), 1)
+    centre = np.where(known, every, 0.0).sum(axis=0) / count
+    spread = np.sqrt(np.where(known, (every - centre) ** 2, 0.0).sum(axis=0) / count).mean(axis=1)
+    return np.sqrt(naive * np.maximum(spread, LEAST_SPREAD * naive))
+
+
 @dataclass(frozen=True)
 class _Held:
-    """A window of the series `rows` of the task, and their histories before it."""
+    """A window of the series `rows` of the task, and their histories before it.
+
+    The series of an older window are among those of the newest.
+    """
 
     rows: NDArray[np.int64]
     train: Sequence[Floats]
@@ -106,6 +130,12 @@ def _held_back(task: Task, windows: int) -> list[_Held]:
         members = fit_members(train, task.part(np.isin(np.arange(len(task)), rows)))
         found.append(_Held(rows, train, Window(members, actual, scale)))
     return found
+
+
+def _judged(one: _Held, season: int, weights: Weights) -> tuple[Floats, Floats]:
+    """Return the forecast of a window, and the scale of the errors of its series."""
+    mean, _ = _point(one.window.members, one.train, season, weights)
+    return mean, error_scale(one.window.members, one.window.scale)
 
 
 def _point(members: Members, values: Sequence[Floats], season: int, weights: Weights) -> tuple[Floats, int]:
