@@ -65,7 +65,7 @@ def test_one_short_series_ends_the_librarys_conformal_bounds_for_all_but_not_our
         }
     )
     theirs = StatsForecast(models=[DynamicOptimizedTheta()], freq=1)
-    with pytest.raises(Exception, match="(?i)short|samples|windows"):
+    with pytest.raises(Exception, match=r"(?i)short|samples|windows"):
         theirs.forecast(df=frame, h=6, level=[80], prediction_intervals=ConformalIntervals(h=6, n_windows=2))
     assert_sound(regular.forecast(a_task(values, models=["dynamic_theta"])), 2, 6)
 
