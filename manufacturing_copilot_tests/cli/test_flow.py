@@ -180,3 +180,38 @@ def test_the_failed_batch_says_why_and_is_not_tried_again_unasked(done: Running,
     again = copilot("run")
     assert again.code == 0
     assert "nothing new" in again.out
+
+
+def test_a_rebuild_makes_what_there_is(done: Running, copilot: Copilot) -> None:
+    said = copilot("rebuild")
+    assert (said.code, said.err) == (0, "")
+    assert "My plant as of 2026-11-01: 3 items" in said.out
+
+
+def test_a_past_day_is_rehearsed_apart_and_nobody_is_told(
+    done: Running, copilot: Copilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = len(done.messages)
+    made = copilot("rebuild", "--as-of", tiny.END)
+    assert (made.code, made.err) == (0, "")
+    folder = done.home / "as_of" / tiny.END.isoformat()
+    assert f"COPILOT_HOME={folder} " in made.out
+    with monkeypatch.context() as there:
+        there.setenv("COPILOT_HOME", str(folder))
+        ran = copilot("run")
+        assert (ran.code, ran.err) == (0, "")
+        assert "forecasts" in ran.out and "alerts" in ran.out and "ingest" not in ran.out
+        found = json.loads(copilot("status", "--json").out)
+        assert "nothing new" in copilot("run").out
+    assert (found["as_of"], found["batches"]["success"]) == (tiny.END.isoformat(), 4)
+    assert found["alerts"]["open"] > 0
+    assert found["deliveries"] == {"pending": 0, "accepted": 0, "failed": 0, "unknown": 0}
+    assert list((folder / "reports").iterdir())
+    assert len(done.messages) == told
+    assert json.loads(copilot("status", "--json").out)["as_of"] == "2026-11-01"
+
+
+def test_what_cannot_be_rebuilt_is_told_in_a_sentence(done: Running, copilot: Copilot) -> None:
+    assert "expected a day such as 2026-03-31" in copilot("rebuild", "--as-of", "yesterday").err
+    assert "name the day with --as-of" in copilot("rebuild", "--into", "there").err
+    assert "is still to come" in copilot("rebuild", "--as-of", "2030-01-01").err

@@ -1,9 +1,11 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from manufacturing_copilot.edge import Plant
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.ingest.claim import claim, waiting_files
 from manufacturing_copilot.ingest.clock import as_of_day, held_day, moment
@@ -11,6 +13,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.store.engine import connect_store
+from manufacturing_copilot.unified.jobs import rebuild_job
 from manufacturing_copilot.unified.progress import is_current
 from manufacturing_copilot.unified.rebuild import place_of, rebuild_as_of, rebuild_now
 from manufacturing_copilot.unified.refresh import refresh
@@ -133,3 +136,17 @@ def test_a_day_that_is_still_to_come_or_a_place_that_is_none_is_told(store: Stor
         rebuild_as_of(store, site, LATER + timedelta(days=1), place_of(None, home, LATER), tell=lambda _: None)
     with pytest.raises(StoreError, match="--into names 'mysql'; expected"):
         place_of("mysql://server/plant", home, date(2026, 3, 1))
+
+
+def test_the_job_makes_a_past_day_too(home: Path) -> None:
+    store = open_store()
+    site, monday = lived(store, home)
+    settings = {"ops": {"rebuilding": {"config": {"as_of": MONDAY.isoformat()}}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        resources = {"plant": Plant(site_folder=str(site.folder))}
+        result = rebuild_job.execute_in_process(run_config=settings, resources=resources, instance=instance)
+    assert result.success
+    past = connect_store(place_of(None, home, MONDAY))
+    assert canonical(past) == monday
+    past.close()
+    store.close()
