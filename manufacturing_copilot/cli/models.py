@@ -97,7 +97,7 @@ def runs(
         end_killed(store)
         with store.read() as connection:
             found = choosing.runs(connection, name, limit)
-    shown = ["run", "model", "version", "purpose", "as_of", "status", "series", "failed_series", "seconds", "problem"]
+    shown = ["run", "model", "version", "as_of", "status", "series", "failed_series", "seconds", "problem"]
     show(found.with_columns(pl.col("seconds").round(1)), as_json=as_json, empty="no model has run yet", columns=shown)
 
 

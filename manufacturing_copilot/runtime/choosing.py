@@ -44,6 +44,7 @@ _RUN_SCHEMA: dict[str, Any] = {
     "model": pl.String,
     "version": pl.Int64,
     "purpose": pl.String,
+    "demand_class": pl.String,
     "as_of": pl.Date,
     "status": pl.String,
     "series": pl.Int64,
@@ -228,8 +229,8 @@ def history(connection: sa.Connection, name: str | None = None, limit: int = 50)
 def runs(connection: sa.Connection, name: str | None = None, limit: int = 30) -> pl.DataFrame:
     """Return the newest runs (of the model named), newest first, those in progress among them.
 
-    Columns: run, model, version, purpose, as_of, status, series, failed_series, seconds, peak_mb, started_at,
-    finished_at, problem, failures (JSON).
+    Columns: run, model, version, purpose, demand_class (of what it forecast), as_of, status, series, failed_series,
+    seconds, peak_mb, started_at, finished_at, problem, failures (JSON).
     """
     query = (
         sa.select(model_run, model.c.name.label("model"), model_version.c.version)

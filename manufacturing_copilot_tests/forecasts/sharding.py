@@ -12,12 +12,12 @@ from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot_tests.forecasts.plants import AS_OF, a_site, add_demand, add_items, with_models
 
-SERIES = 24
+SERIES = 16
 WEEKLY = a_site({Target.DEMAND: (Frequency.WEEKLY,)})
 
 
 def a_regular_plant(store: Store) -> Store:
-    """Twenty items sold every day, and four sold now and then, for sixty weeks."""
+    """Twelve items sold every day, and four sold now and then, for sixty weeks."""
     random = np.random.default_rng(5)
     with_models(store)
     with store.write() as connection:
