@@ -182,7 +182,7 @@ def _waiting(counts: RefreshCounts, *kinds: str) -> int:
 
 def _made_anew(key: dg.AssetKey, counts: RefreshCounts) -> dict[str, str]:
     """Why the part was made from all records; nothing where it was carried on."""
-    why = counts.anew.get(key.path[-1])
+    why = counts.anew.get(key.path[-1].removesuffix("_history"))
     return {"made anew because": why} if why else {}
 
 

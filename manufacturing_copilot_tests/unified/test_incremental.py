@@ -160,6 +160,28 @@ def test_a_rebuild_gives_what_was_carried_on_from_batch_to_batch(store: Store, s
         _forget(store, site)
 
 
+def _sold(number: int, item: str = "A", quantity: float = 1.0) -> dict[str, Any]:
+    return {"order_no": f"S{number}", "line_no": "1", "item": item, "ordered_on": BEGIN, "quantity": quantity}
+
+
+def test_what_a_batch_brings_and_replaces_is_carried_on_and_what_cannot_be_says_why(store: Store) -> None:
+    add_records(store, "erp/items", [{"item": "A"}, {"item": "B"}])
+    add_records(store, "shop/order_lines", [_sold(1), _sold(2, "Z")])
+    assert refresh(store, SITE, BEGIN).anew["demand"] == "nothing was held"
+    add_records(store, "shop/order_lines", [_sold(1, quantity=5.0), _sold(3)])
+    carried = refresh(store, SITE, BEGIN + timedelta(days=1))
+    assert "demand" not in carried.anew
+    assert "items" not in carried.anew
+    assert (carried.demand.rows.rows, carried.demand.rows.inserted, carried.demand.rows.changed) == (1, 0, 1)
+    add_records(store, "shop/items", [{"item": "Z"}])
+    assert refresh(store, SITE, BEGIN + timedelta(days=1)).anew["demand"] == "codes mean another item now"
+    remove_records(store, "shop/order_lines")
+    gone = refresh(store, SITE, BEGIN + timedelta(days=1))
+    assert gone.anew["demand"] == "batches were withdrawn, came late or were mended"
+    assert gone.demand.rows.rows == 0
+    assert set(refresh(store, SITE, BEGIN + timedelta(days=1), full=True).anew.values()) >= {"it was asked for"}
+
+
 def _forget(store: Store, site: Any) -> None:
     clear(store)
     with store.write() as connection:
