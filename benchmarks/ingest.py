@@ -1,18 +1,20 @@
 """How fast batches are loaded, beside a plain COPY and beside dlt, in one run.
 
-    python -m benchmarks.ingest [--only NAME ...] [--times 5] [--rows 1000000] [--large 10000000] [--json]
+    python -m benchmarks.ingest [--rows first,large] [--json]
 
 Ours goes through the batch asset, on a Dagster instance on disk, each load in a fresh process whose start and imports
 are not counted: archiving, hashing, reading, checking, rejected rows with reasons, duplicates, upsert, status. COPY is
 the one of psql, of the same file into a table of the file's columns with its primary key. dlt is its fastest way found
 (benchmarks/with_dlt.py); it needs an environment of its own: `--dlt PYTHON`, or the group `bench` installed here;
 without it its rows are left out. Both sides use one PostgreSQL server with its default settings (the disk is waited
-for), a fresh database each time, in turn; the figures are medians.
+for), started here or named by `--server`, and a fresh database each time. They take turns; a figure is the median of
+the ratios of `--times` turns, of fewer where a row takes longer than `--minutes` (the figure says of how many).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -65,7 +67,8 @@ class Bench:
     server: str
     folder: Path
     times: int
-    rows: int
+    minutes: float
+    lines: int
     large: int
     dlt: str | None
     quiet: bool
@@ -75,6 +78,20 @@ class Bench:
         """Print how far it has come."""
         if not self.quiet:
             print(text, flush=True)
+
+    def turns(self) -> Iterator[int]:
+        """Give the number of each turn, as many as asked for, or fewer where they take too long."""
+        began = time.monotonic()
+        for number in range(self.times):
+            yield number
+            if time.monotonic() - began > self.minutes * 60:
+                return
+
+    def add_ratio(self, measure: str, must: str, goal: str, over: list[float], under: list[float]) -> None:
+        """Keep the median of the ratios of all turns."""
+        ratios = [one / other for one, other in zip(over, under, strict=True)]
+        times = "once" if len(ratios) == 1 else f"median of {len(ratios)}"
+        self.add(f"{measure} ({times})", must, goal, statistics.median(ratios), "x")
 
     def add(self, measure: str, must: str, goal: str, value: float, unit: str) -> None:
         """Keep one figure."""
@@ -161,35 +178,30 @@ class Bench:
             return self.by_dlt(url, file, Path(state))
 
 
-def median(values: list[float]) -> float:
-    """Return the median, and say nothing of the rest."""
-    return statistics.median(values)
-
-
 def first_load(bench: Bench) -> None:
     """Measure a first load, beside COPY and dlt, in turn."""
-    file = bench.file("orders", bench.rows)
+    file = bench.file("orders", bench.lines)
     ours, copies, theirs = [], [], []
-    for _ in range(bench.times):
+    for _ in bench.turns():
         ours.append(bench.first(file)["seconds"])
         copies.append(bench.copy(file))
         if bench.dlt:
             theirs.append(bench.first_by_dlt(file)["seconds"])
         bench.say(f"  ours {ours[-1]:.2f} s, COPY {copies[-1]:.2f} s" + (f", dlt {theirs[-1]:.2f} s" if theirs else ""))
-    name = f"PostgreSQL, {bench.rows:,} rows first load"
-    bench.add(f"{name}, of COPY", ">= 0.50", ">= 0.80", median(copies) / median(ours), "x")
+    name = f"PostgreSQL, {bench.lines:,} rows first load"
+    bench.add_ratio(f"{name}, of COPY", ">= 0.50", ">= 0.80", copies, ours)
     if theirs:
-        bench.add(f"{name}, against dlt", ">= 1.5", ">= 2.5", median(theirs) / median(ours), "x")
+        bench.add_ratio(f"{name}, against dlt", ">= 1.5", ">= 2.5", theirs, ours)
 
 
 def overlapping(bench: Bench) -> None:
     """Measure a batch of which half is there already, a tenth of that with other content, beside dlt."""
     if not bench.dlt:
         return
-    old = bench.file("orders", bench.rows)
-    new = bench.file("overlapping", bench.rows, first=bench.rows // 2, revision=1)
+    old = bench.file("orders", bench.lines)
+    new = bench.file("overlapping", bench.lines, first=bench.lines // 2, revision=1)
     ours, theirs = [], []
-    for _ in range(bench.times):
+    for _ in bench.turns():
         with bench.home() as home, bench.database(ours=True) as url:
             bench.load(home, url, old)
             ours.append(bench.load(home, url, new)["seconds"])
@@ -197,8 +209,8 @@ def overlapping(bench: Bench) -> None:
             bench.by_dlt(url, old, Path(state))
             theirs.append(bench.by_dlt(url, new, Path(state))["seconds"])
         bench.say(f"  ours {ours[-1]:.2f} s, dlt {theirs[-1]:.2f} s")
-    name = f"half-overlapping {bench.rows:,} rows, against dlt"
-    bench.add(name, ">= 1.15", ">= 2", median(theirs) / median(ours), "x")
+    name = f"half-overlapping {bench.lines:,} rows, against dlt"
+    bench.add_ratio(name, ">= 1.15", ">= 2", theirs, ours)
 
 
 def large(bench: Bench) -> None:
@@ -213,37 +225,37 @@ def large(bench: Bench) -> None:
         with bench.database(ours=False) as url, tempfile.TemporaryDirectory(dir=bench.folder) as state:
             theirs, theirs_more = bench.by_dlt(url, file, Path(state)), bench.by_dlt(url, more, Path(state))
         bench.say(f"  dlt {theirs['seconds']:.1f} s, then {theirs_more['seconds']:.2f} s")
-        bench.add(f"{name}, against dlt", ">= 1.25", ">= 2", theirs["seconds"] / ours["seconds"], "x")
+        bench.add_ratio(f"{name}, against dlt", ">= 1.25", ">= 2", [theirs["seconds"]], [ours["seconds"]])
         on_top = f"{bench.large // 100:,} rows into {bench.large:,}, against dlt"
-        bench.add(on_top, ">= 5", ">= 10", theirs_more["seconds"] / ours_more["seconds"], "x")
+        bench.add_ratio(on_top, ">= 5", ">= 10", [theirs_more["seconds"]], [ours_more["seconds"]])
     bench.add(f"{name}, peak memory", "<= 1", "<= 0.6", ours["peak_mb"] / 1024, "GB")
 
 
 def sqlite(bench: Bench) -> None:
     """Measure a first load into SQLite, beside COPY into PostgreSQL."""
-    file = bench.file("orders", bench.rows)
+    file = bench.file("orders", bench.lines)
     ours, copies = [], []
-    for _ in range(bench.times):
+    for _ in bench.turns():
         with bench.home() as home:
             ours.append(bench.load(home, None, file)["seconds"])
         copies.append(bench.copy(file))
         bench.say(f"  ours {ours[-1]:.2f} s, COPY {copies[-1]:.2f} s")
-    name = f"SQLite, {bench.rows:,} rows first load, of COPY"
-    bench.add(name, ">= 0.40", ">= 0.60", median(copies) / median(ours), "x")
+    name = f"SQLite, {bench.lines:,} rows first load, of COPY"
+    bench.add_ratio(name, ">= 0.40", ">= 0.60", copies, ours)
 
 
 def dirty(bench: Bench) -> None:
     """Measure a file with five lines in a hundred spoilt, beside the clean one."""
-    clean = bench.file("orders", bench.rows)
-    spoilt = bench.folder / f"dirty_{bench.rows}.csv"
+    clean = bench.file("orders", bench.lines)
+    spoilt = bench.folder / f"dirty_{bench.lines}.csv"
     if not spoilt.exists():
         write_dirty(spoilt, clean)
     dirty_seconds, clean_seconds = [], []
-    for _ in range(bench.times):
+    for _ in bench.turns():
         dirty_seconds.append(bench.first(spoilt)["seconds"])
         clean_seconds.append(bench.first(clean)["seconds"])
         bench.say(f"  dirty {dirty_seconds[-1]:.2f} s, clean {clean_seconds[-1]:.2f} s")
-    bench.add("dirty file against the clean one", "<= 3", "<= 1.5", median(dirty_seconds) / median(clean_seconds), "x")
+    bench.add_ratio("dirty file against the clean one", "<= 3", "<= 1.5", dirty_seconds, clean_seconds)
 
 
 def small_files(bench: Bench) -> None:
@@ -277,27 +289,39 @@ def _dlt_python(named: str | None) -> str | None:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--only", nargs="+", choices=list(MEASURES), default=list(MEASURES), help="these measures")
-    parser.add_argument("--times", type=int, default=5, help="of each, for the median (the large ones: once)")
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--large", type=int, default=10_000_000)
+    parser.add_argument("--rows", default=",".join(MEASURES), help=f"some of {', '.join(MEASURES)}")
+    parser.add_argument("--times", type=int, default=5, help="turns of each (the large one and the small files: one)")
+    parser.add_argument("--minutes", type=float, default=8.0, help="no new turn of a row after so long")
+    parser.add_argument("--lines", type=int, default=1_000_000, help="lines of the files")
+    parser.add_argument("--large", type=int, default=10_000_000, help="lines of the large file")
+    parser.add_argument("--server", help="URL of a PostgreSQL server, without a database, to use instead of an own one")
     parser.add_argument("--dlt", help="the Python of an environment that has dlt[postgres] and pyarrow")
     parser.add_argument("--folder", type=Path, help="where files are made and kept; else a temporary one")
     parser.add_argument("--json", action="store_true", help="print nothing but the figures, as JSON")
     chosen = parser.parse_args(arguments)
+    names = [name.strip() for name in chosen.rows.split(",") if name.strip()]
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        parser.error(f"there is no row {unknown[0]!r}; there are {', '.join(MEASURES)}")
+    if shutil.which("psql") is None:
+        parser.error("psql is not here, and its \\copy is what is measured against; install PostgreSQL's client")
     dlt = _dlt_python(chosen.dlt)
     if dlt is None:
         print("dlt is not here: its rows are left out (--dlt PYTHON names an environment that has it)", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="copilot-bench-") as temporary, postgres.server("fsync=on") as server:
+    with tempfile.TemporaryDirectory(prefix="copilot-bench-") as temporary, _server(chosen.server) as server:
         folder = (chosen.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
-        bench = Bench(server, folder, chosen.times, chosen.rows, chosen.large, dlt, chosen.json)
-        for name in chosen.only:
+        bench = Bench(server, folder, chosen.times, chosen.minutes, chosen.lines, chosen.large, dlt, chosen.json)
+        for name in names:
             bench.say(f"{name}: {(MEASURES[name].__doc__ or '').strip()}")
             MEASURES[name](bench)
     figures: list[dict[str, Any]] = [asdict(measure) for measure in bench.found]
     if chosen.json:
         print(json.dumps(figures, indent=2))
+
+
+def _server(named: str | None) -> contextlib.AbstractContextManager[str]:
+    return contextlib.nullcontext(named.rstrip("/")) if named else postgres.server("fsync=on")
 
 
 if __name__ == "__main__":
