@@ -18,7 +18,7 @@ from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.ingest.partitions import asset_key, batches_of
 from manufacturing_copilot.ingest.volumes import volume_in_words, volumes
 from manufacturing_copilot.site import Feed
-from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store import Store, looked_up, read_frame
 from manufacturing_copilot.store.tables import accepted, batch
 
 POOL = "bulk_load"
@@ -123,14 +123,10 @@ def batch_metadata(store: Store, feed: Feed, reference: str) -> dict[str, Any]:
     table = accepted[feed.records]
     story = story_of(store, reference)
     columns = [table.c[name] for name in feed.columns]
-    rows = (
-        sa.select(*columns, table.c.line)
-        .join(batch, batch.c.id == table.c.batch_id)
-        .where(batch.c.reference == reference)
-        .limit(PREVIEW_ROWS)
-    )
-    with store.read() as connection:
-        accepted_rows = read_frame(connection, rows)
+    number = sa.select(batch.c.id).where(batch.c.reference == reference)
+    with store.read() as connection, looked_up(connection):
+        of_batch = table.c.batch_id == connection.scalar(number)
+        accepted_rows = read_frame(connection, sa.select(*columns, table.c.line).where(of_batch).limit(PREVIEW_ROWS))
     counts = story.counts
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": counts.accepted,

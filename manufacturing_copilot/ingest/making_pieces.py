@@ -250,11 +250,11 @@ class _Decisions:
 
 
 class Keys:
-    """The keys seen so far, as sorted hashes: 8 bytes each."""
+    """The keys seen so far, as hashes, 8 bytes each: sorted runs, of which each is less than half of the one before."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._hashes: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._runs: list[npt.NDArray[np.uint64]] = []
 
     def seen(self, keys: pl.Series) -> pl.Series:
         """Return which of the keys may have been seen before, or more than once here; and keep all in mind.
@@ -265,12 +265,18 @@ class Keys:
         ordered = hashes.sort().to_numpy()
         again = np.zeros(len(ordered), dtype=bool)
         again[1:] = ordered[1:] == ordered[:-1]
-        if len(self._hashes):
-            at = np.searchsorted(self._hashes, ordered)
-            at[at == len(self._hashes)] = 0
-            again |= self._hashes[at] == ordered
-        self._hashes = np.concatenate([self._hashes, ordered])
-        self._hashes.sort(kind="stable")  # two sorted runs: a merge
+        for run in self._runs:
+            at = np.searchsorted(run, ordered)
+            at[at == len(run)] = 0
+            again |= run[at] == ordered
+        if len(ordered):
+            self._keep(ordered)
         if not again.any():
             return pl.repeat(False, len(keys), dtype=pl.Boolean, eager=True)
         return hashes.is_in(pl.Series(np.unique(ordered[again])).implode())
+
+    def _keep(self, run: npt.NDArray[np.uint64]) -> None:
+        while self._runs and len(self._runs[-1]) < 2 * len(run):
+            run = np.concatenate([self._runs.pop(), run])
+            run.sort(kind="stable")  # two sorted runs: a merge
+        self._runs.append(run)

@@ -19,7 +19,7 @@ from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
 _COPY_ROWS = 25_000
 _TUPLE_ROWS = 25_000
 _ROWS_A_STATEMENT = 10
-_WHOLE_TABLE_PLANS = ("enable_hashjoin", "enable_mergejoin", "jit")
+_WHOLE_TABLE_PLANS = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit")
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,10 @@ def _drop_quietly(connection: sa.Connection, temporary: sa.Table) -> None:
 
 @contextmanager
 def looked_up(connection: sa.Connection) -> Iterator[None]:
-    """Let joins with a staged table within the context look its rows up, one by one, by an index of the other table.
+    """Let queries within the context find rows of a large table by its indexes, and not by reading all of it.
 
-    PostgreSQL knows nothing of a table that was just staged, and would rather read the other one whole, however large.
+    PostgreSQL knows nothing yet of a table that was just staged, or of a batch that was just loaded, and would rather
+    read the large table whole.
     """
     if connection.dialect.name != "postgresql":
         yield  # SQLite does nothing else

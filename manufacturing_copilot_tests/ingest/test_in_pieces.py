@@ -207,6 +207,16 @@ def test_dates_that_were_turned_round_stop_a_file_in_pieces_too(
         assert one[accepted["order_lines"].name] == []
 
 
+def test_a_first_line_that_seems_to_be_a_row_is_refused_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_place = dict(zip(["order_no", "line_no", "item", "quantity", "ordered_on"], range(1, 6), strict=True))
+    lines = [order(n, n) for n in range(1, 90)]
+    whole, in_pieces, _ = both(tmp_path, monkeypatch, lines, {**ORDERS, "columns": by_place})
+    assert "the first line seems to be a row" in str(whole["counts"].problem)
+    assert in_pieces["counts"] == whole["counts"]
+
+
 def test_rows_without_a_key_are_numbered_by_their_lines_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from manufacturing_copilot.ingest.reading.rows import tidy
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
 
-PIECE_BYTES = 12 << 20
+PIECE_BYTES = 6 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -64,7 +64,8 @@ class PieceReader:
             rows, left_out = tidy(parsed.rows, self.format, self.name)
             self._leave_out(left_out)
             self._leave_out(parsed.found)
-            yield Received(rows, parsed.bad_lines, {"columns": self.layout.names, "contract": self.contract})
+            found = {"type": "csv", "delimiter": self.layout.delimiter, "columns": self.layout.names}
+            yield Received(rows, parsed.bad_lines, {**found, "contract": self.contract})
 
     def _layout_of(self, text: bytes) -> Layout:
         try:
