@@ -82,7 +82,7 @@ def test_the_more_stock_the_less_likely_and_the_later_the_run_out(store: Store) 
     stocked(store, [60, 100, 140])
     rows = found(store)
     assert rows["probability"].is_sorted(descending=True)
-    assert rows["probability"][0] > 0.9 > 0.65 > rows["probability"][1] > 0.2 > rows["probability"][2]
+    assert rows["probability"][0] > 0.9 > 0.7 > rows["probability"][1] > 0.2 > rows["probability"][2]
     assert rows["runout_p50"].is_sorted()
     assert (rows["runout_p10"] <= rows["runout_p50"]).all() and (rows["runout_p50"] <= rows["runout_p90"]).all()
     # About ten a day: half the time the hundred last ten days.
