@@ -29,7 +29,7 @@ class Withdraw(dg.Config):
     """Which override is taken back, by whom and why."""
 
     override: int
-    by: str
+    actor: str
     reason: str
 
 
@@ -58,7 +58,7 @@ def withdraw_op(plant: Plant, config: Withdraw) -> None:
     """Withdraw the override."""
     with plant.open() as store, store.write() as connection:
         today = as_of_day(connection, plant.site)
-        withdraw_override(connection, config.override, actor=config.by, reason=config.reason, today=today)
+        withdraw_override(connection, config.override, actor=config.actor, reason=config.reason, today=today)
 
 
 @dg.job(executor_def=dg.in_process_executor, description="Notes what a planner says of demand instead of the models.")

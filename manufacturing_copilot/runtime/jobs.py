@@ -14,7 +14,7 @@ class Register(dg.Config):
     """Which file to register, and who says so."""
 
     file: str
-    by: str
+    actor: str
 
 
 class PromotedTo(Enum):
@@ -30,8 +30,8 @@ class Promote(dg.Config):
     model: str
     version: int
     alias: PromotedTo = PromotedTo.champion
-    by: str
-    note: str = ""
+    actor: str
+    reason: str = ""
 
 
 class Retire(dg.Config):
@@ -39,15 +39,15 @@ class Retire(dg.Config):
 
     model: str
     version: int
-    by: str
-    note: str = ""
+    actor: str
+    reason: str = ""
 
 
 @dg.op(description="Register the versions that a YAML file describes; its path counts from the site's folder.")
 def register_version(context: dg.OpExecutionContext, plant: Plant, config: Register) -> None:
     """Register what the file says."""
     with plant.open() as store:
-        done = register_file(store, Path(plant.site_folder) / config.file, config.by)
+        done = register_file(store, Path(plant.site_folder) / config.file, config.actor)
     for one in done:
         context.log.info("%s v%s %s", one.model, one.version, one.alias or "as a draft")
     context.add_output_metadata({f"{one.model} v{one.version}": one.alias or "draft" for one in done})
@@ -57,14 +57,14 @@ def register_version(context: dg.OpExecutionContext, plant: Plant, config: Regis
 def promote_op(plant: Plant, config: Promote) -> None:
     """Promote the version."""
     with plant.open() as store:
-        promote_version(store, config.model, config.version, config.by, config.note, config.alias.value)
+        promote_version(store, config.model, config.version, config.actor, config.reason, config.alias.value)
 
 
 @dg.op(name="retire_version", description="Retire a version that is not the champion.")
 def retire_op(plant: Plant, config: Retire) -> None:
     """Retire the version."""
     with plant.open() as store:
-        retire_version(store, config.model, config.version, config.by, config.note)
+        retire_version(store, config.model, config.version, config.actor, config.reason)
 
 
 @dg.job(executor_def=dg.in_process_executor, description="Registers model versions from a YAML file.")

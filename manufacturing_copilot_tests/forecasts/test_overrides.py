@@ -207,7 +207,7 @@ def test_both_verbs_are_jobs_of_the_ui_too(home: Path, folder: Path) -> None:
     told = {"item": "S0001", "first_day": "2024-06-24", "last_day": "2024-06-30", "factor": 1.5, "owner": "planner"}
     said = {"ops": {"add_override": {"config": told | {"reason": "a fair"}}}}
     assert override_forecast.execute_in_process(run_config=said, resources=resources).success
-    back = {"ops": {"withdraw_override": {"config": {"override": 1, "by": "planner", "reason": "rained off"}}}}
+    back = {"ops": {"withdraw_override": {"config": {"override": 1, "actor": "planner", "reason": "rained off"}}}}
     assert withdraw_forecast_override.execute_in_process(run_config=back, resources=resources).success
     with store.read() as connection:
         listed = list_overrides(connection).to_dicts()

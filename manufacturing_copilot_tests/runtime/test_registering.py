@@ -145,9 +145,9 @@ def test_every_decision_is_a_dagster_job_too(declared: Store, tmp_path: Path) ->
     )
     name = "demand/weekly/smooth"
     asked = {
-        "register_model": ("register_version", {"file": "model.yaml", "by": "Ann"}),
-        "promote_model": ("promote_version", {"model": name, "version": 2, "by": "Ann", "note": "better"}),
-        "retire_model": ("retire_version", {"model": "demand/weekly/erratic", "version": 2, "by": "Ann"}),
+        "register_model": ("register_version", {"file": "model.yaml", "actor": "Ann"}),
+        "promote_model": ("promote_version", {"model": name, "version": 2, "actor": "Ann", "reason": "better"}),
+        "retire_model": ("retire_version", {"model": "demand/weekly/erratic", "version": 2, "actor": "Ann"}),
     }
     for job, (op, config) in asked.items():
         run_config = {"ops": {op: {"config": config}}}
