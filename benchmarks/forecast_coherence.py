@@ -69,7 +69,7 @@ def _compared(demand: pl.DataFrame, items: pl.DataFrame, places: pl.DataFrame, a
 
     facts = Facts(demand.filter(pl.col("day") <= as_of), items, places)
     apart = forecast_apart(facts, HORIZONS, as_of, forecast, "keep", lambda _: None)
-    one = together(apart.items, apart.aggregates, apart.weekdays, NO_OVERRIDES)
+    one = together(apart.items, apart.aggregates, apart.steady, apart.weekdays, NO_OVERRIDES)
     named = demand.join(items, on="item_id").join(places, on="location_id")
     came = named.with_columns(pl.concat_str("sku", pl.lit(" @ "), "code").alias("name"))
     found = {}

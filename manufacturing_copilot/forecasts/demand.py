@@ -19,7 +19,7 @@ from manufacturing_copilot.forecasts.known.successors import in_force, phased_ou
 from manufacturing_copilot.forecasts.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
 from manufacturing_copilot.forecasts.parts import Part, Progress
 from manufacturing_copilot.forecasts.tasks import Floats, stretched
-from manufacturing_copilot.forecasts.together import AGGREGATES, aggregate_panel, together
+from manufacturing_copilot.forecasts.together import AGGREGATES, aggregate_panel, steady_series, together
 from manufacturing_copilot.site import Frequency, Site
 
 PanelForecast: TypeAlias = Callable[[Panel, str | None], list[Part]]
@@ -51,10 +51,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Apart:
-    """What each frequency says by itself, of the items and of what they add up to; and the open weekdays."""
+    """What each frequency says by itself, of the items and of what the steady ones add up to; and the open weekdays."""
 
     items: Sequence[Expected]
     aggregates: Sequence[Expected]
+    steady: frozenset[str]
     cut: pl.DataFrame
     weekdays: Sequence[int]
 
@@ -71,7 +72,7 @@ def expected_demand(
     facts = Facts(read_demand(connection, as_of), *read_names(connection), read_known_future(connection, site, as_of))
     found = forecast_apart(facts, {one: site.horizons[one] for one in frequencies}, as_of, forecast, site.outliers, say)
     said = read_overrides(connection, as_of)
-    return Demand(together(found.items, found.aggregates, found.weekdays, said), found.cut)
+    return Demand(together(found.items, found.aggregates, found.steady, found.weekdays, said), found.cut)
 
 
 def forecast_apart(
@@ -86,23 +87,27 @@ def forecast_apart(
     ahead = max((_DAYS_AHEAD[one] * count for one, count in horizons.items()), default=0)
     successions = in_force(facts.known.successions, as_of, ahead)
     demand, items = taken_over(facts.demand, successions), phased_out(facts.items, successions)
-    single: list[Expected] = []
-    aggregates: list[Expected] = []
-    cut: list[pl.DataFrame] = []
+    made: list[tuple[Adjusted, list[Part]]] = []
     for frequency, horizon in horizons.items():
         panel = demand_panel(demand, items, facts.places, frequency, as_of, horizon)
         say(f"demand {frequency.value}: {panel.keys.height} series")
         usual = adjusted(panel, facts.known, clean=outliers == "cut")
-        parts = forecast(usual.panel, None)
-        aggregates += _aggregates(usual, parts, forecast)
-        single += [expected(part) for part in put_back(parts, usual)]
-        cut.append(_cut(usual))
-    return Apart(single, aggregates, pl.concat(cut) if cut else pl.DataFrame(), open_weekdays(demand))
+        made.append((usual, forecast(usual.panel, None)))
+    steady = steady_series([parts for _, parts in made])
+    return Apart(
+        [expected(part) for usual, parts in made for part in put_back(parts, usual)],
+        [one for usual, parts in made for one in _aggregates(usual, parts, steady, forecast)],
+        steady,
+        pl.concat([_cut(usual) for usual, _ in made]) if made else pl.DataFrame(),
+        open_weekdays(demand),
+    )
 
 
-def _aggregates(usual: Adjusted, parts: Sequence[Part], forecast: PanelForecast) -> list[Expected]:
+def _aggregates(
+    usual: Adjusted, parts: Sequence[Part], steady: frozenset[str], forecast: PanelForecast
+) -> list[Expected]:
     """Forecast categories and all items from the usual histories; what is known of their series moves them too."""
-    sums, members = aggregate_panel(usual.panel)
+    sums, members = aggregate_panel(usual.panel, steady)
     found = forecast(sums, AGGREGATES)
     moved = _known_of_sums(usual, parts, members)
     place = {name: row for row, name in enumerate(sums.keys["name"].to_list())}

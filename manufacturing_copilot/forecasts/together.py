@@ -12,8 +12,10 @@ from manufacturing_copilot.forecasts.coherence import Said, Tree, over_frequenci
 from manufacturing_copilot.forecasts.expected import Expected
 from manufacturing_copilot.forecasts.known.overrides import cuts_of, overridden
 from manufacturing_copilot.forecasts.panel import Panel
+from manufacturing_copilot.forecasts.parts import Part
 from manufacturing_copilot.forecasts.spans import Spans, spans_of
 from manufacturing_copilot.forecasts.tasks import Floats
+from manufacturing_copilot.runtime.policies import REGULAR, SPARSE
 from manufacturing_copilot.site import Frequency
 
 EVERYTHING = "all items"
@@ -26,24 +28,38 @@ def category_name(category: str) -> str:
     return f"category {category}"
 
 
-def aggregate_panel(panel: Panel) -> tuple[Panel, list[list[int]]]:
+def steady_series(parts: Sequence[Sequence[Part]]) -> frozenset[str]:
+    """Return the names of the series that sums can be forecast from: those that neither begin nor end.
+
+    `parts`: of each frequency. Young, dying and discontinued series are left out, and those that are so at any
+    frequency: the history of a sum that one of them enters or leaves says nothing of what it will be.
+    """
+    found = []
+    for of_one in parts:
+        lasting = [part for part in of_one if part.demand_class in (*REGULAR, *SPARSE)]
+        keys = (part.keys.filter(pl.col("discontinued_on").is_null()) for part in lasting)
+        found.append(frozenset(name for frame in keys for name in frame["name"].to_list()))
+    return frozenset.intersection(*found) if found else frozenset()
+
+
+def aggregate_panel(panel: Panel, steady: frozenset[str]) -> tuple[Panel, list[list[int]]]:
     """Return the panel of the categories (where there are several) and of all items, and the series of each.
 
-    A single series has nothing above it.
+    Only steady series are summed; fewer than two have nothing above them.
     """
-    if panel.keys.height < 2:
+    names, categories = panel.keys["name"].to_list(), panel.keys["category"].to_list()
+    rows = [row for row, name in enumerate(names) if name in steady]
+    if len(rows) < 2:
         return replace(panel, keys=panel.keys.clear(), values=[]), []
-    categories = panel.keys["category"].to_list()
-    known = sorted({name for name in categories if name is not None})
-    members = {EVERYTHING: list(range(len(categories)))}
+    known = sorted({categories[row] for row in rows if categories[row] is not None})
+    members = {EVERYTHING: rows}
     if len(known) > 1:
         members = {
-            **{category_name(name): [i for i, one in enumerate(categories) if one == name] for name in known},
+            **{category_name(name): [row for row in rows if categories[row] == name] for name in known},
             **members,
         }
-    count = len(members)
-    keys = panel.keys.clear(count).with_columns(pl.Series("name", list(members), dtype=pl.String))
-    values = [_sum([panel.values[i] for i in rows]) for rows in members.values()]
+    keys = panel.keys.clear(len(members)).with_columns(pl.Series("name", list(members), dtype=pl.String))
+    values = [_sum([panel.values[row] for row in rows]) for rows in members.values()]
     return replace(panel, keys=keys, values=values, clipped=0), list(members.values())
 
 
@@ -64,12 +80,17 @@ class _Table:
 
 
 def together(
-    items: Sequence[Expected], aggregates: Sequence[Expected], weekdays: Sequence[int], said: pl.DataFrame
+    items: Sequence[Expected],
+    aggregates: Sequence[Expected],
+    steady: frozenset[str],
+    weekdays: Sequence[int],
+    said: pl.DataFrame,
 ) -> list[Expected]:
     """Return all of them, moved so that periods add up over frequencies, and items to categories and to all.
 
-    `items` and `aggregates` are the parts of every frequency, `said` the overrides that count (see `known`). What
-    moves carries its bounds with it; where an override holds, `model_mean` keeps what the models said.
+    `items` and `aggregates` are the parts of every frequency, `said` the overrides that count (see `known`). The
+    aggregates were forecast from the `steady` series, and move those; sums are of all. What moves carries its bounds
+    with it; where an override holds, `model_mean` keeps what the models said.
     """
     if not items:
         return [*items, *aggregates]
@@ -78,7 +99,9 @@ def together(
     leaves, leaf_variance, names = _on_spans(items, spans)
     tops, top_variance, top_names = _on_spans(aggregates, spans)
     if EVERYTHING in top_names:
-        leaves = _over_categories(items, (leaves, leaf_variance, names), (tops, top_variance, top_names))
+        rows = [row for row, name in enumerate(names) if name in steady]
+        mine = (leaves[rows], leaf_variance[rows], [names[row] for row in rows])
+        leaves[rows] = _over_categories(items, mine, (tops, top_variance, top_names))
     told = overridden(leaves, _keys(items, names), spans, said)
     found = {name: row for row, name in enumerate(names)}
     moved = [_moved(one, leaves, told, found, spans) for one in items]
@@ -181,8 +204,8 @@ def _alike(items: Sequence[Expected], tree: Tree, names: Sequence[str]) -> tuple
             if not errors.shape[1]:
                 errors = np.zeros((len(names), backtest.actual.shape[1]))
             own = one.part.keys["name"].to_list()
-            rows = [place[own[row]] for row in backtest.rows.tolist()]
-            errors[rows] = backtest.actual - backtest.mean
+            rows = np.array([place.get(own[row], -1) for row in backtest.rows.tolist()])
+            errors[rows[rows >= 0]] = (backtest.actual - backtest.mean)[rows >= 0]
         apart = float(np.sum(errors**2))
         if apart > 0:
             found.append(
