@@ -69,7 +69,7 @@ def expected_demand(
     say: Progress,
 ) -> Demand:
     """Return the demand expected as of a day at these frequencies; `forecast` is asked for the parts of each panel."""
-    facts = Facts(read_demand(connection, as_of), *read_names(connection), read_known_future(connection, site, as_of))
+    facts = Facts(read_demand(connection, as_of), *read_names(connection), read_known_future(connection, site))
     found = forecast_apart(facts, {one: site.horizons[one] for one in frequencies}, as_of, forecast, site.outliers, say)
     said = read_overrides(connection, as_of)
     return Demand(together(found.items, found.aggregates, found.steady, found.weekdays, said), found.cut)

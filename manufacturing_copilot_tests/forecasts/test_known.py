@@ -259,7 +259,7 @@ def test_feeds_say_what_is_known_and_codes_that_nobody_knows_are_left_out(store:
     add_records(store, "erp/successions", [{"item": "A", "successor": "B", "from_day": day}])
     refresh(store, site, AS_OF)
     with store.read() as connection:
-        known = read_known_future(connection, site, AS_OF)
+        known = read_known_future(connection, site)
         ids = dict(connection.execute(t.item.select().with_only_columns(t.item.c.sku, t.item.c.id)).tuples().all())
     assert sorted(known.days.select("item_id", "event").rows(), key=str) == sorted(
         [(None, "closed"), (None, "closed"), (ids["B"], "promotion")], key=str

@@ -41,7 +41,7 @@ class Effect:
 
 def closure(flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int) -> Effect:
     """Return the share of a closed day's usual demand that does not come (0 to 1; 1 where no closure has been seen)."""
-    share, base, came = _seen(flat, cells, differs, lag)
+    _, share, base, came = _seen(flat, cells, differs, lag)
     lost = _ratio(base - came, base * share, base)
     return Effect(_drawn(lost, 1.0, len(base), 0.0, 1.0), len(base), {})
 
@@ -50,9 +50,8 @@ def promotion(
     flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int, groups: NDArray[np.int64]
 ) -> Effect:
     """Return how many times the usual demand comes under promotion (1 where none has been seen)."""
-    share, base, came = _seen(flat, cells, differs, lag)
+    known, share, base, came = _seen(flat, cells, differs, lag)
     overall = 1 + _drawn(_ratio(came - base, base * share, base), 0.0, len(base), -1.0, LARGEST_LIFT - 1)
-    known = _known(flat, cells, differs, lag)
     mine = groups[cells["row"].to_numpy()[known]]
     by_group = {}
     for group in np.unique(mine):
@@ -103,18 +102,14 @@ def _poisson_slope(before: Floats, after: Floats, step: Floats) -> float:
     return slope
 
 
-def _known(flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int) -> NDArray[np.bool_]:
+def _seen(
+    flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int
+) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
+    """Return which cells are past and have a usual demand; and of those their share, usual demand and what came."""
     row, at = cells["row"].to_numpy(), cells["at"].to_numpy()
-    base = usual(flat, row, at, differs, lag)
-    return (flat.index(row, at) >= 0) & (np.nan_to_num(base) > 0)
-
-
-def _seen(flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int) -> tuple[Floats, Floats, Floats]:
-    """Return share, usual demand and what came, of the past cells with usual demand."""
-    row, at = cells["row"].to_numpy(), cells["at"].to_numpy()
-    known = _known(flat, cells, differs, lag)
-    base = usual(flat, row, at, differs, lag)[known]
-    return cells["share"].to_numpy()[known], base, flat.values[flat.index(row, at)[known]]
+    base, index = usual(flat, row, at, differs, lag), flat.index(row, at)
+    known = (index >= 0) & (np.nan_to_num(base) > 0)
+    return known, cells["share"].to_numpy()[known], base[known], flat.values[index[known]]
 
 
 def _ratio(above: Floats, below: Floats, base: Floats) -> float:

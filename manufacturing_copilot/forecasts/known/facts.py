@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 
 import polars as pl
 import sqlalchemy as sa
@@ -45,7 +44,7 @@ class KnownFuture:
     successions: pl.DataFrame = field(default_factory=lambda: _empty(SUCCESSIONS))
 
 
-def read_known_future(connection: sa.Connection, site: Site, as_of: date) -> KnownFuture:
+def read_known_future(connection: sa.Connection, site: Site) -> KnownFuture:
     """Return what feeds of the kinds calendar, prices and successions say; an item that nobody knows is left out.
 
     Where sources disagree about a price or a succession, the first by priority is believed.
