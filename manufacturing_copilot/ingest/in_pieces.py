@@ -33,6 +33,7 @@ from manufacturing_copilot.ingest.refusals import refused_rows
 from manufacturing_copilot.ingest.repeats import repeated_files, write_repeats
 from manufacturing_copilot.ingest.reread import KnownFile
 from manufacturing_copilot.ingest.settle import (
+    index_batch,
     is_late,
     known_records,
     write_accepted,
@@ -189,6 +190,7 @@ def _settle(
         met.rejected,
         met.changed,
     )
+    index_batch(connection, feed)
     connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
     succeed(connection, attempt, counts, actor=loading.actor)
     return counts

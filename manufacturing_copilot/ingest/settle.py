@@ -22,7 +22,7 @@ from manufacturing_copilot.ingest.repeats import repeated_files, settle_files, s
 from manufacturing_copilot.ingest.reread import REJECTED, Rereading
 from manufacturing_copilot.ingest.volumes import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site
-from manufacturing_copilot.store import Store, insert_frame, looked_up, read_frame, staged, upsert_frame
+from manufacturing_copilot.store import Store, index_new_rows, insert_frame, looked_up, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import accepted as accepted_tables
 from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
@@ -83,6 +83,7 @@ def settle(
             rejected=fates[attempt.batch_id, "rejected"],
             changed=fates[attempt.batch_id, "changed"],
         )
+        index_batch(connection, feed)
         connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
         succeed(connection, attempt, counts, actor=actor)
     return counts
@@ -197,6 +198,11 @@ def known_records(connection: sa.Connection, feed: Feed, feed_id: int, records: 
         same = (table.c.feed_id == feed_id) & (table.c.record_key == stage.c.record_key)
         found = read_frame(connection, sa.select(*wanted).select_from(stage.join(table, same)))
     return found.rename({"line": LINE}).select(records.columns).cast(dict(records.schema))  # type: ignore[arg-type]
+
+
+def index_batch(connection: sa.Connection, feed: Feed) -> None:
+    """Let the rows of a batch that was just written be found by its number."""
+    index_new_rows(connection, accepted_tables[feed.records], changed_record, duplicate_record, rejected_record)
 
 
 def write_accepted(connection: sa.Connection, feed: Feed, attempt: Attempt, fates: Classified) -> None:

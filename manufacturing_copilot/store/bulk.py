@@ -21,6 +21,12 @@ _TUPLE_ROWS = 25_000
 _ROWS_A_STATEMENT = 10
 _WHOLE_TABLE_PLANS = ("enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit")
 
+_SUMMARIZE = sa.text("""
+  SELECT brin_summarize_new_values(CAST(:index AS regclass)) WHERE NOT EXISTS (
+    SELECT FROM pg_locks
+    WHERE relation = CAST(:table AS regclass) AND mode = 'ShareUpdateExclusiveLock' AND granted
+  )""")
+
 
 @dataclass(frozen=True)
 class UpsertCounts:
@@ -93,6 +99,21 @@ def looked_up(connection: sa.Connection) -> Iterator[None]:
     yield
     for setting in _WHOLE_TABLE_PLANS:
         connection.exec_driver_sql(f"SET LOCAL {setting} TO DEFAULT")
+
+
+def index_new_rows(connection: sa.Connection, *tables: sa.Table) -> None:
+    """Let the block range indexes of the tables know the rows written since they were last told, here or elsewhere.
+
+    Until then (or the next vacuum) PostgreSQL reads all of those rows for whoever asks for a batch. On SQLite, where
+    there are no such indexes, nothing is done; nor of a table that is being vacuumed, which does the same and would be
+    stopped by it.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    for table in tables:
+        for index in table.indexes:
+            if index.dialect_options["postgresql"]["using"] == "brin":
+                connection.execute(_SUMMARIZE, {"index": index.name, "table": table.name})
 
 
 def upsert_frame(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -16,6 +17,7 @@ from manufacturing_copilot.store.engine import Store
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
+@cache  # the store is opened at every step, and reading all migrations takes longer than many a step
 def newest_revision() -> str:
     """Return the revision that this version of the program works with."""
     head = ScriptDirectory(str(_SCRIPTS)).get_current_head()

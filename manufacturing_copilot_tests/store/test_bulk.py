@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.store import Store, insert_frame, read_frame, upsert_frame
-from manufacturing_copilot.store.tables import batch, feed, inventory_snapshot, item, location
+from manufacturing_copilot.store import Store, index_new_rows, insert_frame, looked_up, read_frame, upsert_frame
+from manufacturing_copilot.store.tables import batch, duplicate_record, feed, inventory_snapshot, item, location
 
 
 def _two_items(store: Store) -> None:
@@ -105,3 +105,53 @@ def test_columns_that_are_empty_in_every_row_are_stored_as_empty(store: Store) -
         assert insert_frame(connection, feed, frame) == 2
         found = connection.execute(sa.select(feed.c.name, feed.c.contract).order_by(feed.c.name)).all()
     assert [tuple(row) for row in found] == [("a", None), ("b", None)]
+
+
+_OF_BATCH = sa.text("SELECT 1 FROM duplicate_record WHERE batch_id = 2")
+
+
+def _two_batches(store: Store) -> None:
+    """Write a batch of many rows, and one of a few behind it, without a vacuum in between."""
+    with store.write() as connection:
+        connection.execute(sa.text("ALTER TABLE duplicate_record SET (autovacuum_enabled = off)"))
+        rows = pl.DataFrame({"line": range(60_000), "of_line": range(60_000)}).with_columns(
+            batch_id=1, file_id=1, of_file_id=1, reason=pl.lit("the same")
+        )
+        insert_frame(connection, duplicate_record, rows)
+        insert_frame(connection, duplicate_record, rows.head(10).with_columns(batch_id=pl.lit(2)))
+
+
+def _read_in_vain(store: Store) -> int:
+    """Return how many rows PostgreSQL reads and throws away to find those of the second batch by its index."""
+    with store.read() as connection, looked_up(connection):
+        connection.execute(sa.text("SET LOCAL enable_indexscan = off"))
+        [plan] = connection.scalar(sa.text(f"EXPLAIN (ANALYZE, FORMAT json) {_OF_BATCH.text}"))
+    return int(plan["Plan"]["Rows Removed by Index Recheck"])
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_a_batch_is_found_without_reading_the_rows_before_it(store: Store) -> None:
+    _two_batches(store)
+    assert _read_in_vain(store) > 40_000
+    with store.write() as connection:
+        index_new_rows(connection, duplicate_record)
+    assert _read_in_vain(store) < 20_000
+
+
+@pytest.mark.parametrize("store", ["postgresql"], indirect=True)
+def test_new_rows_are_left_to_a_vacuum_that_is_at_work(store: Store, postgres_server: str) -> None:
+    _two_batches(store)
+    other = store.engine.connect()
+    other.execute(sa.text("LOCK TABLE duplicate_record IN SHARE UPDATE EXCLUSIVE MODE"))  # the lock of a vacuum
+    try:
+        with store.write() as connection:
+            connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+            index_new_rows(connection, duplicate_record)
+    finally:
+        other.close()
+    assert _read_in_vain(store) > 40_000
+
+
+def test_rows_are_written_where_there_are_no_ranges_to_index(store: Store) -> None:
+    with store.write() as connection:
+        index_new_rows(connection, duplicate_record, item)
