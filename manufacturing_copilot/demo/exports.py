@@ -53,7 +53,7 @@ class Export:
             value = pl.when(value == value.round(0)).then(whole).otherwise(part)
         else:
             value = value.cast(pl.String)
-        if self.words and name == "status":
+        if self.words and name in ("status", "event"):
             value = value.replace_strict(self.words, default=value)
         return value.fill_null(self.empty.get(name, "")).alias(name)
 
@@ -231,6 +231,16 @@ ORDER_LINES = Export(
     words=_SHOP_WORDS,
     empty={"requested_on": "offen"},
 )
+CALENDAR = Export(
+    "shop/calendar",
+    "inbox/shop/aktionen_{}.csv",
+    {"day": "Tag", "item": "Artikel", "event": "Art", "note": "Anlass"},
+    ("day", "item"),
+    encoding="cp1252",
+    delimiter=";",
+    dates="%d.%m.%Y",
+    words={"promotion": "Aktion"},
+)
 STOCK_LEVELS = Export(
     "stock/stock_levels",
     "inbox/stock/stock_{}.txt",
@@ -263,6 +273,7 @@ EXPORTS = (
     ROUTINGS,
     SUPPLIERS,
     LOCATIONS_EXPORT,
+    CALENDAR,
     *DAILY_EXPORTS,
     ITEM_COSTS,
 )

@@ -11,6 +11,7 @@ from manufacturing_copilot.demo import exports
 from manufacturing_copilot.demo.catalogue import FREIGHT, LOCATION_NAMES, LOCATIONS, Catalogue
 from manufacturing_copilot.demo.exports import Export
 from manufacturing_copilot.demo.plant import Plant
+from manufacturing_copilot.demo.promotions import promotion_days
 
 _YEARLY_RISE = 0.03
 
@@ -47,6 +48,16 @@ def master_records(plant: Plant, end: date) -> Iterator[tuple[Export, pl.DataFra
     yield exports.ROUTINGS, catalogue.routings.with_columns(item=sku.gather(catalogue.routings["item"]))
     yield exports.SUPPLIERS, catalogue.suppliers.with_columns(active=pl.lit(True))
     yield exports.LOCATIONS_EXPORT, pl.DataFrame({"location": LOCATIONS, "name": LOCATION_NAMES})
+    promoted = promotion_days(catalogue, story_end=plant.story_end, days=plant.days)
+    yield (
+        exports.CALENDAR,
+        promoted.select(
+            "day",
+            sku.gather(promoted["item"]).alias("item"),
+            event=pl.lit("promotion"),
+            note=pl.lit("Aktionswoche ") + catalogue.items["category"].gather(promoted["item"]),
+        ),
+    )
 
 
 def _items(plant: Plant, end: date) -> pl.DataFrame:

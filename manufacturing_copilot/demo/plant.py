@@ -94,7 +94,7 @@ class Plant:
             purchase_lines=purchases.unique(["order_no", "line_no"], keep="last", maintain_order=True),
             receipts=arrived.receipts,
             work_orders=pl.concat([finished, started]),
-            inspections=self._inspections(state, rng),
+            inspections=self._inspections(state, np.random.default_rng([self.seed, 4, day.toordinal()])),
             stock=pl.DataFrame(
                 {
                     "place": np.arange(len(state.on_hand)),

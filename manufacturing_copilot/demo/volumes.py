@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from manufacturing_copilot.demo.catalogue import Catalogue, Vector
+from manufacturing_copilot.demo.promotions import lift
 
 _WEEK = np.array([1.15, 1.10, 1.05, 1.05, 1.10, 0.85, 0.70])
 _STRONG_WEEK = np.array([1.30, 1.25, 1.15, 1.10, 1.20, 0.70, 0.30])
@@ -38,6 +39,7 @@ def expected_lines(catalogue: Catalogue, *, story_end: date, days: int, first: d
     factor = factor * np.where(classes == "new", np.clip((since + 1) / _RAMP_DAYS, 0, 1), 1.0)
     fading = np.clip((ordinals - (story_end.toordinal() - _DYING_DAYS)) / _DYING_DAYS, 0, None)
     factor = factor * np.where(classes == "dying", np.exp(-4 * fading), 1.0)
+    factor = factor * lift(catalogue, story_end=story_end, days=days, first=first, count=count)
     return catalogue.daily_lines[None, :] * factor
 
 

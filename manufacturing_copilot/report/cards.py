@@ -96,7 +96,7 @@ def _card(row: Any, as_of: date, thing: _Thing | None, pictures: tuple[Picture, 
         item=thing.text if thing else None,
         since=row["first_seen_on"],
         runs_out=runway.in_words if runway else None,
-        order_quantity=f"{words.number(quantity)} {unit}".rstrip() if isinstance(quantity, int | float) else None,
+        order_quantity=f"{words.number(quantity)} {unit}".rstrip() if quantity else None,  # 0: enough is on order
         order_by=as_day(pick(evidence, "order.by")),
         facts=facts_of(evidence, unit),
         places=places_of(evidence),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 from datetime import date
+from importlib.resources import files
 
 import pytest
+import yaml
 
 from manufacturing_copilot.alerts import texts
 from manufacturing_copilot.errors import SiteError
@@ -63,3 +66,20 @@ def test_a_scope_that_the_fact_does_not_have_is_a_mistake_in_words(store: Store)
     add_stock(store, add_item(store, "BOLT", reorder_point=100), 80)
     with pytest.raises(SiteError, match="below_reorder_point has no feed; it can be narrowed by item, category"):
         judge(store, a_site({**LOW, "for": {"feed": "erp/items"}}))
+
+
+@pytest.mark.parametrize("rules", ["demo/site/rules.yaml", "site/starter_files/rules.yaml"])
+@pytest.mark.parametrize(
+    ("order", "advice"),
+    [
+        ({"quantity": 400.0, "by": date(2026, 11, 30)}, r"Order 400 by Monday 30 November( from Böhm)?\.$"),
+        ({"quantity": 0.0, "by": None}, r"days\. What is on order is enough, but may come too late: ask .*earlier\.$"),
+    ],
+)
+def test_the_rules_that_come_with_the_product_never_say_to_order_nothing(
+    rules: str, order: dict[str, object], advice: str
+) -> None:
+    declared = yaml.safe_load((files("manufacturing_copilot") / rules).read_text(encoding="utf-8"))
+    facts = {"item": {"name": "Seal", "sku": "S1"}, "location": "NORD", "runout": {"p50": None}}
+    facts |= {"on_hand": 3.0, "on_order": 90.0, "lead_time_days": 12, "supplier": "Böhm", "order": order}
+    assert re.search(advice, texts.render(Rule.model_validate(declared[0]), facts)[1])
