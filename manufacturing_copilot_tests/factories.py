@@ -100,7 +100,8 @@ def _batch(connection: sa.Connection, feed_id: int, rows: int) -> tuple[int, int
         sa.insert(batch).values(feed_id=feed_id, **values, **counts).returning(batch.c.id)
     ).scalar_one()
     nanoseconds = int(MOMENT.timestamp()) * 10**9
-    file = {"path": f"inbox/{batch_id}.csv", "size": 1, "modified_ns": nanoseconds, "rows_received": rows}
+    moments = {"modified_ns": nanoseconds, "order_ns": nanoseconds}
+    file = {"path": f"inbox/{batch_id}.csv", "size": 1, **moments, "rows_received": rows}
     file_id = connection.execute(
         sa.insert(batch_file).values(batch_id=batch_id, feed_id=feed_id, **file).returning(batch_file.c.id)
     ).scalar_one()

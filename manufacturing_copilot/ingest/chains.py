@@ -1,6 +1,6 @@
 """Settling keys again: what the records under some keys come to when a batch leaves, comes late, or a row is mended.
 
-The end state is what reading every record that counts, batch by batch, file by file and line by line, would give. The
+The end state is what reading every record that counts, file by file in their order and line by line, would give. The
 database holds what that needs: who holds a key, whom that one replaced and with what content, who repeats whom. So
 only the keys that are touched are taken up, put in order and told apart anew.
 """
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.classify import FILE, KEY, Classified, classify
 from manufacturing_copilot.ingest.ledger import note
+from manufacturing_copilot.ingest.order import moments
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.refusals import REFUSED_RULE, is_refused, refused_rows
 from manufacturing_copilot.ingest.reread import Rereading, known_files
@@ -172,7 +173,8 @@ def _refused(connection: sa.Connection, again: Rereading, feed_id: int, keys: pl
 
 
 def _in_order(connection: sa.Connection, chain: pl.DataFrame) -> pl.DataFrame:
-    return chain.join(_batches_of(connection, chain[FILE]), on=FILE).sort("batch_id", FILE, LINE).drop("batch_id")
+    placed = chain.join(moments(connection, chain[FILE]), on=FILE)
+    return placed.sort("order_ns", FILE, LINE).drop("batch_id", "order_ns")
 
 
 def _write(connection: sa.Connection, again: Rereading, feed_id: int, fates: Classified, chain: pl.DataFrame) -> Moves:
@@ -196,10 +198,7 @@ def _write(connection: sa.Connection, again: Rereading, feed_id: int, fates: Cla
 
 
 def _batches_of(connection: sa.Connection, files: pl.Series) -> pl.DataFrame:
-    query = sa.select(batch_file.c.id.label(FILE), batch_file.c.batch_id).where(
-        batch_file.c.id.in_(files.unique().to_list())
-    )
-    return read_frame(connection, query)
+    return moments(connection, files).select(FILE, "batch_id")
 
 
 def _tally(connection: sa.Connection, files: pl.Series, fate: str) -> Moves:

@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.clock import held_day
 from manufacturing_copilot.ingest.ledger import feed_ids, note
+from manufacturing_copilot.ingest.order import newest_ns, order_ns
 from manufacturing_copilot.ingest.places import FoundFile, files_of, look_again
 from manufacturing_copilot.ingest.tables import Increment, path_of, what_is_new
 from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.site.feeds import Order
 from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import batch, batch_file, feed
@@ -122,7 +124,7 @@ def _claim_waiting_files(store: Store, site: Site, waiting: list[WaitingFile], a
             files = [FoundFile(f.path, f.size, f.modified_ns) for f in waiting if f.feed == name]
             still = _unclaimed(connection, name, files)
             if still:
-                claims.append(_claim_files(connection, name, ids[name], still, actor))
+                claims.append(_claim_files(connection, site.feed(name), ids[name], still, actor))
     return claims
 
 
@@ -140,7 +142,7 @@ def _claim_rows(store: Store, site: Site, declared: Feed, actor: str) -> list[Cl
         if _last_increment(connection, declared) != before:
             return []  # another process has claimed meanwhile; the next look sees what is left
         rows = FoundFile(path_of(declared), increment.rows, time.time_ns())
-        claimed = _claim_files(connection, declared.feed, feed_id, [rows], actor, increment)
+        claimed = _claim_files(connection, declared, feed_id, [rows], actor, increment)
     if increment.without:
         logger.warning(
             "feed %s: %d rows have no %s and are not read", declared.feed, increment.without, increment.column
@@ -186,24 +188,28 @@ def _whole(files: list[FoundFile], home: Path) -> set[FoundFile]:
 
 def _claim_files(
     connection: sa.Connection,
-    name: str,
+    declared: Feed,
     feed_id: int,
     files: list[FoundFile],
     actor: str,
     increment: Increment | None = None,
 ) -> Claim:
+    now = utc_now()
     batch_id = connection.execute(
         sa.insert(batch)
-        .values(feed_id=feed_id, reference=uuid.uuid4().hex, status="pending", claimed_at=utc_now())
+        .values(feed_id=feed_id, reference=uuid.uuid4().hex, status="pending", claimed_at=now)
         .returning(batch.c.id)
     ).scalar_one()
     reference = f"{batch_id:08d}"
     connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(reference=reference))
+    modified = [file.modified_ns for file in files]
+    order = declared.order if increment is None else Order.CLAIMED  # rows of a table: what was read later is newer
     frame = pl.DataFrame(
         {
             "path": [file.path for file in files],
             "size": [file.size for file in files],
-            "modified_ns": [file.modified_ns for file in files],
+            "modified_ns": modified,
+            "order_ns": order_ns(modified, now, order, newest=newest_ns(connection, feed_id)),
         }
     )
     insert_frame(connection, batch_file, frame.with_columns(batch_id=pl.lit(batch_id), feed_id=pl.lit(feed_id)))
@@ -212,7 +218,7 @@ def _claim_files(
         connection.execute(sa.update(batch_file).where(ours).values(watermark=increment.to_json()))
     reason = _what_was_claimed(files) if increment is None else increment.in_words(files[0].path)
     note(connection, batch_id, actor=actor, from_status=None, to_status="pending", reason=reason)
-    return Claim(name, batch_id, reference)
+    return Claim(declared.feed, batch_id, reference)
 
 
 def _what_was_claimed(files: list[FoundFile]) -> str:

@@ -2,7 +2,7 @@
 
 A plant's history comes as files of millions of rows: neither the time nor the memory of a file in one piece is
 needed. One transaction all the same, and what it leaves is what `load` and `settle` leave of the batch as a whole, row
-for row. A batch that does not fit (an odd file, one that comes after younger ones) is left to those.
+for row. A batch that does not fit (an odd file, one whose records newer files may overtake) is left to those.
 
 The unit tripwire asks for medians over the whole batch. Its pieces are settled as if it would stop nothing, which is
 nearly always so; where it does stop rows, the transaction is rolled back and the batch is settled without them.
@@ -30,7 +30,7 @@ from manufacturing_copilot.ingest.making_pieces import FileEnd, Keys, Making, Pi
 from manufacturing_copilot.ingest.reading.pieces import NotInPieces
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.refusals import refused_rows
-from manufacturing_copilot.ingest.repeats import repeated_files, write_repeats
+from manufacturing_copilot.ingest.repeats import repeated_files, shift_of, write_repeats
 from manufacturing_copilot.ingest.reread import KnownFile
 from manufacturing_copilot.ingest.settle import (
     index_batch,
@@ -75,11 +75,13 @@ def load_in_pieces(
     """
     if max((file.size for _, file in kept), default=0) < WORTH_BYTES:
         return None
-    with store.read() as connection:
-        if is_late(connection, attempt):
-            return None
-        history = _has_history(connection, attempt.feed_id)
-    loading = _Loading(store, feed, attempt, kept, repeats, contract, home, actor)
+    try:
+        with store.read() as connection:
+            late = _is_late(connection, feed, attempt)
+            history = _has_history(connection, attempt.feed_id)
+    except NotInPieces:
+        return None
+    loading = _Loading(store, feed, attempt, kept, repeats, contract, home, actor, late)
     making = Making(site, feed, attempt.reference, home, repeats, history)
     try:
         while True:
@@ -105,6 +107,17 @@ class _UnitsJumped(Exception):  # noqa: N818  (no error: the transaction is to b
         self.jumps = jumps
 
 
+def _is_late(connection: sa.Connection, feed: Feed, attempt: Attempt) -> bool:
+    """Say whether newer files are loaded: then none of the batch's keys may be known.
+
+    Raises NotInPieces where whole files of other batches turn into copies of the batch's.
+    """
+    late = is_late(connection, feed, attempt)
+    if late and shift_of(connection, attempt.feed_id, attempt.batch_id, comes=True).becomes:
+        raise NotInPieces
+    return late
+
+
 def _has_history(connection: sa.Connection, feed_id: int) -> bool:
     loaded = (batch.c.feed_id == feed_id) & batch.c.status.in_(("success", "withdrawn"))
     return bool(connection.scalar(sa.select(sa.exists().where(loaded))))
@@ -122,6 +135,12 @@ class _Loading:
     contract: dict[str, Any] | None
     home: Path
     actor: str
+    late: bool
+
+    @property
+    def own(self) -> list[int]:
+        """The numbers of the batch's files."""
+        return [known.file_id for known, _ in self.kept]
 
     def in_transaction(self, making: Making) -> BatchCounts:
         """Settle every piece, in one transaction.
@@ -157,7 +176,7 @@ class _Loading:
         # Under the lock: another process may have loaded a batch of the feed meanwhile.
         hashes = {known.file_id: file.sha256 for known, file in self.kept}
         now = repeated_files(connection, self.attempt.feed_id, hashes)
-        if is_late(connection, self.attempt) or now != self.repeats:
+        if _is_late(connection, self.feed, self.attempt) != self.late or now != self.repeats:
             raise NotInPieces
         if not history and _has_history(connection, self.attempt.feed_id):
             raise NotInPieces
@@ -209,7 +228,7 @@ class _Met:
 
 def _settle_piece(connection: sa.Connection, loading: _Loading, piece: Piece, history: bool, met: _Met) -> None:
     feed, attempt = loading.feed, loading.attempt
-    alone, fates = _told_apart(connection, feed, attempt, piece, history)
+    alone, fates = _told_apart(connection, loading, piece, history)
     new = fates.new if alone.is_empty() else pl.concat([alone, fates.new])
     write_accepted(connection, feed, attempt, replace(fates, new=new))
     refused = None
@@ -226,10 +245,13 @@ def _settle_piece(connection: sa.Connection, loading: _Loading, piece: Piece, hi
 
 
 def _told_apart(
-    connection: sa.Connection, feed: Feed, attempt: Attempt, piece: Piece, history: bool
+    connection: sa.Connection, loading: _Loading, piece: Piece, history: bool
 ) -> tuple[pl.DataFrame, Classified]:
-    """Return the records whose keys nobody can have had before, and the fates of the others."""
-    records = piece.records
+    """Return the records whose keys nobody can have had before, and the fates of the others.
+
+    Raises NotInPieces where a newer file may hold a key.
+    """
+    feed, attempt, records = loading.feed, loading.attempt, piece.records
     if not feed.record_key:
         return records, classify(records.clear(), records.clear(), feed.kind, feed.repeats)
     alone, contested = records.clear(), records
@@ -243,6 +265,8 @@ def _told_apart(
             )
         )
     known = contested if contested.is_empty() else known_records(connection, feed, attempt.feed_id, contested)
+    if loading.late and not known.filter(~pl.col(FILE).is_in(loading.own)).is_empty():
+        raise NotInPieces
     return alone, classify(contested, known, feed.kind, feed.repeats)
 
 

@@ -39,11 +39,11 @@ _PLACE = ["feed_id", "record_key"]
 def known_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Return from which day on each loaded file counts: file_id, feed_id, batch_id, known_from, late.
 
-    A file counts from the day on which it was written, not later than it was claimed. Days end here with the daily
-    run of the next morning, because that is what uses them: what is written before belongs to the day before. Where
-    the site lives by the system's clock, a file did not lie there when its feed was last looked at, whatever time it
-    bears. Files of the start (`known.history`) have ALWAYS. A file that repeats another brings what that one says:
-    the earlier day counts for both. `late`: a file after it in its feed counts from an earlier day.
+    A file counts from the day on which it stands in the order of its feed: written, not later than claimed. Days end
+    here with the daily run of the next morning, because that is what uses them: what is written before belongs to the
+    day before. Where the site lives by the system's clock, a file did not lie there when its feed was last looked at,
+    whatever time it bears. Files of the start (`known.history`) have ALWAYS. A file that repeats another brings what
+    that one says: the earlier day counts for both. `late`: a file after it in its feed counts from an earlier day.
     """
     files = _arrivals(connection, site)
     if site.known.by == "dates":
@@ -52,7 +52,7 @@ def known_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
     earliest = found.group_by(original="same_as").agg(pl.col("known_from").min())
     found = found.drop("known_from").join(earliest, left_on="same_as", right_on="original", maintain_order="left")
     from_here = pl.col("known_from").cum_min(reverse=True).over("feed_id")
-    return found.sort("feed_id", "batch_id", "file_id").select(
+    return found.sort("feed_id", "order_ns", "file_id").select(
         "file_id", "feed_id", "batch_id", "known_from", late=pl.col("known_from") > from_here
     )
 
@@ -95,7 +95,7 @@ def look_at(connection: sa.Connection, day: date) -> None:
 
 
 def _arrivals(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return file_id, feed_id, batch_id, same_as (the file whose bytes it has) and known_from of every loaded file."""
+    """Return file_id, feed_id, batch_id, order_ns, known_from and same_as (whose bytes it has) of every loaded file."""
     claims = read_frame(connection, sa.select(batch.c.id.label("batch_id"), batch.c.feed_id, batch.c.claimed_at))
     before = claims.sort("feed_id", "batch_id").with_columns(looked=pl.col("claimed_at").shift(1).over("feed_id"))
     files = read_frame(
@@ -103,19 +103,20 @@ def _arrivals(connection: sa.Connection, site: Site) -> pl.DataFrame:
         sa.select(
             batch_file.c.id.label("file_id"),
             batch_file.c.batch_id,
-            batch_file.c.modified_ns,
+            batch_file.c.order_ns,
             sa.func.coalesce(batch_file.c.repeats_file_id, batch_file.c.id).label("same_as"),
         )
         .join(batch, batch.c.id == batch_file.c.batch_id)
         .where(batch.c.status == "success"),
     )
-    at = pl.from_epoch("modified_ns", "ns").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
+    at = pl.from_epoch("order_ns", "ns").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
     if site.clock == "system":
         at = pl.max_horizontal(at, "looked")
     closing = parse_time_of_day(site.schedule)
-    local = pl.min_horizontal(at, "claimed_at").dt.convert_time_zone(site.zone).dt.replace_time_zone(None)
+    local = at.dt.convert_time_zone(site.zone).dt.replace_time_zone(None)
     day = (local - timedelta(hours=closing.hour, minutes=closing.minute)).dt.date()
-    return files.join(before, on="batch_id").select("file_id", "feed_id", "batch_id", "same_as", known_from=day)
+    columns = ["file_id", "feed_id", "batch_id", "order_ns", "same_as"]
+    return files.join(before, on="batch_id").select(*columns, known_from=day)
 
 
 def _of_the_start(site: Site) -> pl.Expr:
@@ -178,13 +179,13 @@ def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, foun
     late = found.join(files.filter("late").select("feed_id").unique(), on="feed_id", how="semi")
     if late.is_empty():
         return plain
-    # Files came in another order than they count from: a version may be overtaken by any that follows.
+    # Files stand in another order than they count from: a version may be overtaken by any that follows.
     change, by, of = changed_record, _FILES.alias("by_known"), batch_file.alias("of")
     with staged(connection, change, late.select("record_key").unique()) as stage:
         chain = read_frame(
             connection,
             sa.select(
-                change.c.id, change.c.record_key, of.c.feed_id, of.c.batch_id, change.c.was_file_id,
+                change.c.id, change.c.record_key, of.c.feed_id, of.c.order_ns, change.c.was_file_id,
                 change.c.was_line, by.c.known_from,
             )
             .select_from(stage.join(change, change.c.record_key == stage.c.record_key))
@@ -192,7 +193,7 @@ def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, foun
             .join(by, by.c.file_id == change.c.file_id)
             .where(change.c.records == kind),
         )  # fmt: skip
-    chain = chain.sort(*_PLACE, "batch_id", "was_file_id", "was_line")
+    chain = chain.sort(*_PLACE, "order_ns", "was_file_id", "was_line")
     overtaken = chain.select("id", overtaken=pl.col("known_from").cum_min(reverse=True).over(_PLACE))
     joined = plain.join(overtaken, on="id", how="left")
     return joined.select("id", known_until=pl.coalesce("overtaken", "known_until"))

@@ -21,6 +21,7 @@ from manufacturing_copilot.ingest.drift import held_to_contract
 from manufacturing_copilot.ingest.in_pieces import load_in_pieces
 from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
+from manufacturing_copilot.ingest.order import IN_ORDER
 from manufacturing_copilot.ingest.places import FoundFile, look_again, opened
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
@@ -85,7 +86,7 @@ def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, ac
     """Load the batch: in pieces where it can be, else as a whole."""
     with store.read() as connection:
         rows = connection.execute(
-            sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(batch_file.c.id)
+            sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(*IN_ORDER)
         ).all()
         contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
     kept = {row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows}

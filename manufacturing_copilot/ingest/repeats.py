@@ -1,4 +1,4 @@
-"""Files that are, byte for byte, an earlier file of their feed: which are, and which are no longer or newly so."""
+"""Files that are, byte for byte, an older file of their feed: which are, and which are no longer or newly so."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.ingest.chains import SAME_FILE, Moves, keys_of_files, settle_again
 from manufacturing_copilot.ingest.classify import FILE, KEY
 from manufacturing_copilot.ingest.keeping import kept_lines
+from manufacturing_copilot.ingest.order import AFTER_ALL, IN_ORDER, Place, moments
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.reread import KnownFile, Rereading, known_files
 from manufacturing_copilot.store import insert_frame
@@ -37,33 +38,32 @@ class Shift:
 
 
 def repeated_files(connection: sa.Connection, feed_id: int, hashes: dict[int, str]) -> dict[int, int]:
-    """Return which files repeat which: the number of a file → that of the first file with the same bytes.
+    """Return which files repeat which: the number of a file → that of the oldest file with the same bytes.
 
-    `hashes`: the SHA-256 of each file of the batch by its number, in the order in which they are read. Files count
-    that were claimed earlier, where their batch is loaded.
+    `hashes`: the SHA-256 of each file of a batch that is not loaded, by its number; a number that no batch has is that
+    of a file newer than all. Files of loaded batches count, and these.
     """
-    known = connection.execute(
-        sa.select(batch_file.c.sha256, sa.func.min(batch_file.c.id))
+    loaded = connection.execute(
+        sa.select(batch_file.c.sha256, *IN_ORDER)
         .join(batch, batch.c.id == batch_file.c.batch_id)
         .where(
             batch_file.c.feed_id == feed_id,
-            batch_file.c.id < min(hashes, default=0),
             batch.c.status == "success",
             batch_file.c.repeats_file_id.is_(None),
             batch_file.c.sha256.in_(set(hashes.values())),
         )
-        .group_by(batch_file.c.sha256)
     )
-    first: dict[str, int] = dict(known.tuples().all())
-    repeats = {}
-    for file_id, sha256 in hashes.items():
-        if first.setdefault(sha256, file_id) != file_id:
-            repeats[file_id] = first[sha256]
-    return repeats
+    placed = moments(connection, pl.Series(list(hashes), dtype=pl.Int64)).select("file_id", "order_ns")
+    moment: dict[int, int] = dict(placed.rows())
+    places = [(sha256, (moment.get(file_id, AFTER_ALL), file_id)) for file_id, sha256 in hashes.items()]
+    first: dict[str, Place] = {}
+    for sha256, place in [*((row.sha256, (row.order_ns, row.id)) for row in loaded), *places]:
+        first[sha256] = min(place, first.get(sha256, place))
+    return {file_id: first[sha256][1] for file_id, sha256 in hashes.items() if first[sha256][1] != file_id}
 
 
 def shift_of(connection: sa.Connection, feed_id: int, batch_id: int, *, comes: bool) -> Shift:
-    """Return what becomes of other batches' files when this batch comes or leaves: the first of a kind counts."""
+    """Return what becomes of other batches' files when this batch comes or leaves: the oldest of a kind counts."""
     own = sa.select(batch_file.c.sha256).where(batch_file.c.batch_id == batch_id)
     counts = (batch.c.status == "success") & (batch.c.id != batch_id)
     if comes:
@@ -72,7 +72,7 @@ def shift_of(connection: sa.Connection, feed_id: int, batch_id: int, *, comes: b
         sa.select(batch_file.c.id, batch_file.c.batch_id, batch_file.c.sha256, batch_file.c.repeats_file_id)
         .join(batch, batch.c.id == batch_file.c.batch_id)
         .where(batch_file.c.feed_id == feed_id, batch_file.c.sha256.in_(own), counts)
-        .order_by(batch_file.c.id)
+        .order_by(*IN_ORDER)
     ).all()
     shift = Shift()
     first: dict[str, int] = {}

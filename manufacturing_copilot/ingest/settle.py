@@ -16,6 +16,7 @@ from manufacturing_copilot.ingest.classify import FILE, KEY, Classified, classif
 from manufacturing_copilot.ingest.guards import unit_jumps
 from manufacturing_copilot.ingest.keeping import received_texts
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock, succeed
+from manufacturing_copilot.ingest.order import first_place, last_place
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.refusals import refused_rows
 from manufacturing_copilot.ingest.repeats import repeated_files, settle_files, shift_of, write_repeats
@@ -60,7 +61,7 @@ def settle(
 ) -> BatchCounts:
     """Write the fates of every row of the batch and its success, in one transaction; return the counts.
 
-    Where younger batches of the feed are loaded already, the batch takes its place before them.
+    Where newer files of the feed are loaded already, those of the batch take their places before them.
     Raises BatchError where another run has taken the batch over; nothing is written then.
     """
     with store.write() as connection:
@@ -69,7 +70,7 @@ def settle(
         repeats = repeated_files(connection, attempt.feed_id, {file.file_id: file.sha256 for file in files})
         files = _guarded(connection, feed, attempt, files, repeats, home)
         _write_files(connection, files, repeats)
-        if is_late(connection, attempt):
+        if is_late(connection, feed, attempt):
             fates = _settle_before_others(connection, Rereading(site, feed, home), attempt, files, repeats, actor)
         else:
             fates = _settle_last(connection, feed, attempt, files, repeats, home)
@@ -121,10 +122,17 @@ def _without_stopped(file: ReadFile, stopped: pl.DataFrame, home: Path) -> ReadF
     )
 
 
-def is_late(connection: sa.Connection, attempt: Attempt) -> bool:
-    """Say whether a batch of the feed that was claimed after this one is loaded already."""
-    younger = (batch.c.feed_id == attempt.feed_id) & (batch.c.id > attempt.batch_id) & (batch.c.status == "success")
-    return bool(connection.scalar(sa.select(sa.exists().where(younger))))
+def is_late(connection: sa.Connection, feed: Feed, attempt: Attempt) -> bool:
+    """Say whether the batch may change what loaded files of its feed came to, as some are newer than one of its own.
+
+    Without a key only whole files can: those that are copies of the batch's.
+    """
+    others = (batch.c.id == batch_file.c.batch_id) & (batch.c.status == "success") & (batch.c.id != attempt.batch_id)
+    newest = last_place(connection, attempt.feed_id, sa.exists().where(others))
+    first = first_place(connection, attempt.batch_id)
+    if newest is None or first is None or newest < first:
+        return False
+    return bool(feed.record_key) or bool(shift_of(connection, attempt.feed_id, attempt.batch_id, comes=True).becomes)
 
 
 def _settle_before_others(
@@ -142,7 +150,7 @@ def _settle_before_others(
     moves = settle_files(connection, again, attempt.feed_id, shift, adding=adding)
     moves[attempt.batch_id, "duplicate"] += _write_repeats(connection, attempt, files, repeats)
     moves[attempt.batch_id, "rejected"] += write_rejected(connection, attempt, _rejected_of(fresh), None)
-    why = f"batch {attempt.reference}, which was claimed before, was loaded"
+    why = f"batch {attempt.reference}, which has older files, was loaded"
     apply_moves(connection, moves, why=why, actor=actor, apart=attempt.batch_id)
     return moves
 

@@ -35,6 +35,13 @@ class Repeats(StrEnum):
     REJECT = "reject"  # the first one holds
 
 
+class Order(StrEnum):
+    """Which of two files that say different things of one record is the newer."""
+
+    WRITTEN = "written"  # the one that was written later
+    CLAIMED = "claimed"  # the one that was found later: for places whose times of files mean nothing
+
+
 class Drift(StrEnum):
     """What happens when a file's columns differ from those that earlier files of the feed had."""
 
@@ -238,6 +245,7 @@ class Feed(Declared):
     format: FileFormat = Key(default=FileFormat(), description="how the files are written")
     key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
     repeats: Repeats = Key(Repeats.UPDATE, description="what a known key with new content means")
+    order: Order = Key(Order.WRITTEN, description="which of two files is the newer: the one written or claimed later")
     columns: dict[str, ColumnSpec] = Key(description="our field: the source's column")
     drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
     guards: Guards = Key(default=Guards(), description="what is held back for a person before it loads")

@@ -32,6 +32,13 @@ def current_revision(store: Store) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
+def config() -> Config:
+    """Return what Alembic needs to find the migrations; a `connection` goes into its attributes."""
+    found = Config()
+    found.set_main_option("script_location", str(_SCRIPTS))
+    return found
+
+
 def upgrade(store: Store) -> bool:
     """Bring the database to the newest revision, in one transaction; return whether anything was done.
 
@@ -39,12 +46,11 @@ def upgrade(store: Store) -> bool:
     """
     if current_revision(store) == newest_revision():
         return False
-    config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    scripts = config()
     with store.write() as connection:
-        config.attributes["connection"] = connection
+        scripts.attributes["connection"] = connection
         views.drop_views(connection)
-        command.upgrade(config, "head")
+        command.upgrade(scripts, "head")
         views.create_views(connection)
     return True
 

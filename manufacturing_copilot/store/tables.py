@@ -84,6 +84,13 @@ batch_file = sa.Table(
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    sa.Column(
+        "order_ns",
+        sa.BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="when it was written, at the latest when it was claimed: the order of the feed's files",
+    ),
     sa.Column("sha256", sa.String(64), comment="of the original bytes"),
     sa.Column("archived_as", sa.Text),
     sa.Column("received_as", sa.Text, comment="the rows as received, as Parquet"),
@@ -93,6 +100,7 @@ batch_file = sa.Table(
     sa.Column("found", Json, comment="encoding, delimiter, columns and drift found in it"),
     sa.UniqueConstraint("feed_id", "path", "size", "modified_ns"),
     sa.Index("ix_batch_file_content", "feed_id", "sha256"),
+    sa.Index("ix_batch_file_order", "feed_id", "order_ns", "id"),
 )
 
 batch_event = sa.Table(

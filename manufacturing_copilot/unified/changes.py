@@ -1,8 +1,8 @@
 """What has come, moved or gone since unified was last brought up to date.
 
-A batch that is loaded after all that was seen of its feed only adds records and replaces others, and says which: so
-what it changes is known without reading what was there. Anything else (a batch withdrawn, loaded late, with rows
-mended) is for the records of its kind to be read anew.
+A batch whose files are newer than all that was seen of its feed only adds records and replaces others, and says which:
+so what it changes is known without reading what was there. Anything else (a batch withdrawn, with older files, with
+rows mended) is for the records of its kind to be read anew.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.ingest.order import first_place, last_place
 from manufacturing_copilot.records import RECORD_KINDS, polars_type
 from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store import insert_frame, read_frame
@@ -156,15 +157,31 @@ def _moves(connection: sa.Connection) -> pl.DataFrame:
     now, seen = seen_batches(connection), read_frame(connection, sa.select(batch_seen))
     feeds = read_frame(
         connection,
-        sa.select(batch.c.id.label("batch_id"), feed.c.name.label("feed")).join(feed, feed.c.id == batch.c.feed_id),
+        sa.select(batch.c.id.label("batch_id"), batch.c.feed_id, feed.c.name.label("feed")).join(
+            feed, feed.c.id == batch.c.feed_id
+        ),
     )
     both = now.join(seen, on="batch_id", how="full", coalesce=True, suffix="_seen").join(feeds, on="batch_id")
-    newest = pl.col("batch_id").filter(pl.col("event_id_seen").is_not_null()).max().over("feed")
-    return both.filter(pl.col("event_id").ne_missing(pl.col("event_id_seen")) | False).select(
+    differ = both.filter(pl.col("event_id").ne_missing(pl.col("event_id_seen")))
+    is_seen = pl.col("event_id_seen").is_not_null()
+    late = _late(connection, differ.filter(~is_seen).select("feed_id", "batch_id"))
+    return differ.select(
         "feed", "batch_id",
-        fate=pl.when(pl.col("event_id_seen").is_not_null()).then(pl.lit("moved"))
-        .when(pl.col("batch_id") < newest).then(pl.lit("late")).otherwise(pl.lit("new")),
+        fate=pl.when(is_seen).then(pl.lit("moved"))
+        .when(pl.col("batch_id").is_in(late)).then(pl.lit("late")).otherwise(pl.lit("new")),
     )  # fmt: skip
+
+
+def _late(connection: sa.Connection, batches: pl.DataFrame) -> list[int]:
+    """Return which of these batches have a file that is older than one of their feed that was seen."""
+    seen = sa.exists().where(batch_seen.c.batch_id == batch_file.c.batch_id)
+    newest = {feed_id: last_place(connection, feed_id, seen) for feed_id in batches["feed_id"].unique()}
+    late = []
+    for feed_id, batch_id in batches.rows():
+        last, first = newest[feed_id], first_place(connection, batch_id)
+        if last is not None and first is not None and first < last:
+            late.append(batch_id)
+    return late
 
 
 def _by_kind(site: Site, moves: pl.DataFrame) -> dict[str, Came] | None:

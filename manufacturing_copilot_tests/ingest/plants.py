@@ -32,6 +32,8 @@ MOVES = {
 }
 ORDERS_HEADER = "order,line,item,quantity,ordered"
 MOVES_HEADER = "item,day,quantity"
+LONG_AGO = 1_773_122_400
+"""The morning of 10 March 2026, in seconds since 1970."""
 
 
 def site_of(folder: Path, *feeds: dict[str, object], **keys: object) -> Site:
@@ -53,6 +55,13 @@ def drop(home: Path, path: str, *lines: str, age: float = 60.0) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("\n".join(lines) + "\n")
     aged(target, age)
+    return target
+
+
+def drop_at(home: Path, path: str, moment: int, *lines: str) -> Path:
+    """Write a file into the home folder, as one that was written that many seconds after LONG_AGO."""
+    target = drop(home, path, *lines)
+    os.utime(target, (LONG_AGO + moment, LONG_AGO + moment))
     return target
 
 

@@ -1,6 +1,7 @@
 """A load in pieces: what it leaves is what a load as a whole leaves, row for row."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from manufacturing_copilot.ingest.reading import pieces
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store.tables import accepted, batch_file, changed_record, duplicate_record, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
-from manufacturing_copilot_tests.ingest.plants import MOVES, ORDERS, ORDERS_HEADER, drop, site_of
+from manufacturing_copilot_tests.ingest.plants import MOVES, ORDERS, ORDERS_HEADER, drop, drop_at, site_of
 
 Left = dict[str, Any]
 _WHOLE = 1 << 40
@@ -231,16 +232,22 @@ Batches = list[list[list[str]]]
 
 
 def after(
-    store: Store, home: Path, monkeypatch: pytest.MonkeyPatch, feed: dict[str, object], batches: Batches, worth: int
+    store: Store,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    feed: dict[str, object],
+    batches: Batches,
+    worth: int,
+    moments: Sequence[int] = range(100),
 ) -> tuple[Left, list[bool]]:
-    """What is left once all batches are loaded, and which of them went in pieces."""
+    """What is left once all batches are loaded, and which of them went in pieces; `moments`: when each was written."""
     ways = []
     counts = []
     number = 0
-    for files in batches:
+    for moment, files in zip(moments, batches, strict=False):
         for lines in files:
             number += 1
-            drop(home, str(feed["files"]).replace("*", f"_{number:02d}"), *lines, age=600 - number)
+            drop_at(home, str(feed["files"]).replace("*", f"_{number:02d}"), 100 * moment + number, *lines)
         count, way = loaded(store, home, feed, monkeypatch, worth)
         counts.append(count)
         ways.append(bool(way))
@@ -248,12 +255,17 @@ def after(
 
 
 def on_sqlite(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: dict[str, object], batches: Batches, worth: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    feed: dict[str, object],
+    batches: Batches,
+    worth: int,
+    moments: Sequence[int] = range(100),
 ) -> tuple[Left, list[bool]]:
-    home = tmp_path / str(worth)
+    home = tmp_path / f"{worth} {len(list(tmp_path.iterdir()))}"
     home.mkdir()
     opened = open_store(f"sqlite:///{home}/copilot.db")
-    result = after(opened, home, monkeypatch, feed, batches, worth)
+    result = after(opened, home, monkeypatch, feed, batches, worth, moments)
     opened.close()
     return result
 
@@ -289,6 +301,40 @@ def test_a_feed_with_a_history_takes_pieces_as_it_takes_whole_files(
     assert all(ways)
     assert in_pieces == whole
     assert whole["duplicate_record"] and whole["changed_record" if repeats == "update" else "rejected_record"]
+
+
+@pytest.mark.parametrize("repeats", ["update", "reject"])
+def test_a_batch_with_older_files_is_taken_whole_and_newer_ones_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repeats: str
+) -> None:
+    feed, batches, late = {**ORDERS, "repeats": repeats}, some_batches(5), [2, 0, 3]
+    whole, _ = on_sqlite(tmp_path, monkeypatch, feed, batches, _WHOLE, late)
+    in_pieces, ways = on_sqlite(tmp_path, monkeypatch, feed, batches, 0, late)
+    assert ways == [True, False, True]
+    assert in_pieces == whole
+    in_order, ways = on_sqlite(tmp_path, monkeypatch, feed, [batches[n] for n in (1, 0, 2)], 0)
+    assert all(ways)
+    records = "accepted_order_lines"
+    contents = [sorted(row[1:-3] for row in of[records]) for of in (in_pieces, in_order)]
+    assert contents[0] == contents[1] and len(contents[0]) > 50
+
+
+@pytest.mark.parametrize("feed", [ORDERS, MOVES], ids=["keyed", "keyless"])
+def test_older_files_of_other_records_go_in_pieces_and_copies_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, feed: dict[str, object]
+) -> None:
+    def lines(first: int) -> list[str]:
+        if feed is MOVES:
+            return ["item,day,quantity", *(f"BOLT,2025-03-{1 + n % 28:02d},{first + n}" for n in range(60))]
+        own = [order(first + n) for n in range(60)]
+        return [ORDERS_HEADER, *own, own[3], order(first + 4, 7)]
+
+    batches, moments = [[lines(0)], [lines(100), lines(200)], [lines(0)]], [3, 2, 1]
+    whole, _ = on_sqlite(tmp_path, monkeypatch, feed, batches, _WHOLE, moments)
+    in_pieces, ways = on_sqlite(tmp_path, monkeypatch, feed, batches, 0, moments)
+    assert ways == [True, True, False]
+    assert in_pieces == whole
+    assert [file[3] for file in whole["files"]] == [4, None, None, None]
 
 
 def test_pieces_leave_the_same_on_both_databases(

@@ -71,13 +71,26 @@ def test_it_makes_no_difference_whether_the_files_came_one_by_one_or_in_one_batc
     assert known(store, site, MONDAY + timedelta(days=3)) == {"A1/1": (3.0, 2), "B0/1": (1.0, 1), "B1/1": (1.0, 2)}
 
 
-def test_a_file_that_was_read_late_is_overtaken_by_what_was_read_before_it(store: Store, home: Path) -> None:
+def test_files_count_from_when_they_were_written_in_whatever_order_they_are_read(store: Store, home: Path) -> None:
     site = site_of(home / "site", ORDERS, **NOTHING)
     for number, (passed, quantity) in enumerate(((4, 2), (0, 3), (6, 4), (2, 5))):
         orders(home, number, MONDAY + timedelta(days=passed), f"A1,1,007,{quantity},2026-03-01")
         loaded(store, site, home)
     found = [known(store, site, MONDAY + timedelta(days=n))["A1/1"] for n in (0, 1, 2, 4, 6, 7)]
-    assert found == [(3.0, 2), (3.0, 2), (5.0, 4), (5.0, 4), (5.0, 4), (5.0, 4)]
+    assert found == [(3.0, 2), (3.0, 2), (5.0, 4), (2.0, 1), (4.0, 3), (4.0, 3)]
+
+
+def test_a_file_that_came_when_a_newer_one_was_known_already_never_was_the_newest(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS, clock="system", known={"history": "nothing"})
+    for claimed, (passed, quantity) in ((1, (0, 2)), (4, (2, 4)), (5, (1, 3))):
+        orders(home, passed, MONDAY + timedelta(days=passed), f"A1,1,007,{quantity},2026-03-01")
+        [reference] = loaded(store, site, home)
+        looked = datetime(2026, 3, 2 + claimed, 12, tzinfo=ZONE)
+        with store.write() as connection:
+            connection.execute(sa.update(batch).where(batch.c.reference == reference).values(claimed_at=looked))
+    assert days(store, site) == [MONDAY + timedelta(days=n) for n in (0, 2, 4)]
+    found = [known(store, site, MONDAY + timedelta(days=n))["A1/1"] for n in range(6)]
+    assert found == [(2.0, 1)] * 2 + [(4.0, 2)] * 4
 
 
 def test_what_is_withdrawn_was_never_known(store: Store, home: Path) -> None:

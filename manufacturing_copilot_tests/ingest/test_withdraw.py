@@ -28,7 +28,7 @@ from manufacturing_copilot.store.tables import (
     rejected_record,
 )
 from manufacturing_copilot.unified.progress import batches_hash
-from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, site_of
+from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, drop_at, site_of
 
 
 def deliver(store: Store, site: Site, home: Path, name: str, *lines: str, age: float = 60.0) -> BatchCounts:
@@ -188,16 +188,59 @@ def test_an_older_batch_that_is_loaded_later_does_not_overwrite_a_younger_one(st
     assert fates(store, "00000002") == (1, 1, 0, 1)
 
 
+def test_a_batch_of_older_files_is_withdrawn_and_restored_in_its_place(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    for day, quantity in ((1, 1), (3, 3), (2, 2)):
+        drop_at(home, f"inbox/shop/orders_{day}.csv", day, ORDERS_HEADER, f"A1,1,7,{quantity},2026-03-01")
+        [found] = claim(store, site, home, actor="test")
+        load_batch(store, site, found.reference, home=home, actor="test")
+    assert rows(store, accepted["order_lines"], "quantity", "batch_id") == [(3.0, 2)]
+    assert rows(store, changed_record, "file_id", "was_file_id") == [(2, 3), (3, 1)]
+    before = everything(store)
+    taken_out(store, site, home, "00000002")
+    assert rows(store, accepted["order_lines"], "quantity", "batch_id") == [(2.0, 3)]
+    restore(store, "00000002", actor="planner", reason="it was right after all")
+    load_batch(store, site, "00000002", home=home, actor="test")
+    taken_out(store, site, home, "00000003")
+    assert rows(store, changed_record, "file_id", "was_file_id") == [(2, 1)]
+    restore(store, "00000003", actor="planner", reason="it was right after all")
+    load_batch(store, site, "00000003", home=home, actor="test")
+    assert everything(store) == before
+
+
+def test_of_two_files_of_one_content_the_one_that_was_written_first_counts(store: Store, home: Path) -> None:
+    site = site_of(home / "site", MOVES)
+    for day in (2, 1):
+        drop_at(home, f"inbox/stock/moves_{day}.csv", day, MOVES_HEADER, "007,2026-03-01,1", "008,2026-03-01,many")
+        [found] = claim(store, site, home, actor="test")
+        load_batch(store, site, found.reference, home=home, actor="test")
+    assert rows(store, batch_file, "path", "repeats_file_id") == [
+        ("inbox/stock/moves_1.csv", None),
+        ("inbox/stock/moves_2.csv", 2),
+    ]
+    assert rows(store, accepted["stock_movements"], "record_key", "batch_id") == [("2:2", 2)]
+    assert [fates(store, f"0000000{n}") for n in (1, 2)] == [(0, 2, 0, 0), (1, 0, 1, 0)]
+    with store.read() as connection:
+        told = connection.scalar(
+            sa.select(batch_event.c.reason).where(batch_event.c.batch_id == 1).order_by(batch_event.c.id.desc())
+        )
+    assert told == "batch 00000002, which has older files, was loaded: duplicate +2, rejected -1, accepted -1"
+
+
 # --- any order gives the same ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Play:
-    """Files by batch (each a list of lines), the order in which the batches are loaded, and which are withdrawn."""
+    """Files by batch (moment of writing, lines), the order in which the batches are loaded, and what is decided.
 
-    batches: Sequence[Sequence[Sequence[str]]]
+    `withdrawn`: numbers of batches; `restored`: those of them that come back.
+    """
+
+    batches: Sequence[Sequence[tuple[int, Sequence[str]]]]
     order: Sequence[int]
     withdrawn: Sequence[int]
+    restored: Sequence[int]
 
 
 LINE_OF = st.builds(
@@ -211,10 +254,11 @@ FILE_OF = st.lists(LINE_OF, min_size=1, max_size=5)
 @st.composite
 def plays(draw: st.DrawFn) -> Play:
     pool = draw(st.lists(FILE_OF, min_size=2, max_size=4))
-    batches = draw(st.lists(st.lists(st.sampled_from(pool), min_size=1, max_size=2), min_size=2, max_size=5))
+    files = st.tuples(st.integers(0, 9), st.sampled_from(pool))
+    batches = draw(st.lists(st.lists(files, min_size=1, max_size=2), min_size=2, max_size=5))
     order = draw(st.permutations(range(len(batches))))
     withdrawn = draw(st.lists(st.sampled_from(range(len(batches))), unique=True, max_size=len(batches)))
-    return Play(batches, order, withdrawn)
+    return Play(batches, order, withdrawn, [number for number in withdrawn if draw(st.booleans())])
 
 
 def emptied(store: Store) -> None:
@@ -237,12 +281,12 @@ def emptied(store: Store) -> None:
                 connection.exec_driver_sql(f"ALTER SEQUENCE {table.name}_id_seq RESTART")
 
 
-def claimed(store: Store, site: Site, home: Path, batches: Sequence[Sequence[Sequence[str]]]) -> list[str]:
+def claimed(store: Store, site: Site, home: Path, batches: Sequence[Sequence[tuple[int, Sequence[str]]]]) -> list[str]:
     """Claim one batch after the other; return their references."""
     references = []
     for number, files in enumerate(batches):
-        for part, lines in enumerate(files):
-            drop(home, f"inbox/shop/orders_{number}_{part}.csv", ORDERS_HEADER, *lines, age=900 - part)
+        for part, (moment, lines) in enumerate(files):
+            drop_at(home, f"inbox/shop/orders_{number}_{part}.csv", moment, ORDERS_HEADER, *lines)
         [found] = claim(store, site, home, actor="test")
         references.append(found.reference)
     return references
@@ -327,6 +371,9 @@ def test_any_order_of_loading_and_withdrawing_ends_as_if_only_what_remains_had_c
         for number in play.withdrawn:
             if counts_of(store, references[number]).status == "success":
                 taken_out(store, site, home, references[number])
+        for number in play.restored:
+            restore(store, references[number], actor="planner", reason="it was right after all")
+            load_batch(store, site, references[number], home=home, actor="test")
         played = everything(store)
         counted = count_again(store, site.feeds[0], batches_to_check(store, site.feeds[0], "none"))
         assert conservation(counted).passed
@@ -334,9 +381,8 @@ def test_any_order_of_loading_and_withdrawing_ends_as_if_only_what_remains_had_c
 
         emptied(store)
         shutil.rmtree(home / "inbox")
-        fresh = [list(files) for files in play.batches]
-        for number, reference in enumerate(claimed(store, site, home, fresh)):
-            if number not in play.withdrawn:
+        for number, reference in enumerate(claimed(store, site, home, play.batches)):
+            if number not in play.withdrawn or number in play.restored:
                 load_batch(store, site, reference, home=home, actor="test")
         assert played == everything(store)
 

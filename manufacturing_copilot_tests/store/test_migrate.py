@@ -1,12 +1,13 @@
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store import Store, migrate
 from manufacturing_copilot.store.engine import connect_store
-from manufacturing_copilot.store.tables import metadata
+from manufacturing_copilot.store.tables import batch_file, metadata
 
 
 def test_the_migrations_lead_to_the_tables_of_the_code(store: Store) -> None:
@@ -40,6 +41,36 @@ def test_an_upgrade_that_fails_leaves_no_table(tmp_path, monkeypatch: pytest.Mon
     with store.read() as connection:
         assert sa.inspect(connection).get_table_names() == []
     store.close()
+
+
+def test_files_that_were_there_before_the_order_of_writing_stay_in_that_of_their_claims(store: Store) -> None:
+    config = migrate.config()
+    claimed = "2026-03-02T06:00:00.000000+00:00"
+    feeds = [(1, 500), (1, 300), (2, 400), (1, 700), (2, 1 << 62), (2, 0)]
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+        connection.execute(sa.text("INSERT INTO feed (id, name) VALUES (1, 'shop/orders'), (2, 'shop/lines')"))
+        for number, (feed, written) in enumerate(feeds, start=1):
+            values = {"number": number, "feed": feed, "written": written, "claimed": claimed, "path": f"{number}.csv"}
+            connection.execute(
+                sa.text(
+                    "INSERT INTO batch (id, feed_id, reference, status, claimed_at)"
+                    " VALUES (:number, :feed, :path, 'pending', :claimed)"
+                ),
+                values,
+            )
+            connection.execute(
+                sa.text(
+                    "INSERT INTO batch_file (id, batch_id, feed_id, path, size, modified_ns)"
+                    " VALUES (:number, :number, :feed, :path, 1, :written)"
+                ),
+                values,
+            )
+        command.upgrade(config, "head")
+        placed = connection.execute(sa.select(batch_file.c.order_ns).order_by(batch_file.c.id)).scalars().all()
+    at_claim = 1_772_431_200 * 10**9
+    assert placed == [500, 500, 400, 700, at_claim, at_claim]
 
 
 def test_postgresql_without_our_tables_is_told_what_to_do(postgres_server: str) -> None:

@@ -4,17 +4,21 @@ import contextlib
 import os
 import random
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import CopilotError
+from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.load import load_batch
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.unified.item_events import list_events, merge_items, split_item, undo_event
 from manufacturing_copilot.unified.refresh import refresh
 from manufacturing_copilot_tests.factories import add_records, make_site, remove_records
+from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop_at, site_of
 from manufacturing_copilot_tests.unified.dump import canonical, clear
 
 SITE = make_site(
@@ -180,6 +184,28 @@ def test_what_a_batch_brings_and_replaces_is_carried_on_and_what_cannot_be_says_
     assert gone.anew["demand"] == "batches were withdrawn, came late or were mended"
     assert gone.demand.rows.rows == 0
     assert set(refresh(store, SITE, BEGIN + timedelta(days=1), full=True).anew.values()) >= {"it was asked for"}
+
+
+def test_a_file_that_comes_late_is_not_added_to_what_overtook_it(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    contents = {
+        1: ["A1,1,A,1,2026-03-02", "A2,1,B,1,2026-03-02"],
+        3: ["A1,1,A,5,2026-03-02"],
+        2: ["A1,1,B,3,2026-03-02"],
+    }
+    for written, lines in contents.items():
+        drop_at(home, f"inbox/shop/orders_{written}.csv", written, ORDERS_HEADER, *lines)
+        [found] = claim(store, site, home, actor="test")
+        load_batch(store, site, found.reference, home=home, actor="test")
+        carried = refresh(store, site, BEGIN)
+        assert ("demand" in carried.anew) is (written != 3)
+    assert carried.anew["demand"] == "batches were withdrawn, came late or were mended"
+    held = canonical(store, BEGIN)
+    refresh(store, site, BEGIN, full=True)
+    assert _differences(held, canonical(store, BEGIN)) == {}
+    sums = sa.select(t.item.c.sku, t.demand_day.c.quantity).join(t.item)
+    with store.read() as connection:
+        assert sorted(connection.execute(sums).tuples()) == [("A", 5), ("B", 1)]
 
 
 def _forget(store: Store, site: Any) -> None:
