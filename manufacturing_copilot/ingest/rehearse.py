@@ -14,6 +14,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.classify import FILE, KEY, classify
 from manufacturing_copilot.ingest.drift import drift_of, held_to_contract
 from manufacturing_copilot.ingest.guards import unit_jumps
+from manufacturing_copilot.ingest.order import last_place
 from manufacturing_copilot.ingest.overlap import overlap_of
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
@@ -22,8 +23,9 @@ from manufacturing_copilot.ingest.reread import KnownFile, Records, records_of
 from manufacturing_copilot.ingest.settle import known_records
 from manufacturing_copilot.ingest.volumes import volume_in_words, volumes
 from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.site.feeds import Order, Repeats
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import batch_file
+from manufacturing_copilot.store.tables import batch, batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
 _FILE_ID = 1 << 62
@@ -93,6 +95,7 @@ def _rehearsed(
     refused, said = _volume(connection, row, feed, height)
     if refused is not None:
         return Rehearsal(feed.feed, refused=refused, found=read.found, drift=drift_of([read.found]))
+    said = (*said, *_overtaken(connection, row, feed, file))
     return _fates(connection, row, feed, read, height, said, received.rows)
 
 
@@ -103,6 +106,18 @@ def _repeats(connection: sa.Connection | None, row: Any, content: bytes) -> str 
     if not repeats:
         return None
     return connection.scalar(sa.select(batch_file.c.path).where(batch_file.c.id == repeats[_FILE_ID]))
+
+
+def _overtaken(connection: sa.Connection | None, row: Any, feed: Feed, file: KnownFile) -> tuple[str, ...]:
+    """Return what is to be said of a file that is older than others that are loaded; the counts are of a newest one."""
+    if connection is None or row is None or not feed.record_key or feed.order is not Order.WRITTEN:
+        return ()
+    loaded = sa.exists().where(batch.c.id == batch_file.c.batch_id, batch.c.status == "success")
+    newest = last_place(connection, row.id, loaded)
+    if newest is None or newest[0] <= file.modified_ns:
+        return ()
+    hold = "those of this file hold" if feed.repeats is Repeats.REJECT else "theirs hold"
+    return (f"files that were written later are loaded already: of records that both speak of, {hold}",)
 
 
 def _volume(connection: sa.Connection | None, row: Any, feed: Feed, height: int) -> tuple[str | None, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,29 @@ def test_it_knows_a_file_that_was_loaded_before(store: Store, home: Path) -> Non
     said = rehearse(store, site, site.feeds[0], path)
     assert fates(said) == (12, 0, 12, 0, 0)
     assert "repeats inbox/shop/orders1.csv byte for byte" in said.findings[0]
+
+
+LATER = "files that were written later are loaded already"
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({}, (f"{LATER}: of records that both speak of, theirs hold",)),
+        ({"repeats": "reject"}, (f"{LATER}: of records that both speak of, those of this file hold",)),
+        ({"order": "claimed"}, ()),
+    ],
+)
+def test_it_tells_of_a_file_that_is_older_than_what_is_loaded(
+    store: Store, home: Path, declared: dict[str, object], said: tuple[str, ...]
+) -> None:
+    site = site_of(home / "site", ORDERS | declared)
+    drop(home, "inbox/shop/orders1.csv", ORDERS_HEADER, *BEFORE, age=90)
+    load(store, site, home)
+    path = drop(home, "elsewhere/orders.csv", ORDERS_HEADER, "A1,1,007,5,2026-03-01", age=900)
+    assert rehearse(store, site, site.feeds[0], path).findings == said
+    os.utime(path)
+    assert rehearse(store, site, site.feeds[0], path).findings == ()
 
 
 def test_it_tells_drift_guards_and_volume(store: Store, home: Path) -> None:
