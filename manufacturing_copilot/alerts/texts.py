@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -32,8 +32,19 @@ def number(value: float | None, places: int = 2) -> str:
 def _environment() -> jinja2.Environment:
     # plain text, so nothing is escaped: markup in an item's name is text like any other
     environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
-    environment.filters.update(day=day, number=number)
+    environment.filters.update(day=_of_known(day), number=_of_known(number))
     return environment
+
+
+def _of_known(filter_: Callable[..., str]) -> Callable[..., str]:
+    """Let a filter say which name is unknown, and not that it cannot format what it was given for it."""
+
+    def of_known(value: Any, *arguments: Any) -> str:
+        if isinstance(value, jinja2.Undefined):
+            str(value)  # raises the error that names it
+        return filter_(value, *arguments)
+
+    return of_known
 
 
 _ENVIRONMENT = _environment()
@@ -51,11 +62,26 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+class _Something(float):
+    """A value of any kind, where only the names of a text are looked at: number, text and day."""
+
+    day = 1
+
+    def __format__(self, spec: str) -> str:
+        return "something"
+
+
 def check(rules: Iterable[Rule]) -> None:
-    """Raise SiteError for the first rule with a text that is no Jinja, or uses a name its fact does not have."""
+    """Raise SiteError for the first rule with a text that is no Jinja, or uses a name its fact does not have.
+
+    Each text is written twice, with all that may be known and with nothing of it: so both sides of an `if` are seen.
+    """
     for rule in rules:
-        sample = nested(dict.fromkeys((*FACTS[rule.when].names, "value")))
-        for key, text in (("say", rule.say), ("advise", rule.advise)):
+        names = (*FACTS[rule.when].names, "value")
+        samples = [nested(dict.fromkeys(names, value)) for value in (_Something(1), None)]
+        for key, text, sample in (
+            (key, text, sample) for key, text in (("say", rule.say), ("advise", rule.advise)) for sample in samples
+        ):
             try:
                 _ENVIRONMENT.from_string(text).render(sample)
             except TypeError:

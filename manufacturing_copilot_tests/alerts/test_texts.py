@@ -33,7 +33,10 @@ def test_days_and_numbers_read_as_people_say_them() -> None:
         ("{{ item.skuu }}", "no attribute 'skuu'"),
         ("{{ runout.p50 | day }}", "'runout' is undefined"),
         ("{{ item.sku | daay }}", "daay"),
+        ("{{ item.skuu | number }}", "no attribute 'skuu'"),
         ("{{ item.sku", "unexpected end"),
+        ("{% if supplier %}{{ suplier }}{% endif %}", "'suplier' is undefined"),
+        ("{% if not supplier %}{{ nobody }}{% endif %}", "'nobody' is undefined"),
         ("{{ ''.__class__.__mro__ }}", "unsafe|undefined"),
     ],
 )

@@ -32,6 +32,19 @@ def test_a_mistake_is_told_by_file_line_and_key(copilot: Copilot, home: Path, tm
     assert "Traceback" not in found.out + found.err
 
 
+def test_a_mistake_in_the_text_of_a_rule_is_found_before_it_is_needed(
+    copilot: Copilot, home: Path, tmp_path: Path
+) -> None:
+    copilot("init", tmp_path / "site")
+    path = tmp_path / "site" / "rules.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("order.by", "order.bye"), encoding="utf-8")
+    found = copilot("check", tmp_path / "site")
+    assert found.code == 1
+    assert "rule 'runs out before it can be replenished', key advise" in found.err.replace("\n", " ")
+    assert "order.by" in found.err
+    assert "Traceback" not in found.out + found.err
+
+
 def test_a_site_that_stands_is_not_written_over(copilot: Copilot, home: Path, tmp_path: Path) -> None:
     copilot("init", tmp_path / "site")
     again = copilot("init", tmp_path / "site")
