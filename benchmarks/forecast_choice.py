@@ -21,7 +21,7 @@ from benchmarks import forecast_accuracy as accuracy
 from benchmarks.forecast_data import HeldBack, carparts, champions, m3, m4_weekly, m5_afcs, ours
 from manufacturing_copilot.forecasts.panel import Panel
 from manufacturing_copilot.forecasts.parts import Champions
-from manufacturing_copilot.runtime.policies import REGULAR, SPARSE
+from manufacturing_copilot.runtime.policies import DYING, REGULAR, SPARSE
 
 Changes = Mapping[str, Any]
 """Parameters that a rival changes; None leaves the parameter out."""
@@ -119,6 +119,9 @@ _SPARSE_SETTINGS = [
         SPARSE,
         {"as declared": {}, "none": {"tree_windows": None}, "a third of the examples": {"tree_rows": 40_000}},
     ),
+    Setting("share of the trees", SPARSE, {"half, unless clear": {}, "by the window alone": {"tree_doubt": 0.0}}),
+    Setting("dying series teach the trees", SPARSE, {"yes": {}, "no": {"departed": False}}),
+    Setting("usual level of dying series", DYING, {"it fades": {}, "whole history": {"fade": 0.0}}),
 ]
 
 ROWS: dict[str, Row] = {
@@ -151,5 +154,17 @@ ROWS: dict[str, Row] = {
         ],
     ),
     "carparts": Row(lambda folder: [carparts(folder)], 1, _rmsse, _SPARSE_SETTINGS),
-    "m5_afcs": Row(lambda folder: [m5_afcs(folder)], 3, _rmsse, _SPARSE_SETTINGS),
+    "m5_afcs": Row(
+        lambda folder: [m5_afcs(folder)],
+        12,
+        _rmsse,
+        [
+            *_SPARSE_SETTINGS,
+            Setting(
+                "averages that trees start from",
+                SPARSE,
+                {"7, 28, 91 days": {}, "28, 91": {"tree_base": [28, 91]}, "28, 56": {"tree_base": [28, 56]}},
+            ),
+        ],
+    ),
 }

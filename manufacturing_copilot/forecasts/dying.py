@@ -1,16 +1,20 @@
 """Dying series: quiet for long, or discontinued.
 
 What such series still sell is learned from those that stood there before: their usual level times the share of it
-that came back. With too few of them the level of TSB, which has decayed with every quiet period, decays on.
+that came back. The usual level lies between the average of the whole history and one that fades while nothing comes:
+of what has just fallen quiet more comes back. With too few of them the level of TSB, which has decayed with every quiet
+period, decays on.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from manufacturing_copilot.forecasts.bounds import negative_binomial_quantiles, variance_ratios
 from manufacturing_copilot.forecasts.sparse import demand_unit
-from manufacturing_copilot.forecasts.tasks import Cohort, Floats, Outcome, Task, tidy
+from manufacturing_copilot.forecasts.tasks import Floats, Outcome, Task, tidy
 from manufacturing_copilot.forecasts.windows import judged_cohort, learn_from_cohort
 
 FEWEST_IN_COHORT = 20
@@ -19,7 +23,11 @@ LONGEST_MEMORY = 26
 
 
 def forecast(task: Task) -> Outcome:
-    """Forecast dying series. Parameter: decay, the share by which the chance of a demand falls each period."""
+    """Forecast dying series.
+
+    Parameters: decay, the share by which the chance of a demand falls each period; fade, the share by which the
+    usual level does, from which the share that comes back is learned (0: it is the average of the whole history).
+    """
     decay = float(task.parameters["decay"])
     units = np.array([demand_unit(y) for y in task.values])
     values = [np.nan_to_num(y) / unit for y, unit in zip(task.values, units, strict=True)]
@@ -34,9 +42,10 @@ def forecast(task: Task) -> Outcome:
             inflation=np.ones(task.horizon),
             failures=failures,
         )
-    then = _usual(task.cohort, task.horizon)
+    fade = float(task.parameters.get("fade", 0.0))
+    then = _usual(task.cohort.before, fade, task.horizon)
     learned = learn_from_cohort(task.cohort, then, LONGEST_MEMORY)
-    mean = np.repeat(np.array([float(np.mean(y)) for y in values])[:, None], task.horizon, axis=1) * learned.share
+    mean = _usual(values, fade, task.horizon) * learned.share
     ratio = np.maximum(ratio * learned.excess, 1.02)
     return Outcome(
         mean=mean * units[:, None],
@@ -49,11 +58,15 @@ def forecast(task: Task) -> Outcome:
     )
 
 
-def _usual(cohort: Cohort, horizon: int) -> Floats:
-    return np.repeat(np.array([float(np.mean(y)) for y in cohort.before])[:, None], horizon, axis=1)
+def _usual(histories: Sequence[Floats], fade: float, horizon: int) -> Floats:
+    """Return the geometric mean of the average and of TSB's level, the same for each period ahead."""
+    level = np.array([float(np.mean(y)) for y in histories])
+    if fade > 0:
+        level = np.sqrt(level * _tsb_levels(histories, fade)[0])
+    return np.repeat(level[:, None], horizon, axis=1)
 
 
-def _tsb_levels(values: list[Floats], decay: float) -> tuple[Floats, list[tuple[int, str]]]:
+def _tsb_levels(values: Sequence[Floats], decay: float) -> tuple[Floats, list[tuple[int, str]]]:
     from statsforecast.models import TSB
 
     model = TSB(alpha_d=0.3, alpha_p=decay)

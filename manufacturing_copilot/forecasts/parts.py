@@ -80,6 +80,8 @@ def demand_parts(
     task = _task(panel, classes)
     wanted = [one for one in (*YOUNG, *DYING) if one in classes]
     groups = cohorts(panel.values, panel.frequency, panel.horizon, task.priors, task.noise, wanted) if wanted else {}
+    # What was discontinued was ended by a decision, which says nothing of how demand ends by itself.
+    departed = [y for y, one, ended in zip(panel.values, classes, gone, strict=True) if one in DYING and not ended]
     runs = {
         one: begin(champions[panel.frequency, one], panel.frequency, name or one, int((classes == one).sum()))
         for one in sorted(set(classes))
@@ -92,7 +94,12 @@ def demand_parts(
         started_at, start = utc_now(), perf_counter()
         shared = np.isin(classes, names)
         method: Method = load_code(version.code)
-        asked = replace(task.part(shared), parameters=version.parameters, cohort=_joined(groups, names))
+        asked = replace(
+            task.part(shared),
+            parameters=version.parameters,
+            cohort=_joined(groups, names),
+            departed=[] if set(names) & {*DYING} else departed,
+        )
         with noting_learned() as learned:
             outcome = method(asked)
         if learned:

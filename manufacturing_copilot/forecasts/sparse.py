@@ -1,9 +1,9 @@
 """Intermittent and lumpy series: the mean of IMAPA, TSB and an average, and trees; negative-binomial quantiles.
 
-What part the trees have is chosen on the window held back. The variance ratio of each series is drawn to
-that of its class and widened by the excess seen in the window; then the levels of the quantiles are recalibrated
-from the ranks of what came. Series with even and with uneven sizes are calibrated apart. A weekly rhythm of the days
-is learned over all series together: a single sparse history cannot show one.
+The trees have half of the mean, or none or all of it where the window held back clearly says so. The variance ratio of
+each series is drawn to that of its class and widened by the excess seen in the window; then the levels of the quantiles
+are recalibrated from the ranks of what came. Series with even and with uneven sizes are calibrated apart. A weekly
+rhythm of the days is learned over all series together: a single sparse history cannot show one.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ RHYTHM_SEASONS = 26
 RHYTHM_BY_CHANCE = 0.001
 
 
-TREE_SHARES = (0.0, 0.5, 1.0)
-"""Shares of the trees in the mean that are tried on the newest window."""
+TREE_SHARES = (0.5, 0.0, 1.0)
+"""Shares of the trees in the mean: what holds without evidence, and what is tried on the newest window."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,22 @@ class _Held:
 
 
 def forecast(task: Task) -> Outcome:
-    """Forecast sparse series. Parameters: window, the periods of the average, and those of `sparse_trees`."""
+    """Forecast sparse series.
+
+    Parameters: window (periods of the average), those of `sparse_trees`, tree_doubt (see `_tree_share`), and departed
+    (whether the trees learn from series that are dying now).
+    """
     window = int(task.parameters["window"])
     units = np.array([demand_unit(y) for y in task.values])
     values = [y / unit for y, unit in zip(task.values, units, strict=True)]
-    now = _means(values, task)
+    now = _means(values, task, 0)
     ratio = variance_ratios(values, window)
     uneven = np.array([_uneven(y) for y in values], dtype=bool)
     held = _held_back(task, values)
     share, learned = 0.0, {False: _NONE, True: _NONE}
     backtest, inflated = None, np.ones(task.horizon)
     if held is not None:
-        share = _tree_share(held)
+        share = _tree_share(held, float(task.parameters.get("tree_doubt", 0.0)))
         learned, backtest, inflated = _calibrated(task, held, share, units)
     mean = now.joined(share)
     quantiles = np.empty((*mean.shape, len(LEVELS)))
@@ -126,14 +130,21 @@ def forecast(task: Task) -> Outcome:
     )
 
 
-def _means(values: Sequence[Floats], task: Task) -> _Means:
+def _means(values: Sequence[Floats], task: Task, back: int) -> _Means:
+    """Return the means of what follows these histories, which end `back` periods before those of the task."""
     mean, failures, clipped = means(values, task.season, task.horizon, int(task.parameters["window"]))
     trees = None
     if "tree_windows" in task.parameters:
         whole = [np.nan_to_num(y) for y in values]
         season = task.season if task.season <= LONGEST_RHYTHM else 1
-        trees = sparse_trees(whole, season, task.horizon, task.parameters)
+        departed = _departed(task, back) if task.parameters.get("departed") else []
+        trees = sparse_trees(whole, season, task.horizon, task.parameters, departed)
     return _Means(mean, trees, failures, clipped)
+
+
+def _departed(task: Task, back: int) -> list[Floats]:
+    whole = (np.nan_to_num(y[: len(y) - back]) for y in task.departed if len(y) > back)
+    return [y / demand_unit(y) for y in whole]
 
 
 def demand_unit(y: Floats) -> float:
@@ -210,21 +221,33 @@ def _held_back(task: Task, values: Sequence[Floats]) -> _Held | None:
         return None
     train = [values[i][: -task.horizon] for i in rows]
     actual = np.array([values[i][-task.horizon :] for i in rows])
-    return _Held(rows, train, actual, _means(train, task))
+    return _Held(rows, train, actual, _means(train, task, task.horizon))
 
 
-def _tree_share(held: _Held) -> float:
-    """Return the share of the trees that makes the mean RMSSE of the window least."""
+def _tree_share(held: _Held, doubt: float) -> float:
+    """Return the share of the trees that makes the mean RMSSE of the window least, if that is no chance.
+
+    One window of a few series says little, and half of both is a good forecast: another share must be better than
+    that by `doubt` standard errors. They are many, since series that err in the same window err together.
+    """
     if held.means.trees is None:
         return 0.0
     scale = np.array([float(np.sqrt(np.mean(np.diff(y) ** 2))) for y in held.train])
     known = scale > 0
+    if known.sum() < 2:
+        return TREE_SHARES[0]
 
-    def error(share: float) -> float:
+    def errors(share: float) -> Floats:
         root = np.sqrt(np.mean((held.actual - held.means.joined(share)) ** 2, axis=1))
-        return float(np.mean(root[known] / scale[known])) if known.any() else 0.0
+        return root[known] / scale[known]
 
-    return min(TREE_SHARES, key=error)
+    usual = errors(TREE_SHARES[0])
+
+    def gained(share: float) -> float:
+        saved = usual - errors(share)
+        return float(np.mean(saved) - doubt * np.std(saved) / np.sqrt(len(saved)))
+
+    return max(TREE_SHARES, key=gained)
 
 
 def _of_kind(held: _Held, kind: bool) -> NDArray[np.int64]:

@@ -44,6 +44,8 @@ class Task:
     period of comparable series, for those too young to have one of their own. `noise[i]` lies in (0, 1) and is
     fixed by the series' name: where a discrete quantity is ranked, ties are broken by it, the same each time.
     `cohort` is given for classes whose own members have no window to hold back: the young and the dying.
+    `departed` are histories of series that are dying now: what is learned over all series from earlier cut-offs must
+    see what became of them as well, else only those that lived on would teach.
     """
 
     names: Sequence[str]
@@ -55,6 +57,7 @@ class Task:
     priors: Floats
     noise: Floats
     cohort: Cohort | None = None
+    departed: Sequence[Floats] = ()
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -73,6 +76,7 @@ class Task:
             self.priors[chosen],
             self.noise[chosen],
             self.cohort,
+            self.departed,
         )
 
 

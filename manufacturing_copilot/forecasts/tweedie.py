@@ -29,17 +29,25 @@ LOWEST_LEVEL = 0.02
 LARGEST_CHANGE = 2.0
 
 
-def sparse_trees(values: Sequence[Floats], season: int, horizon: int, parameters: Mapping[str, Any]) -> Floats | None:
+def sparse_trees(
+    values: Sequence[Floats],
+    season: int,
+    horizon: int,
+    parameters: Mapping[str, Any],
+    departed: Sequence[Floats] = (),
+) -> Floats | None:
     """Return the mean of each period ahead, series × horizon; None where there is too little to learn from.
 
     `values` are whole histories, no longer than `memory` periods being looked at. Parameters: tree_windows (periods
     of the averages that are features), tree_base (of those that the trees start from), tree_rows (most examples).
+    `departed` are histories to learn from that are not forecast; they end when the others do.
     """
     import lightgbm as lgb
 
     windows, base, most = (parameters[name] for name in ("tree_windows", "tree_base", "tree_rows"))
     memory = 2 * max(windows)
-    features, target, start = _examples(values, season, horizon, windows, base, int(most), memory)
+    taught = [*values, *departed]
+    features, target, start = _examples(taught, season, horizon, windows, base, int(most), memory)
     if len(target) < FEWEST_EXAMPLES or not (target > 0).any():
         return None
     model = lgb.train(
@@ -62,7 +70,7 @@ def sparse_trees(values: Sequence[Floats], season: int, horizon: int, parameters
         lgb.Dataset(features, target, init_score=start),
         num_boost_round=200,
     )
-    keep_learned(f"trees over {len(values)} sparse series", model.model_to_string())
+    keep_learned(f"trees over {len(taught)} sparse series", model.model_to_string())
     found = np.empty((len(values), horizon))
     for begin in range(0, len(values), BLOCK):
         some = values[begin : begin + BLOCK]

@@ -113,19 +113,23 @@ _REGULAR_PARAMETERS: dict[Frequency, dict[str, Any]] = {
 _BOOSTING = {"leaves": 31, "rate": 0.05, "seeds": 1, "unbiased": True, "signed": True, "linear_rows": 60_000}
 _AVERAGE_WINDOW = {Frequency.DAILY: 91, Frequency.WEEKLY: 26, Frequency.MONTHLY: 12, Frequency.QUARTERLY: 6}
 _TREES: dict[Frequency, dict[str, Any]] = {
-    Frequency.DAILY: {"tree_windows": [7, 28, 91, 182, 365], "tree_base": [28, 91]},
+    Frequency.DAILY: {"tree_windows": [7, 28, 91, 182, 365], "tree_base": [7, 28, 91]},
     Frequency.WEEKLY: {"tree_windows": [4, 13, 26, 52], "tree_base": [13, 26]},
     Frequency.MONTHLY: {"tree_windows": [3, 6, 12, 24], "tree_base": [6, 12]},
     Frequency.QUARTERLY: {"tree_windows": [2, 4, 8], "tree_base": [4, 8]},
 }
+# Series err together in a window, so that the standard error of their mean is larger than it looks.
+_TREE_CHOICE = {"tree_doubt": 4.0, "departed": True}
 
 # The chance that a dying series sells again halves each month, whatever the length of its periods.
 _DECAY = {Frequency.DAILY: 0.03, Frequency.WEEKLY: 0.15, Frequency.MONTHLY: 0.5, Frequency.QUARTERLY: 0.88}
+# Its usual level halves each quarter.
+_FADE = {Frequency.DAILY: 0.0076, Frequency.WEEKLY: 0.052, Frequency.MONTHLY: 0.206, Frequency.QUARTERLY: 0.5}
 
 
 def _demand_policies(frequency: Frequency) -> list[Policy]:
     regular = {**_REGULAR_PARAMETERS[frequency], **_BOOSTING}
-    sparse = {"window": _AVERAGE_WINDOW[frequency], **_TREES[frequency], "tree_rows": 120_000}
+    sparse = {"window": _AVERAGE_WINDOW[frequency], **_TREES[frequency], "tree_rows": 120_000, **_TREE_CHOICE}
     slow = ("lightgbm", "numpy", "scipy", "statsforecast")
     light = ("numpy", "scipy", "statsforecast")
     return [
@@ -170,8 +174,8 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 frequency,
                 name,
                 f"{_METHODS}.dying:forecast",
-                "TSB's level, which has decayed since the last demand and decays on",
-                {"decay": _DECAY[frequency]},
+                "usual level, fading since the last demand, times the share of it that came back for series like it",
+                {"decay": _DECAY[frequency], "fade": _FADE[frequency]},
                 light,
             )
             for name in DYING

@@ -52,6 +52,13 @@ def test_of_dying_series_as_much_is_expected_as_came_back_before(share: float) -
     assert np.mean(outcome.cohort.actual <= outcome.cohort.quantiles[:, :, 7]) > 0.9
 
 
+def test_of_what_has_just_fallen_quiet_more_is_expected_than_of_what_has_been_so_for_long() -> None:
+    histories = [np.concatenate([np.full(60 - quiet, 10.0), np.zeros(quiet)]) for quiet in (15, 30)]
+    mean = dying.forecast(replace(a_task(histories, "dying"), cohort=a_cohort(0.3))).mean[:, 0]
+    averages = [float(y.mean()) for y in histories]
+    assert mean[1] / mean[0] < 0.9 * averages[1] / averages[0]
+
+
 def test_the_bounds_of_young_series_are_learned_from_those_who_were_young_before() -> None:
     def some(count: int) -> tuple[list[np.ndarray], np.ndarray]:
         level = RANDOM.lognormal(2.5, 0.5, count)

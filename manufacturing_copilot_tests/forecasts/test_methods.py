@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,6 +109,30 @@ def test_the_upper_quantiles_of_sparse_series_hold_what_they_say_on_what_comes_n
     outcome = sparse.forecast(a_task(list(every[:, :60]), "lumpy"))
     for place, level, slack in ((6, 0.90, 0.03), (7, 0.95, 0.02), (9, 0.99, 0.012)):
         assert np.mean(every[:, 60:] <= outcome.quantiles[:, :, place]) == pytest.approx(level, abs=slack)
+
+
+@pytest.mark.parametrize(("count", "share"), [(20, 0.5), (2_000, 1.0)])
+def test_the_trees_have_more_than_half_of_the_mean_only_where_many_series_say_so(count: int, share: float) -> None:
+    rate = RANDOM.uniform(0.2, 0.6, count)
+    train = list((RANDOM.random((count, 40)) < rate[:, None]).astype(float))
+    actual = (RANDOM.random((count, 6)) < rate[:, None]).astype(float)
+    right, wrong = np.repeat(rate[:, None], 6, axis=1), np.repeat(1.5 * rate[:, None], 6, axis=1)
+    held = sparse._Held(np.arange(count), train, actual, sparse._Means(wrong, right))
+    assert sparse._tree_share(held, 4.0) == share
+
+
+def test_what_became_of_dying_series_is_learned_too() -> None:
+    """A fifth of the series has been quiet for a while, and of many others nothing more came after such a while."""
+    every = (RANDOM.random((300, 60)) < 0.4) * (1.0 + RANDOM.poisson(2, (300, 60)))
+    every[:20, 52:] = 0
+    ended = every[100:].copy()
+    ended[:, 45:] = 0
+    task = a_task(list(every[:100]), "lumpy", tree_doubt=1e9)
+    alone = sparse.forecast(task)
+    taught = sparse.forecast(replace(task, departed=list(ended)))
+    assert taught.mean[:20].mean() < 0.8 * alone.mean[:20].mean()
+    unheard = replace(task, departed=list(ended), parameters={**task.parameters, "departed": False})
+    assert np.array_equal(sparse.forecast(unheard).mean, alone.mean)
 
 
 def test_small_fractions_of_a_unit_have_bounds_too() -> None:

@@ -70,6 +70,60 @@ def test_one_short_series_ends_the_librarys_conformal_bounds_for_all_but_not_our
     assert_sound(regular.forecast(a_task(values, models=["dynamic_theta"])), 2, 6)
 
 
+def test_the_librarys_conformal_bounds_do_nothing_for_mstl_which_is_not_used() -> None:
+    from statsforecast.models import MSTL
+    from statsforecast.utils import ConformalIntervals
+
+    y = RANDOM.poisson(30, 60).astype(float)
+    with_them = MSTL(season_length=12, prediction_intervals=ConformalIntervals(h=6, n_windows=2))
+    without = MSTL(season_length=12)
+    theirs = [model.forecast(y=y, h=6, level=[80])["hi-80"] for model in (with_them, without)]
+    assert np.array_equal(*theirs)
+    assert "mstl" not in str(declared_policies()).lower()
+
+
+def test_the_librarys_fallback_model_hides_which_series_failed_and_ours_names_it() -> None:
+    from statsforecast import StatsForecast
+    from statsforecast.models import DynamicOptimizedTheta, HistoricAverage
+
+    values = [RANDOM.poisson(9, 3).astype(float), RANDOM.poisson(9, 40).astype(float)]
+    frame = pl.DataFrame(
+        {
+            "unique_id": np.repeat([0, 1], [3, 40]),
+            "ds": np.concatenate([np.arange(37, 40), np.arange(40)]),
+            "y": np.concatenate(values),
+        }
+    )
+    theirs = StatsForecast(models=[DynamicOptimizedTheta()], freq=1, fallback_model=HistoricAverage())
+    found = theirs.forecast(df=frame, h=6)
+    assert found.columns == ["unique_id", "ds", "DynamicOptimizedTheta"]  # and nothing says that one is an average
+    assert np.allclose(found["DynamicOptimizedTheta"][:6], values[0].mean(), rtol=1e-5)
+    ours = regular.forecast(a_task(values, models=["dynamic_theta"]))
+    assert [row for row, _ in ours.failures] == [0]
+    assert "dynamic_theta" in ours.failures[0][1]
+
+
+def test_two_jobs_of_the_library_start_processes_which_ours_never_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    import concurrent.futures
+    from multiprocessing.process import BaseProcess
+
+    from statsforecast import StatsForecast
+    from statsforecast.models import SimpleExponentialSmoothing
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("a process was to be started")
+
+    monkeypatch.setattr(concurrent.futures.ProcessPoolExecutor, "__init__", refused)
+    monkeypatch.setattr(BaseProcess, "start", refused)
+    frame = pl.DataFrame({"unique_id": np.repeat([0, 1], 40), "ds": np.tile(np.arange(40), 2), "y": 1.0})
+    with pytest.raises(OSError, match="a process"):
+        StatsForecast(models=[SimpleExponentialSmoothing(alpha=0.1)], freq=1, n_jobs=2).forecast(df=frame, h=3)
+    values = list(RANDOM.poisson(9, (40, 60)).astype(float))
+    few = {"models": ["theta", "boosting"], "trees": 5, "rows": 2_000, "windows": 1}
+    assert_sound(regular.forecast(a_task(values, **few)), 40, 6)
+    assert_sound(sparse.forecast(a_task([SPARSE] * 30, "lumpy")), 30, 6)
+
+
 @pytest.mark.filterwarnings("ignore:Historical data")
 def test_a_history_shorter_than_a_season_or_window_gives_no_silent_holes() -> None:
     from statsforecast.models import SeasonalNaive, WindowAverage
@@ -120,4 +174,5 @@ def test_a_forecast_of_zero_which_wins_by_absolute_error_does_not_win_for_sparse
     level = np.repeat(rate[:, None], 12, axis=1)
     held = sparse._Held(np.arange(200), train, actual, sparse._Means(level, np.zeros_like(level)))
     assert np.abs(actual).mean() < np.abs(actual - level).mean()
-    assert sparse._tree_share(held) == 0.0
+    assert sparse._tree_share(held, 0.0) == 0.0
+    assert sparse._tree_share(held, 4.0) < 1.0
