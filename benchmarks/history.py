@@ -1,7 +1,7 @@
 """A plant with a long history of sales: what one more day costs, and what making everything anew costs.
 
 Two plants that differ in nothing but the number of sales lines they hold, in two databases of one server. Days come to
-each in turn, by the product's own loader.
+each in turn, by the product's own loader: sales, recounts of stock, orders to suppliers, receipts and inspections.
 """
 
 from __future__ import annotations
@@ -24,13 +24,26 @@ FIRST = date(2023, 4, 1)
 LAST = FIRST + timedelta(days=DAYS - 1)
 _CHANGED = 3_000
 """So many of a day's lines change lines of the day before."""
+PURCHASES, A_DAYS_PURCHASES, A_DAYS_COUNTS = 100_000, 90, 5_000
+"""Purchase lines, each with its receipt, and every second one inspected; and how many places a day recounts."""
 
 _FEEDS = {
     "erp/items": ["item", "unit", "unit_cost"],
     "wms/stock_levels": ["item", "location", "day", "on_hand"],
+    "erp/purchase_lines": ["order_no", "line_no", "item", "supplier", "location", "ordered_on", "promised_on",
+                           "quantity", "price"],
+    "erp/receipts": ["receipt_no", "order_no", "line_no", "item", "received_on", "quantity"],
+    "erp/inspections": ["inspection", "item", "supplier", "inspected_on", "inspected", "defective", "reason"],
     "shop/order_lines": ["order_no", "line_no", "item", "location", "ordered_on", "quantity", "price", "status"],
+}  # fmt: skip
+_KEYS = {
+    "erp/items": ["item"],
+    "wms/stock_levels": ["item", "location"],
+    "erp/purchase_lines": ["order_no", "line_no"],
+    "erp/receipts": ["receipt_no"],
+    "erp/inspections": ["inspection"],
+    "shop/order_lines": ["order_no", "line_no"],
 }
-_KEYS = {"erp/items": ["item"], "wms/stock_levels": ["item", "location"], "shop/order_lines": ["order_no", "line_no"]}
 
 
 @dataclass(frozen=True)
@@ -51,19 +64,18 @@ def build(home: Path, lines: int) -> None:
     store = open_store(home=home)
     with store.write() as connection:
         feeds = {name: _insert(connection, t.feed, name=name) for name in _FEEDS}
-        number = pl.int_range(ITEMS, eager=True).alias("n").to_frame()
-        items = number.select(item=_sku(), unit=pl.lit("EA"), unit_cost=(1 + pl.col("n") % 90).cast(pl.Float64))
-        _add(connection, "items", feeds["erp/items"], items, pl.col("item"))
-        places = pl.DataFrame({"location": [f"H{place}" for place in range(LOCATIONS)]})
-        stock = items.select("item").join(places, how="cross").with_columns(
-            day=pl.lit(LAST), on_hand=pl.int_range(pl.len()).mod(97).cast(pl.Float64)
-        )  # fmt: skip
-        _add(connection, "stock_levels", feeds["wms/stock_levels"], stock, pl.format("{}\x1f{}", "item", "location"))
+        items = pl.int_range(ITEMS, eager=True).alias("n").to_frame()
+        items = items.select(
+            item=_sku(pl.col("n")), unit=pl.lit("EA"), unit_cost=(1 + pl.col("n") % 90).cast(pl.Float64)
+        )
+        bought = purchases(0, PURCHASES)
+        first = {"erp/items": items, "wms/stock_levels": counts(0, ITEMS * LOCATIONS, LAST), **bought}
+        for name, rows in first.items():
+            _add(connection, name, feeds[name], rows)
         for back in range(DAYS):
             from_, to = lines * back // DAYS, lines * (back + 1) // DAYS
             sold = sales(from_, to - from_, FIRST + timedelta(days=back))
-            key = pl.format("{}\x1f{}", "order_no", "line_no")
-            _add(connection, "order_lines", feeds["shop/order_lines"], sold, key)
+            _add(connection, "shop/order_lines", feeds["shop/order_lines"], sold)
     if not store.is_sqlite:  # as the server does by itself after a while
         with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
@@ -98,21 +110,57 @@ def one_day(home: Path, day: int) -> tuple[Took, Took]:
     os.environ["COPILOT_HOME"] = str(home)
     store, site = open_store(home=home), load_site(home / "site")
     today = LAST + timedelta(days=day)
-    new = sales(10**9 + A_DAYS_LINES * day, A_DAYS_LINES - _CHANGED, today)
-    before = sales(10**9 + A_DAYS_LINES * (day - 1), _CHANGED if day > 1 else 0, today - timedelta(days=1))
-    file = home / "inbox" / "shop" / f"order_lines_{day}.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    pl.concat([new, before.with_columns(status=pl.lit("cancelled"))]).write_csv(file)
+    for name, rows in _files(day, today).items():
+        file = home / "inbox" / f"{name}_{day}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        rows.write_csv(file)
     start = time.perf_counter()
-    [claimed] = claim(store, site, home, actor="benchmark")
-    load_batch(store, site, claimed.reference, home=home, actor="benchmark")
+    for claimed in claim(store, site, home, actor="benchmark"):
+        load_batch(store, site, claimed.reference, home=home, actor="benchmark")
     loaded = time.perf_counter()
-    counts = refresh(store, site, today)
+    counted = refresh(store, site, today)
     ended = time.perf_counter()
     store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    made = ", ".join(sorted(counts.anew)) or "nothing"
+    made = ", ".join(sorted(counted.anew)) or "nothing"
     return Took(loaded - start, peak), Took(ended - loaded, peak, f"anew: {made}")
+
+
+def _files(day: int, today: date) -> dict[str, pl.DataFrame]:
+    new = sales(10**9 + A_DAYS_LINES * day, A_DAYS_LINES - _CHANGED, today)
+    before = sales(10**9 + A_DAYS_LINES * (day - 1), _CHANGED if day > 1 else 0, today - timedelta(days=1))
+    return {
+        "shop/order_lines": pl.concat([new, before.with_columns(status=pl.lit("cancelled"))]),
+        "wms/stock_levels": counts(A_DAYS_COUNTS * day, A_DAYS_COUNTS, today),
+        **purchases(PURCHASES + A_DAYS_PURCHASES * (day - 1), A_DAYS_PURCHASES),
+    }
+
+
+def counts(first: int, places: int, day: date) -> pl.DataFrame:
+    """Return what was counted on a day at so many places, from the `first` on; always the same."""
+    n = pl.int_range(first, first + places, eager=True).alias("n").to_frame()
+    return n.select(
+        item=_sku(pl.col("n") // LOCATIONS),
+        location=pl.format("H{}", pl.col("n") % LOCATIONS),
+        day=pl.lit(day),
+        on_hand=(pl.col("n") * 7_919 % 97).cast(pl.Float64),
+    )
+
+
+def purchases(first: int, lines: int) -> dict[str, pl.DataFrame]:
+    """Return so many purchase lines from the `first` on, with receipts and inspections, by feed; always the same."""
+    n = pl.col("n")
+    ordered = (pl.lit(FIRST) + pl.duration(days=n * DAYS // PURCHASES - 20)).cast(pl.Date)
+    quantity = (10 + n % 90).cast(pl.Float64)
+    rows = pl.int_range(first, first + lines, eager=True).alias("n").to_frame().with_columns(
+        order_no=pl.format("P{}", n // 3), line_no=(n % 3).cast(pl.String), item=_sku(n * 7_919 % ITEMS),
+        supplier=pl.format("S{}", n // 3 % 200), location=pl.format("H{}", n % LOCATIONS), ordered_on=ordered,
+        promised_on=ordered + pl.duration(days=14), quantity=quantity, price=1 + n % 50, receipt_no=pl.format("R{}", n),
+        received_on=ordered + pl.duration(days=12 + n % 5), inspection=pl.format("I{}", n), inspected=quantity,
+        inspected_on=ordered + pl.duration(days=17), defective=(n % 7 // 6).cast(pl.Float64), reason=pl.lit("dent"),
+    )  # fmt: skip
+    parts = {"erp/purchase_lines": rows, "erp/receipts": rows, "erp/inspections": rows.filter(n % 2 == 0)}
+    return {name: part.select(_FEEDS[name]) for name, part in parts.items()}
 
 
 def sales(first: int, lines: int, day: date) -> pl.DataFrame:
@@ -122,7 +170,7 @@ def sales(first: int, lines: int, day: date) -> pl.DataFrame:
     return n.select(
         order_no=pl.format("S{}", pl.col("n") // 3),
         line_no=(pl.col("n") % 3).cast(pl.String),
-        item=pl.format("SKU-{}", (pl.col("n") * 7_919 % ITEMS).cast(pl.String).str.zfill(6)),
+        item=_sku(pl.col("n") * 7_919 % ITEMS),
         location=pl.format("H{}", mixed % LOCATIONS),
         ordered_on=pl.lit(day),
         quantity=(1 + mixed % 40).cast(pl.Float64),
@@ -131,8 +179,8 @@ def sales(first: int, lines: int, day: date) -> pl.DataFrame:
     )
 
 
-def _sku() -> pl.Expr:
-    return pl.format("SKU-{}", pl.col("n").cast(pl.String).str.zfill(6))
+def _sku(number: pl.Expr) -> pl.Expr:
+    return pl.format("SKU-{}", number.cast(pl.String).str.zfill(6))
 
 
 def _write_site(home: Path) -> None:
@@ -151,10 +199,11 @@ def _insert(connection: sa.Connection, table: sa.Table, **values: object) -> int
     return int(connection.execute(sa.insert(table).values(values).returning(table.c.id)).scalar_one())
 
 
-def _add(connection: sa.Connection, kind: str, feed_id: int, rows: pl.DataFrame, key: pl.Expr) -> None:
+def _add(connection: sa.Connection, name: str, feed_id: int, rows: pl.DataFrame) -> None:
     from manufacturing_copilot.store import insert_frame
     from manufacturing_copilot.store import tables as t
 
+    kind, key = name.partition("/")[2], pl.concat_str(_KEYS[name], separator="\x1f")
     moment = datetime(2026, 3, 31, 6, tzinfo=UTC)
     count = (connection.scalar(sa.select(sa.func.max(t.batch.c.id))) or 0) + 1
     batch = _insert(

@@ -62,13 +62,13 @@ def refresh_demand(connection: sa.Connection, site: Site, as_of: date, changes: 
     kind = site.demand.records
     batches = changes.of(kind).batches
     parts = [SyncCounts(int(changes.held["demand_rows"]))]
+    if as_of > changes.since:
+        parts += _move_on(connection, changes.since, as_of)
     if batches:
         known = read_meanings(connection)
         new, old = (read(connection, site, kind, batches, _COLUMNS[kind]) for read in (came, replaced))
         change = _added(pl.concat([_addends(known, site.demand, new), _negative(_addends(known, site.demand, old))]))
-        parts += _add_on(connection, change, changes.since)
-    if as_of > changes.since:
-        parts += _move_on(connection, changes.since, as_of)
+        parts += _add_on(connection, change, as_of)
     return DemandCounts(_total(parts))
 
 
@@ -101,13 +101,13 @@ def _replace_days(connection: sa.Connection, rows: pl.DataFrame) -> SyncCounts:
     return _total(parts)
 
 
-def _add_on(connection: sa.Connection, change: pl.DataFrame, since: date) -> list[SyncCounts]:
-    """Add changes of cells to the state of the day `since`."""
-    due = pl.col("counts_from") <= since
+def _add_on(connection: sa.Connection, change: pl.DataFrame, as_of: date) -> list[SyncCounts]:
+    """Add changes of cells to the state of the day `as_of`."""
+    due = pl.col("counts_from") <= as_of
     now = _nonzero(_by_day(change.filter(due)))
     later = _stored(_nonzero(change.filter(~due)))
     add_frame(connection, demand_ahead, later, key=["counts_from", *_CELL], counted_by="order_lines", others=_value)
-    add_to_year(connection, now, since)
+    add_to_year(connection, now, as_of)
     return [add_frame(connection, demand_day, _stored(now), key=_CELL, counted_by="order_lines", others=_value)]
 
 

@@ -25,7 +25,11 @@ def refresh_findings(connection: sa.Connection, site: Site) -> dict[str, int]:
     Returns how many records of each kind wait for a factor. Lines of bills of materials are not looked at here.
     """
     _write_unmapped(connection)
-    return {kind: _write_lacking(connection, site, kind) for kind in _COUNTED}
+    lacking = _lacking(connection, site)
+    return {
+        kind: write_missing_factors(connection, kind, lacking.filter(pl.col("records") == kind).drop("records"))
+        for kind in _COUNTED
+    }
 
 
 def count_unmapped(connection: sa.Connection) -> int:
@@ -88,16 +92,18 @@ def _write_unmapped(connection: sa.Connection) -> None:
     sync_frame(connection, unmapped_id, frame, key=_KEY, within=unmapped_id.c.problem == NO_ITEM)
 
 
-def _write_lacking(connection: sa.Connection, site: Site, kind: str) -> int:
+def _lacking(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return the codes, by kind of record, unit and source, whose unit has no factor."""
+    # Where nobody counts the order lines, nobody waits for their units.
+    kinds = [kind for kind in _COUNTED if kind != "order_lines" or site.demand.records == kind]
     table = code_count
     query = (
-        sa.select(table.c.source, table.c.code, table.c.unit, table.c.rows, table.c.example_file_id.label("file_id"),
-                  table.c.example_line.label("line"), external_id.c.item_id, item.c.base_unit)
+        sa.select(table.c.records, table.c.source, table.c.code, table.c.unit, table.c.rows,
+                  table.c.example_file_id.label("file_id"), table.c.example_line.label("line"),
+                  external_id.c.item_id, item.c.base_unit)
         .join(external_id, sa.and_(external_id.c.source == table.c.source, external_id.c.external_id == table.c.code))
         .join(item, item.c.id == external_id.c.item_id)
-        .where(table.c.means == ITEM, table.c.records == kind, table.c.unit != item.c.base_unit, ~item.c.service)
+        .where(table.c.means == ITEM, table.c.records.in_(kinds), table.c.unit.not_in(["", item.c.base_unit]),
+               ~item.c.service)
     )  # fmt: skip
-    if kind == "order_lines" and site.demand.records != kind:
-        query = query.where(sa.false())  # nobody counts them
-    rows = unit_factors(connection, read_frame(connection, query))
-    return write_missing_factors(connection, kind, rows.filter(pl.col("factor").is_null()))
+    return unit_factors(connection, read_frame(connection, query)).filter(pl.col("factor").is_null())

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import quality_day, quality_reason
 from manufacturing_copilot.unified.facts import read_facts, with_supplier_ids
-from manufacturing_copilot.unified.purchases import Purchases, read_purchases
+from manufacturing_copilot.unified.purchases import Purchases
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
 _PLACE = ["day", "item_id", "operation", "supplier_id", "origin"]
@@ -25,7 +25,7 @@ class QualityCounts:
     rows: SyncCounts
 
 
-def refresh_quality(connection: sa.Connection, site: Site, as_of: date) -> QualityCounts:
+def refresh_quality(connection: sa.Connection, site: Site, as_of: date, purchases: Purchases) -> QualityCounts:
     """Bring quality_day and quality_reason up to date with what was found up to `as_of`.
 
     Needs items, suppliers and conversions. `reason` of a day is the one behind most of its defects; quality_reason has
@@ -34,7 +34,7 @@ def refresh_quality(connection: sa.Connection, site: Site, as_of: date) -> Quali
     parts = [
         _inspected(connection, site),
         _scrapped(connection, site),
-        _refused(read_purchases(connection, site)),
+        _refused(purchases),
     ]
     rows = pl.concat([part.select(_ROW) for part in parts]).filter(pl.col("day") <= as_of)
     sync_frame(connection, quality_reason, _by_reason(rows))

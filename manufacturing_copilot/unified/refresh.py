@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -33,6 +34,7 @@ from manufacturing_copilot.unified.masters import (
 )
 from manufacturing_copilot.unified.processes import ProcessCounts, refresh_processes
 from manufacturing_copilot.unified.progress import UNIFIED, batches_hash, is_current, note_refresh, up_to_batch
+from manufacturing_copilot.unified.purchases import Purchases, read_purchases
 from manufacturing_copilot.unified.quality import QualityCounts, refresh_quality
 from manufacturing_copilot.unified.scorecards import refresh_scorecards
 from manufacturing_copilot.unified.stock import StockCounts, reconcile, refresh_snapshots
@@ -127,6 +129,11 @@ class _Refresh:
             count_unmapped(connection), lacking, self.why,
         )  # fmt: skip
 
+    @cached_property
+    def _purchases(self) -> Purchases:
+        """What supply, quality and stock rest on; read once, when items and suppliers are up to date."""
+        return read_purchases(self.connection, self.site)
+
     def _items(self, codes: CodeChanges) -> ItemCounts:
         """Bring items, conversions and processes up to date; note which codes and units mean something else now."""
         connection, site, changes = self.connection, self.site, self.changes
@@ -167,21 +174,21 @@ class _Refresh:
     def _supply(self) -> SupplyCounts:
         if self._untouched("supply", _SUPPLY):
             return SupplyCounts(SyncCounts(self.changes.held["supply"]["rows"]), self.changes.held["supply"]["orphans"])
-        counts = refresh_supply(self.connection, self.site, self.as_of)
+        counts = refresh_supply(self.connection, self.site, self.as_of, self._purchases)
         refresh_scorecards(self.connection, self.as_of)
         return counts
 
     def _quality(self) -> QualityCounts:
         if self._untouched("quality", _QUALITY):
             return QualityCounts(SyncCounts(self.changes.held["quality"]["rows"]))
-        return refresh_quality(self.connection, self.site, self.as_of)
+        return refresh_quality(self.connection, self.site, self.as_of, self._purchases)
 
     def _stock(self, codes_moved: bool) -> StockCounts:
         if self._untouched("stock", _STOCK) and "items" not in self.why:
             held = self.changes.held["stock"]
             return StockCounts(held["rows"], 0, held["negative"])
         first, last = _days_to_count(self.connection, self.as_of, codes_moved)
-        return refresh_snapshots(self.connection, self.site, first, last)
+        return refresh_snapshots(self.connection, self.site, first, last, self._purchases)
 
     def _differences(self) -> SyncCounts:
         if self._untouched("differences", _COUNTS):

@@ -16,7 +16,7 @@ from manufacturing_copilot.store.types import SCALE
 from manufacturing_copilot.unified.costs import cost_history
 from manufacturing_copilot.unified.facts import read_facts
 from manufacturing_copilot.unified.movements import counted_nowhere, read_movements, refresh_differences, states
-from manufacturing_copilot.unified.purchases import read_purchases, remaining_changes
+from manufacturing_copilot.unified.purchases import Purchases, read_purchases, remaining_changes
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
 _PLACE = ["item_id", "location_id"]
@@ -48,13 +48,15 @@ class StockFacts:
     costs: pl.DataFrame
 
 
-def refresh_snapshots(connection: sa.Connection, site: Site, first: date, last: date) -> StockCounts:
+def refresh_snapshots(
+    connection: sa.Connection, site: Site, first: date, last: date, purchases: Purchases | None = None
+) -> StockCounts:
     """Bring the snapshots of the days `first` to `last` up to date in one pass; needs items and locations.
 
     Each day is what it would be alone: only counts (or movements, where the site has no feed of counts), purchase
-    lines, receipts and costs up to that day are used.
+    lines, receipts and costs up to that day are used. `purchases`: as of `read_purchases`, where they are read already.
     """
-    facts = read_stock_facts(connection, site)
+    facts = read_stock_facts(connection, site, purchases)
     table = inventory_snapshot
     rows = touched = negative = 0
     for start, end in _spans(facts, first, last):
@@ -90,12 +92,14 @@ def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
     ).sort("day", *_PLACE)  # fmt: skip
 
 
-def read_stock_facts(connection: sa.Connection, site: Site) -> StockFacts:
+def read_stock_facts(connection: sa.Connection, site: Site, purchases: Purchases | None = None) -> StockFacts:
     """Return what snapshots of any day are made from."""
     quantities = ["on_hand", *_UNSAID]
     columns = ["item", "location", "bin", "day", *quantities, "unit"]
     counts = read_facts(connection, site, "stock_levels", columns, quantities=quantities)
-    changes = remaining_changes(read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
+    changes = (
+        remaining_changes(purchases or read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
+    )
     on_order = changes.with_columns(open=pl.col("change").cum_sum().over(_PLACE)).drop("change")
     costs = cost_history(connection, site).rename({"valid_from": "day"})
     held = _states(_dated(connection, site, counts))
@@ -139,20 +143,32 @@ def _dated(connection: sa.Connection, site: Site, counts: pl.DataFrame) -> pl.Da
 
 def _states(counts: pl.DataFrame) -> pl.DataFrame:
     """Add the bins up: a recount of one bin replaces that bin alone, the others keep their last count."""
-    one_bin = [*_PLACE, "source", "item", "bin"]
-    whole = counts.with_columns(
-        _whole("on_hand"), *(_whole(name).fill_null(0) for name in _UNSAID),
-        given=pl.col("on_order").is_not_null().cast(pl.Int64),
-    )  # fmt: skip
-    last = whole.sort("file_id", "line").unique([*one_bin, "day"], keep="last").sort("day")
+    one_bin, one_place = [*_PLACE, "source", "item", "bin"], [*_PLACE, "source"]
+    # Sorted once: windows by so many keys cost ten times as much.
+    in_order = counts.sort(*one_bin, "day", "file_id", "line")
+    last = in_order.filter(~_as_before(*one_bin, "day").shift(-1, fill_value=False))
     summed = ["on_hand", *_UNSAID, "given"]
-    change = last.with_columns(pl.col(name) - pl.col(name).shift(1).over(one_bin).fill_null(0) for name in summed)
+    whole = last.with_columns(
+        _whole("on_hand"), *(_whole(name).fill_null(0) for name in _UNSAID),
+        given=pl.col("on_order").is_not_null().cast(pl.Int64), recounted=_as_before(*one_bin),
+    )  # fmt: skip
+    change = whole.with_columns(
+        pl.col(name) - pl.when("recounted").then(pl.col(name).shift(1)).otherwise(0) for name in summed
+    )
     by_day = (
-        change.group_by(*_PLACE, "source", "day").agg(
-            pl.col(summed).sum(), pl.col("priority").first(), pl.col("batch_id").max()
-        )
-    ).sort("day")  # fmt: skip
-    return by_day.with_columns(pl.col(name).cum_sum().over(*_PLACE, "source") for name in summed)
+        change.group_by(*one_place, "day")
+        .agg(pl.col(summed).sum(), pl.col("priority").first(), pl.col("batch_id").max())
+        .sort(*one_place, "day")
+    )
+    here = {name: pl.col(name).cum_sum() for name in summed}
+    before = (pl.when(~_as_before(*one_place)).then(here[name] - pl.col(name)).forward_fill() for name in summed)
+    return by_day.with_columns(here[name] - so_far for name, so_far in zip(summed, before, strict=True))
+
+
+def _as_before(*names: str) -> pl.Expr:
+    """Whether a row is that of the row before in all of `names`."""
+    is_first = pl.int_range(pl.len()) == 0
+    return ~is_first & pl.all_horizontal(pl.col(name).eq_missing(pl.col(name).shift(1)) for name in names)
 
 
 def _with_on_order(held: pl.DataFrame, facts: StockFacts, days: pl.DataFrame) -> pl.DataFrame:

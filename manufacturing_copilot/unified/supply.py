@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import supply_line
 from manufacturing_copilot.unified.facts import read_facts
-from manufacturing_copilot.unified.purchases import ENOUGH, Purchases, read_purchases
+from manufacturing_copilot.unified.purchases import ENOUGH, Purchases
 from manufacturing_copilot.unified.sync import SyncCounts, sync_frame
 
 _KEY = ["made", "source", "order_no", "line_no"]
@@ -30,12 +30,11 @@ class SupplyCounts:
     orphan_receipts: int
 
 
-def refresh_supply(connection: sa.Connection, site: Site, as_of: date) -> SupplyCounts:
+def refresh_supply(connection: sa.Connection, site: Site, as_of: date, purchases: Purchases) -> SupplyCounts:
     """Bring supply_line up to date as known on `as_of`; needs items, locations, suppliers and conversions.
 
     Rows are purchase lines (made: false) and work orders (made: true) begun by then.
     """
-    purchases = read_purchases(connection, site)
     rows = pl.concat([bought(purchases, as_of), made(connection, site, as_of)])
     counts = sync_frame(connection, supply_line, rows, key=_KEY, touch=["batch_id", "file_id", "line"])
     orphans = purchases.receipts.filter(pl.col("_line").is_null(), pl.col("received_on") <= as_of)

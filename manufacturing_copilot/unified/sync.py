@@ -48,7 +48,10 @@ def sync_frame(
     content = [name for name in frame.columns if name not in touch]
     reading = content if key else ["id", *content]
     query = sa.select(*(table.c[name] for name in reading))
-    current = _comparable(table, read_frame(connection, query if within is None else query.where(within)))
+    held = read_frame(connection, query if within is None else query.where(within))
+    if held.is_empty():
+        return SyncCounts(frame.height, inserted=insert_frame(connection, table, frame))
+    current = _comparable(table, held)
     wanted = _comparable(table, frame)
     differs = wanted.with_row_index("_row").join(current, on=content, how="anti", nulls_equal=True)["_row"]
     fresh = frame[differs.sort()]

@@ -18,8 +18,14 @@ def test_the_migrations_lead_to_the_tables_of_the_code(store: Store) -> None:
             for difference in compare_metadata(context, metadata)
             # SQLite keeps no comments, and reports expression-free checks under names of its own.
             if not (store.is_sqlite and "comment" in str(difference[0]))
+            and not (difference[0] == "add_fk" and not _is_held(difference[1]))
         ]
     assert differences == []
+
+
+def _is_held(key: sa.ForeignKeyConstraint) -> bool:
+    [column] = metadata.tables[key.table.name].c[key.column_keys[0]].foreign_keys
+    return column.info.get("held", True)
 
 
 def test_upgrading_twice_does_nothing_the_second_time(store: Store) -> None:

@@ -16,7 +16,8 @@ TABLES = (
     t.stock_difference, t.demand_day, t.supplier_score, t.supply_line, t.quality_day, t.quality_reason, t.unmapped_id,
     t.code_count, t.demand_ahead, t.demand_year, t.item, t.location, t.supplier,
 )  # fmt: skip
-_PROVENANCE = {"id", "batch_id", "file_id", "line", "example_file_id", "example_line"}
+_LEFT_OUT = {"id", "batch_id", "file_id", "line"}
+"""Numbers, and where a row came from when it last changed; an example is the newest record, however it came about."""
 
 
 def canonical(store: Store, day: date | None = None) -> dict[str, list[str]]:
@@ -58,5 +59,5 @@ def _texts(frame: pl.DataFrame, table: sa.Table, codes: dict[str, pl.DataFrame],
         frame = frame.join(known, on="id", how="semi")
     for name in [name for name in codes if name in frame.columns]:
         frame = frame.join(codes[name], left_on=name, right_on="id", how="left").drop(name).rename({"code": name})
-    frame = frame.drop(_PROVENANCE & set(frame.columns))
+    frame = frame.drop(_LEFT_OUT & set(frame.columns))
     return sorted(repr(row) for row in frame.select(sorted(frame.columns)).rows())

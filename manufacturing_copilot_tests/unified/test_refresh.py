@@ -124,6 +124,17 @@ def test_everything_goes_when_every_batch_is_withdrawn(store: Store) -> None:
     assert [row[1] for row in left["location"]] == ["MAIN"]
 
 
+def test_a_place_stays_as_long_as_stock_of_an_earlier_day_lay_there(store: Store) -> None:
+    add_records(store, "erp/items", [{"item": "A"}])
+    add_records(store, "erp/stock_levels", [{"item": "A", "location": "H9", "day": MONDAY, "on_hand": 1.0}])
+    refresh(store, SITE, MONDAY)
+    remove_records(store, "erp/stock_levels")
+    refresh(store, SITE, DAY)
+    with store.read() as connection:
+        query = sa.select(t.inventory_snapshot.c.day, t.location.c.code).outerjoin(t.location)
+        assert connection.execute(query).all() == [(MONDAY, "H9")]
+
+
 def test_where_two_items_turn_out_to_be_one_its_earlier_stock_is_counted_anew(store: Store) -> None:
     site = make_site("erp/items", "erp/stock_levels", "shop/items", "shop/stock_levels", "erp/item_references")
     add_records(store, "erp/items", [{"item": "A"}])
