@@ -91,8 +91,9 @@ def drop_gone_items(connection: sa.Connection) -> int:
     What the facts said of them goes with them. An item that a forecast or an alert still speaks of stays, inactive.
     To be called when every fact has been brought up to date.
     """
-    known = sa.select(external_id.c.item_id)
-    gone = read_frame(connection, sa.select(item.c.id).where(item.c.id.not_in(known)))
+    # NOT IN would go through all codes for each item, where PostgreSQL expects more of them than it has memory for.
+    known = sa.exists().where(external_id.c.item_id == item.c.id)
+    gone = read_frame(connection, sa.select(item.c.id).where(~known))
     if gone.is_empty():
         return 0
     keys = gone.rename({"id": "item_id"})
