@@ -100,7 +100,8 @@ def to_todays_items(connection: sa.Connection) -> None:
     Facts of codes that mean nothing today are left out.
     """
     lasting = permanent(connection, t.item)
-    gone = read_frame(connection, sa.select(t.item.c.id).where(~sa.exists().where(lasting.c.id == t.item.c.id)))
+    known = read_frame(connection, sa.select(lasting.c.id))
+    gone = read_frame(connection, sa.select(t.item.c.id)).join(known, on="id", how="anti")
     if gone.is_empty():
         return
     then, now = t.external_id, permanent(connection, t.external_id)
