@@ -33,7 +33,7 @@ from manufacturing_copilot.store.tables import (
 from manufacturing_copilot.unified.codes import feed_sources
 from manufacturing_copilot.unified.sync import delete_rows
 
-RULES = 2
+RULES = 1
 """The number of the rules by which the tables are made from the records: raise it when the same records come to
 something else, and the first refresh of the new version makes everything anew."""
 
