@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.store import Store, migrate
+from manufacturing_copilot.store import Store, migrate, views
 from manufacturing_copilot.store.engine import connect_store
 from manufacturing_copilot.store.tables import batch_file, metadata
 
@@ -34,8 +34,6 @@ def test_upgrading_twice_does_nothing_the_second_time(store: Store) -> None:
 
 
 def test_an_upgrade_that_fails_leaves_no_table(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manufacturing_copilot.store import views
-
     store = connect_store(f"sqlite:///{tmp_path / 'new.db'}")
 
     def fail(_connection: sa.Connection) -> None:
@@ -55,6 +53,7 @@ def test_files_that_were_there_before_the_order_of_writing_stay_in_that_of_their
     feeds = [(1, 500), (1, 300), (2, 400), (1, 700), (2, 1 << 62), (2, 0)]
     with store.write() as connection:
         config.attributes["connection"] = connection
+        views.drop_views(connection)
         command.downgrade(config, "0008")
         connection.execute(sa.text("INSERT INTO feed (id, name) VALUES (1, 'shop/orders'), (2, 'shop/lines')"))
         for number, (feed, written) in enumerate(feeds, start=1):
