@@ -4,7 +4,7 @@ from typing import Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manufacturing_copilot.store import Store, read_frame
@@ -111,6 +111,7 @@ def test_movements_that_name_no_place_are_held_against_all_places_together(store
 _MOVES = st.lists(st.tuples(st.integers(1, 2), st.integers(1, 2), st.integers(0, 9), st.integers(-9, 9)), max_size=20)
 
 
+@settings(deadline=None)
 @given(moves=_MOVES, counted=st.lists(st.integers(0, 9), min_size=2, max_size=5, unique=True), lost=st.integers(-3, 3))
 def test_counts_that_follow_the_movements_show_no_difference_and_a_loss_shows_once(
     moves: list[tuple[int, int, int, int]], counted: list[int], lost: int
