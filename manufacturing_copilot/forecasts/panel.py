@@ -113,15 +113,19 @@ def demand_panel(
     weekdays = open_days if frequency is Frequency.DAILY else list(range(1, 8))
     steps = _steps(periods, weekdays, frequency)
     dated = _on_open_days(demand, weekdays) if len(weekdays) < 7 else demand
-    sums = (
-        dated.with_columns(pl.col("day").dt.truncate(EVERY[frequency]).alias("period"))
-        .filter(pl.col("period") < start)
-        .group_by("item_id", "location_id", "period")
-        .agg(pl.col("quantity").sum())
-        .with_columns(numbered("period", frequency, weekdays).alias("number"))
-    )
     last = _number_before(start, frequency, weekdays)
-    sums = sums.filter(pl.col("number") > last - HISTORY[frequency]).sort("item_id", "location_id", "number")
+    # What is older than is looked at is left out before anything is summed: of long records it is the larger part.
+    sums = (
+        dated.lazy()
+        .with_columns(pl.col("day").dt.truncate(EVERY[frequency]).alias("period"))
+        .filter(pl.col("period") < start)
+        .with_columns(numbered("period", frequency, weekdays).alias("number"))
+        .filter(pl.col("number") > last - HISTORY[frequency])
+        .group_by("item_id", "location_id", "number")
+        .agg(pl.col("quantity").sum())
+        .sort("item_id", "location_id", "number")
+        .collect()
+    )
     # A history starts with a demand; returns before any demand are no start.
     begins = (
         sums.filter(pl.col("quantity") > 0)
