@@ -14,6 +14,9 @@ ENOUGH_ERRORS = 200
 FEW_ERRORS = 30
 """Errors below which the normal distribution stands in for the empirical one."""
 
+BLOCK = 2_000
+"""Series whose quantiles are computed at a time: the library holds many times the memory of what it returns."""
+
 RATIO_FLOOR = 1.05
 RECALIBRATE_FROM = 200
 """Ranks of held-back values needed before the levels are recalibrated."""
@@ -124,11 +127,15 @@ def negative_binomial_quantiles(mean: Floats, ratio: Floats, levels: Floats = LE
     if cycle:
         once = negative_binomial_quantiles(mean[:, :cycle], ratio, levels)
         return once[:, np.arange(mean.shape[1]) % cycle]
-    safe = np.maximum(mean, 1e-12)[:, :, None]
-    chance = (1 / ratio)[:, None, None]
-    size = safe * chance / (1 - chance)
-    found = stats.nbinom.ppf(levels[None, None, :], size, chance)
-    return np.where(mean[:, :, None] <= 0, 0.0, np.nan_to_num(found, nan=0.0))
+    result = np.empty((*mean.shape, len(levels)))
+    for begin in range(0, len(mean), BLOCK):
+        some = slice(begin, begin + BLOCK)
+        safe = np.maximum(mean[some], 1e-12)[:, :, None]
+        chance = (1 / ratio[some])[:, None, None]
+        size = safe * chance / (1 - chance)
+        found = stats.nbinom.ppf(levels[None, None, :], size, chance)
+        result[some] = np.where(mean[some, :, None] <= 0, 0.0, np.nan_to_num(found, nan=0.0))
+    return result
 
 
 def ranks(actual: Floats, mean: Floats, ratio: Floats, noise: Floats) -> Floats:
