@@ -131,6 +131,16 @@ NEVER_TOLD = {
 }
 
 
+def test_marks_of_the_encoding_amid_a_file_are_no_text_in_pieces_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"\ufeff{line}" for line in [ORDERS_HEADER, *(order(n) for n in range(60))]]
+    lines[7] = "\ufeff"
+    whole, in_pieces, ways = both(tmp_path, monkeypatch, lines)
+    assert ways and in_pieces == whole
+    assert whole["counts"].accepted == whole["counts"].received == 59
+
+
 @pytest.mark.parametrize("what", ODD)
 def test_an_odd_file_is_loaded_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     whole, in_pieces, ways = both(tmp_path, monkeypatch, [ORDERS_HEADER, *ODD[what]])

@@ -47,6 +47,19 @@ def test_the_encoding_is_told_from_the_bytes(encoding: str, mark: bytes) -> None
     assert received.found["encoding"] == encoding
 
 
+def test_a_mark_of_the_encoding_at_the_begin_of_a_line_is_no_text() -> None:
+    received = read("\ufeffitem,qty\n\ufeffA,1\n\ufeff\nB,2\r\n\ufeffC,3\n")
+    assert rows(received) == [("A", "1", 2), ("B", "2", 4), ("C", "3", 5)]
+    assert bad(received) == []
+
+
+@pytest.mark.parametrize("marks", ["\ufeff", "\ufeff\ufeff"])
+def test_a_row_of_marks_alone_is_not_lost(marks: str) -> None:
+    received = read(f"item,qty~{marks}~A,1~", line_end="~")
+    assert rows(received) == [("A", "1", 3)]
+    assert bad(received) == [(2, "has 1 cell, the header has 2")]
+
+
 def test_a_declared_encoding_goes_before_the_guess() -> None:
     assert rows(read("a,b\nП,1\n".encode("cp1251"), encoding="cp1251")) == [("П", "1", 2)]
 

@@ -6,6 +6,7 @@ file in which rows and lines are not one to one is first made plain (see `logica
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -102,10 +103,13 @@ def _kept(contract: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def line_feeds(text: bytes) -> bytes:
-    """Return `text` with every line end as a line feed; CR CR LF (a twice converted file) is one line end."""
-    if b"\r" not in text:
-        return text
-    return text.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    """Return `text` with every line end as a line feed; CR CR LF (a twice converted file) is one line end.
+
+    Byte order marks at the begin of lines, as whoever appends to a file leaves them, are no text.
+    """
+    if b"\r" in text:
+        text = text.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return text.removeprefix(BOM_UTF8).replace(b"\n" + BOM_UTF8, b"\n")
 
 
 def _own_line_ends(text: bytes, line_end: str, line_break: bytes) -> bytes:
@@ -192,6 +196,8 @@ def _cells(
         return "skip"
 
     schema = {name: pa.string() for name in names}
+    if body.startswith(BOM_UTF8):
+        body = BOM_UTF8 + body  # the parser takes one away, and a row that is nothing else with it
     if body.count(b"\n") == len(body):
         return pa.table({name: pa.array([], pa.string()) for name in names}), []
     for block in (_BLOCK, len(body) + 1):
