@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -156,7 +157,7 @@ def report() -> None:
 def up(
     port: Annotated[int, typer.Option(help="of the UI, on this machine only")] = 3000,
 ) -> None:
-    """Start the Dagster UI, the daemon and the sensors, reachable from this machine only; ends with Ctrl-C.
+    """Start the Dagster UI, the daemon and the sensors, reachable from this machine only; ends with Ctrl-C or SIGTERM.
 
     With the demo plant it also starts the mail and chat servers that the demo's people are told on.
     """
@@ -172,6 +173,7 @@ def up(
     with listening_for_demo() as environment:
         out.print(f"The UI will be at http://127.0.0.1:{port}; stop with Ctrl-C.")
         process = subprocess.Popen(command, env={**os.environ, **environment})
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # else the servers would outlive us
         try:
             code = process.wait()
         except KeyboardInterrupt:

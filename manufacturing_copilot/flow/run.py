@@ -120,6 +120,9 @@ class _Flow:
 
         os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
         with dg.DagsterInstance.get() as instance:
+            # Whoever was killed while making Dagster's storage left it without tables. Reading an asset makes what is
+            # missing; asking for a batch's partition does not, and fails.
+            instance.get_asset_keys(limit=1)
             yield instance
 
     def end_dead_runs(self, instance: dg.DagsterInstance) -> None:

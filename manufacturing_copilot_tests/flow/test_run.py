@@ -49,6 +49,16 @@ def test_what_a_killed_call_left_is_taken_up_by_the_next(plant: Running) -> None
     assert plant.run().steps == []
 
 
+def test_storage_that_a_killed_call_left_half_made_is_made_whole(plant: Running) -> None:
+    with dg.DagsterInstance.get() as instance:
+        index = Path(instance.event_log_storage.path_for_shard("index"))
+    for file in index.parent.glob("index.db*"):
+        file.unlink()
+    index.touch()  # as it is between its making and that of its tables
+    tiny.fill_inbox(plant.home)
+    assert plant.run().success
+
+
 def test_what_a_daemon_works_on_is_left_to_it(plant: Running) -> None:
     first = left_by_a_killed_call(plant, {}, holds_the_pool=False)
     outcome = plant.run()
