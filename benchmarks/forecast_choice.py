@@ -161,6 +161,16 @@ ROWS: dict[str, Row] = {
         [
             *_SPARSE_SETTINGS,
             Setting(
+                "members beside the trees",
+                SPARSE,
+                {
+                    "ADIDA, IMAPA, TSB": {},
+                    "an average, IMAPA, TSB": {"members": ["average", "IMAPA", "TSB"]},
+                    "all four": {"members": ["average", "ADIDA", "IMAPA", "TSB"]},
+                    "ADIDA, IMAPA": {"members": ["ADIDA", "IMAPA"]},
+                },
+            ),
+            Setting(
                 "averages that trees start from",
                 SPARSE,
                 {"7, 28, 91 days": {}, "28, 91": {"tree_base": [28, 91]}, "28, 56": {"tree_base": [28, 56]}},

@@ -117,7 +117,7 @@ def _bare(panel: Panel) -> None:
         sf.Theta(season_length=1),
         sf.AutoCES(season_length=1, model="N"),
     ]
-    sparse = [sf.IMAPA(), sf.TSB(alpha_d=0.3, alpha_p=0.1), sf.HistoricAverage()]
+    sparse = [sf.ADIDA(), sf.IMAPA(), sf.TSB(alpha_d=0.3, alpha_p=0.1)]
     for chosen, models, windows in ((regular, theta, 2), (~regular, sparse, 1)):
         rows = [i for i in np.flatnonzero(chosen).tolist() if len(panel.values[i]) > (windows + 1) * HORIZON]
         if not rows:

@@ -1,4 +1,4 @@
-"""Intermittent and lumpy series: the mean of IMAPA, TSB and an average, and trees; negative-binomial quantiles.
+"""Intermittent and lumpy series: the mean of ADIDA, IMAPA and TSB, and trees; negative-binomial quantiles.
 
 The trees have half of the mean, or none or all of it where the window held back clearly says so. The variance ratio of
 each series is drawn to that of its class and widened by the excess seen in the window; then the levels of the quantiles
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ from manufacturing_copilot.forecasts.tasks import (
     tidy,
 )
 from manufacturing_copilot.forecasts.tweedie import sparse_trees
+
+_UNDECLARED = ("average", "IMAPA", "TSB")
+"""The members of versions that were registered before members were declared."""
 
 FEWEST_POINTS = 8
 LONGEST_RHYTHM = 7
@@ -88,7 +92,8 @@ class _Held:
 def forecast(task: Task) -> Outcome:
     """Forecast sparse series.
 
-    Parameters: window (periods of the average), those of `sparse_trees`, tree_doubt (see `_tree_share`), and departed
+    Parameters: window (periods whose variance is looked at), members (see `croston_family_mean`),
+    those of `sparse_trees`, tree_doubt (see `_tree_share`), and departed
     (whether the trees learn from series that are dying now).
     """
     window = int(task.parameters["window"])
@@ -132,7 +137,8 @@ def forecast(task: Task) -> Outcome:
 
 def _means(values: Sequence[Floats], task: Task, back: int) -> _Means:
     """Return the means of what follows these histories, which end `back` periods before those of the task."""
-    mean, failures, clipped = means(values, task.season, task.horizon, int(task.parameters["window"]))
+    window, members = int(task.parameters["window"]), task.parameters.get("members", _UNDECLARED)
+    mean, failures, clipped = means(values, task.season, task.horizon, window, members)
     trees = None
     if "tree_windows" in task.parameters:
         whole = [np.nan_to_num(y) for y in values]
@@ -156,35 +162,37 @@ def demand_unit(y: Floats) -> float:
     return 1.0 if middle >= 5 or np.allclose(sizes, np.round(sizes)) else middle / 10
 
 
-def croston_family(window: int) -> Callable[[Floats], Floats]:
+def croston_family(window: int, members: Sequence[str]) -> Callable[[Floats], Floats]:
     """Return the function that gives one history's mean demand per period."""
-    return lambda y: np.array([croston_family_mean(y, window)])
+    return lambda y: np.array([croston_family_mean(y, window, members)])
 
 
-def croston_family_mean(y: Floats, window: int) -> float:
-    """Return the mean demand per period: of IMAPA, TSB(0.3, 0.1) and the average of the last `window` periods.
+def croston_family_mean(y: Floats, window: int, members: Sequence[str]) -> float:
+    """Return the mean demand per period: the mean of the members.
 
-    The models are asked for points only: with `level` they raise unless conformal intervals are given.
+    Members: ADIDA, IMAPA, TSB (0.3, 0.1), and average, that of the last `window` periods. The models are asked for
+    points only: with `level` they raise unless conformal intervals are given.
     """
-    from statsforecast.models import IMAPA, TSB
+    from statsforecast.models import ADIDA, IMAPA, TSB
 
+    models: dict[str, Any] = {"ADIDA": ADIDA(), "IMAPA": IMAPA(), "TSB": TSB(alpha_d=0.3, alpha_p=0.1)}
     # A history shorter than the window is averaged whole: WindowAverage would give NaN without a word.
-    average = float(np.mean(y[-window:]))
-    imapa = float(IMAPA().forecast(y=y, h=1)["mean"][0])
-    tsb = float(TSB(alpha_d=0.3, alpha_p=0.1).forecast(y=y, h=1)["mean"][0])
-    return float(np.mean([average, imapa, tsb]))
+    found = [
+        np.mean(y[-window:]) if name == "average" else models[name].forecast(y=y, h=1)["mean"][0] for name in members
+    ]
+    return float(np.mean(found))
 
 
 def means(
-    values: Sequence[Floats], season: int, horizon: int, window: int
+    values: Sequence[Floats], season: int, horizon: int, window: int, members: Sequence[str]
 ) -> tuple[Floats, list[tuple[int, str]], int]:
     """Return the means of the periods ahead, the series that failed with their reasons, and how many were clipped."""
-    found, reasons = each_alone(f"{__name__}:croston_family", values, 1, window=window)
+    found, reasons = each_alone(f"{__name__}:croston_family", values, 1, window=window, members=list(members))
     level = found[:, 0]
     for row in reasons:
         known = values[row][np.isfinite(values[row])]
         level[row] = float(np.mean(known[-window:])) if len(known) else 0.0
-    failures = [(row, f"IMAPA or TSB: {reason}") for row, reason in sorted(reasons.items())]
+    failures = [(row, f"{', '.join(members)}: {reason}") for row, reason in sorted(reasons.items())]
     clipped = int((level < 0).sum())
     return np.maximum(level, 0.0)[:, None] * np.resize(rhythm(values, season), horizon)[None, :], failures, clipped
 

@@ -118,6 +118,7 @@ _TREES: dict[Frequency, dict[str, Any]] = {
     Frequency.MONTHLY: {"tree_windows": [3, 6, 12, 24], "tree_base": [6, 12]},
     Frequency.QUARTERLY: {"tree_windows": [2, 4, 8], "tree_base": [4, 8]},
 }
+_CROSTON = ["ADIDA", "IMAPA", "TSB"]
 # Series err together in a window, so that the standard error of their mean is larger than it looks.
 _TREE_CHOICE = {"tree_doubt": 4.0, "departed": True}
 
@@ -129,7 +130,8 @@ _FADE = {Frequency.DAILY: 0.0076, Frequency.WEEKLY: 0.052, Frequency.MONTHLY: 0.
 
 def _demand_policies(frequency: Frequency) -> list[Policy]:
     regular = {**_REGULAR_PARAMETERS[frequency], **_BOOSTING}
-    sparse = {"window": _AVERAGE_WINDOW[frequency], **_TREES[frequency], "tree_rows": 120_000, **_TREE_CHOICE}
+    sparse = {"window": _AVERAGE_WINDOW[frequency], "members": _CROSTON, **_TREES[frequency], "tree_rows": 120_000}
+    sparse |= _TREE_CHOICE
     slow = ("lightgbm", "numpy", "scipy", "statsforecast")
     light = ("numpy", "scipy", "statsforecast")
     return [
@@ -151,7 +153,7 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 frequency,
                 name,
                 f"{_METHODS}.sparse:forecast",
-                "mean of IMAPA, TSB, an average, and trees; negative-binomial quantiles, recalibrated over the class",
+                f"mean of {', '.join(_CROSTON)}, and trees; negative-binomial quantiles, recalibrated over the class",
                 sparse,
                 slow,
             )

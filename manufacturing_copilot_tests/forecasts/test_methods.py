@@ -82,10 +82,10 @@ def test_a_history_shorter_than_the_averages_window_is_averaged_whole() -> None:
 
 
 def test_the_croston_family_refuses_levels_so_the_quantiles_are_ours() -> None:
-    from statsforecast.models import IMAPA, TSB
+    from statsforecast.models import ADIDA, IMAPA, TSB
 
     y = RANDOM.poisson(0.4, 60).astype(float)
-    for model in (IMAPA(), TSB(0.3, 0.1)):
+    for model in (ADIDA(), IMAPA(), TSB(0.3, 0.1)):
         with pytest.raises(Exception, match="prediction_intervals"):
             model.forecast(y=y, h=3, level=[80])
     assert_sound(sparse.forecast(a_task([y], "lumpy", horizon=3)), 1, 3)
