@@ -20,7 +20,7 @@ from manufacturing_copilot.ingest.reasons import one_reason
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
-from manufacturing_copilot.store import read_frame, staged
+from manufacturing_copilot.store import looked_up, read_frame, staged
 from manufacturing_copilot.store.tables import accepted, batch, mended_record, rejected_record
 from manufacturing_copilot.store.types import SCALE
 
@@ -169,7 +169,10 @@ def _history(connection: sa.Connection, feed: Feed, feed_id: int, watches: list[
         rows += row.rows_accepted
     names = [*_group([column.name for column in table.columns]), *(watch.field for watch in watches)]
     query = sa.select(*(table.c[name] for name in names)).where(table.c.batch_id.in_(chosen)).limit(HISTORY_ROWS)
-    return read_frame(connection, query) if chosen else pl.DataFrame()
+    if not chosen:
+        return pl.DataFrame()
+    with looked_up(connection):
+        return read_frame(connection, query)
 
 
 def _middles(records: pl.DataFrame, watch: _Watch, apart: list[str]) -> pl.DataFrame:
