@@ -66,7 +66,13 @@ def unit_jumps(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.
     HISTORY_ROWS rows); where all items together jumped, few rows of each are enough. Rows that repeat what stands
     accepted, and rows that a person has released, are never stopped.
     """
-    watch = watch_units(connection, feed, feed_id)
+    return jumps_under(watch_units(connection, feed, feed_id), connection, feed, feed_id, records)
+
+
+def jumps_under(
+    watch: UnitWatch | None, connection: sa.Connection, feed: Feed, feed_id: int, records: pl.DataFrame
+) -> pl.DataFrame:
+    """Return what `unit_jumps` does, for records that are held against `watch`."""
     if watch is None or records.is_empty():
         return _NONE_STOPPED
     return free_of_guard(connection, feed, feed_id, records, watch.jumps([records]).stopped(records))

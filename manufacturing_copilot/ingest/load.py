@@ -7,6 +7,7 @@ killed on the way leaves the batch in progress and files that the next attempt m
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
 from manufacturing_copilot.ingest import ledger
 from manufacturing_copilot.ingest.checking import hold_the_door
 from manufacturing_copilot.ingest.drift import held_to_contract
+from manufacturing_copilot.ingest.guards import UnitWatch, watch_units
 from manufacturing_copilot.ingest.in_pieces import load_in_pieces
 from manufacturing_copilot.ingest.keeping import Kept, keep_original, keep_received, original_bytes
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock
@@ -101,13 +103,21 @@ def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, ac
             return counts
     reading = _Reading(site, feed, attempt.reference, home, store, mended)
     files = []
-    for row in rows:
-        file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
-        files.append(file)
-    records = [file.records.select(*feed.kind.field_names, LINE) for file in files if not file.records.is_empty()]
-    if records:
-        hold_the_door(pl.concat(records), feed.kind)  # once: for a small file it costs more than all the rest
-    return settle(store, site, feed, attempt, files, contract, home=home, actor=actor)
+    with ThreadPoolExecutor(1) as meanwhile:  # the database looks the history up while the files are read here
+        watching = meanwhile.submit(_watch, store, feed, attempt)
+        for row in rows:
+            file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
+            files.append(file)
+        records = [file.records.select(*feed.kind.field_names, LINE) for file in files if not file.records.is_empty()]
+        if records:
+            hold_the_door(pl.concat(records), feed.kind)  # once: for a small file it costs more than all the rest
+        watch = watching.result()
+    return settle(store, site, feed, attempt, files, contract, watch=watch, home=home, actor=actor)
+
+
+def _watch(store: Store, feed: Feed, attempt: Attempt) -> UnitWatch | None:
+    with store.read() as connection:
+        return watch_units(connection, feed, attempt.feed_id)
 
 
 def _keep(row: Any, home: Path) -> Kept:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.chains import SAME_RECORD, Moves, apply_moves
 from manufacturing_copilot.ingest.classify import FILE, KEY, Classified, classify
-from manufacturing_copilot.ingest.guards import unit_jumps
+from manufacturing_copilot.ingest.guards import UnitWatch, jumps_under
 from manufacturing_copilot.ingest.keeping import received_texts
 from manufacturing_copilot.ingest.ledger import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.order import first_place, last_place
@@ -56,10 +56,13 @@ def settle(
     files: Sequence[ReadFile],
     contract: dict[str, Any] | None,
     *,
+    watch: UnitWatch | None,
     home: Path,
     actor: str,
 ) -> BatchCounts:
     """Write the fates of every row of the batch and its success, in one transaction; return the counts.
+
+    `watch`: what the rows are held against, as `watch_units` gave it under the feed's load lock.
 
     Where newer files of the feed are loaded already, those of the batch take their places before them.
     Raises BatchError where another run has taken the batch over; nothing is written then.
@@ -68,7 +71,7 @@ def settle(
         lock_until_commit(connection, load_lock(feed.feed))
         # Asked again under the lock: another process may have loaded the same bytes meanwhile.
         repeats = repeated_files(connection, attempt.feed_id, {file.file_id: file.sha256 for file in files})
-        files = _guarded(connection, feed, attempt, files, repeats, home)
+        files = _guarded(connection, feed, attempt, files, repeats, watch, home)
         _write_files(connection, files, repeats)
         if is_late(connection, feed, attempt):
             fates = _settle_before_others(connection, Rereading(site, feed, home), attempt, files, repeats, actor)
@@ -96,6 +99,7 @@ def _guarded(
     attempt: Attempt,
     files: Sequence[ReadFile],
     repeats: dict[int, int],
+    watch: UnitWatch | None,
     home: Path,
 ) -> list[ReadFile]:
     """Return the files with the rows that a guard stops among the rejected ones.
@@ -105,7 +109,7 @@ def _guarded(
     hold_unusual_volume(connection, feed, attempt, sum(file.lines.len() for file in files))
     columns = [*feed.kind.field_names, KEY, FILE, LINE]
     fresh = [file.records.select(columns) for file in files if file.file_id not in repeats and file.records.height]
-    stopped = unit_jumps(connection, feed, attempt.feed_id, pl.concat(fresh)) if fresh else pl.DataFrame()
+    stopped = jumps_under(watch, connection, feed, attempt.feed_id, pl.concat(fresh)) if fresh else pl.DataFrame()
     if stopped.is_empty():
         return list(files)
     by_file = {int(file_id): part for (file_id,), part in stopped.partition_by(FILE, as_dict=True).items()}
