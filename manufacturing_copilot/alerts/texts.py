@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from itertools import product
 from typing import Any
 
 import jinja2
@@ -79,9 +80,7 @@ def check(rules: Iterable[Rule]) -> None:
     for rule in rules:
         names = (*FACTS[rule.when].names, "value")
         samples = [nested(dict.fromkeys(names, value)) for value in (_Something(1), None)]
-        for key, text, sample in (
-            (key, text, sample) for key, text in (("say", rule.say), ("advise", rule.advise)) for sample in samples
-        ):
+        for (key, text), sample in product((("say", rule.say), ("advise", rule.advise)), samples):
             try:
                 _ENVIRONMENT.from_string(text).render(sample)
             except TypeError:
