@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.forecast_data import Forecast, HeldBack, carparts, m3, m4_weekly, m5_afcs, ours
-from manufacturing_copilot.forecasts.inventory import cumulative_quantiles
-from manufacturing_copilot.forecasts.tasks import LEVELS, Floats
+from manufacturing_copilot.forecasts.contract import LEVELS, Floats
+from manufacturing_copilot.planning.projection import cumulative_quantiles
 
 Measured = dict[str, float]
 

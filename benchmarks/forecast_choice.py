@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks import forecast_accuracy as accuracy
 from benchmarks.forecast_data import HeldBack, carparts, champions, m3, m4_weekly, m5_afcs, ours
-from manufacturing_copilot.forecasts.panel import Panel
-from manufacturing_copilot.forecasts.parts import Champions
+from manufacturing_copilot.forecasts.groups import Champions
+from manufacturing_copilot.forecasts.history.panel import Panel
 from manufacturing_copilot.runtime.policies import DYING, REGULAR, SPARSE
 
 Changes = Mapping[str, Any]

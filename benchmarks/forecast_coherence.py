@@ -16,9 +16,9 @@ import polars as pl
 from benchmarks.forecast_data import champions
 from manufacturing_copilot.forecasts.demand import Facts, forecast_apart
 from manufacturing_copilot.forecasts.expected import Expected
-from manufacturing_copilot.forecasts.panel import Panel
-from manufacturing_copilot.forecasts.parts import Part, demand_parts
-from manufacturing_copilot.forecasts.together import together
+from manufacturing_copilot.forecasts.groups import Part, demand_parts
+from manufacturing_copilot.forecasts.history.panel import Panel
+from manufacturing_copilot.forecasts.reconcile.reconcile import together
 from manufacturing_copilot.site import Frequency
 
 Measured = dict[str, float]

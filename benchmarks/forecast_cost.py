@@ -20,11 +20,11 @@ import polars as pl
 import sqlalchemy as sa
 
 from benchmarks.forecast_data import champions, generated, generated_panel
-from manufacturing_copilot.forecasts.classes import classify
 from manufacturing_copilot.forecasts.expected import expected
 from manufacturing_copilot.forecasts.forecast import write_parts
-from manufacturing_copilot.forecasts.panel import Panel
-from manufacturing_copilot.forecasts.parts import Champions, demand_parts
+from manufacturing_copilot.forecasts.groups import Champions, demand_parts
+from manufacturing_copilot.forecasts.history.classes import classify
+from manufacturing_copilot.forecasts.history.panel import Panel
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import register_declared
 from manufacturing_copilot.site import Frequency, Target

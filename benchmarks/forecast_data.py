@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from manufacturing_copilot.forecasts.calendar import periods_from
-from manufacturing_copilot.forecasts.panel import Panel, demand_panel
-from manufacturing_copilot.forecasts.parts import Champions, Part, demand_parts
-from manufacturing_copilot.forecasts.tasks import Floats
+from manufacturing_copilot.forecasts.contract import Floats
+from manufacturing_copilot.forecasts.groups import Champions, Part, demand_parts
+from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel
+from manufacturing_copilot.forecasts.history.periods import periods_from
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import ModelVersion
 from manufacturing_copilot.site import Frequency, Target

@@ -86,7 +86,7 @@ def anew(home: Path) -> Took:
     """Make everything in unified anew."""
     from manufacturing_copilot.site import load_site
     from manufacturing_copilot.store import open_store
-    from manufacturing_copilot.unified.refresh import refresh
+    from manufacturing_copilot.unified.refresh.refresh import refresh
 
     store, site = open_store(home=home), load_site(home / "site")
     start = time.perf_counter()
@@ -101,11 +101,11 @@ def anew(home: Path) -> Took:
 
 def one_day(home: Path, day: int) -> tuple[Took, Took]:
     """Load the file of the `day`-th day after the history and bring unified up to date; return both."""
-    from manufacturing_copilot.ingest.claim import claim
-    from manufacturing_copilot.ingest.load import load_batch
+    from manufacturing_copilot.ingest.discovery.claim import claim
+    from manufacturing_copilot.ingest.loading.load import load_batch
     from manufacturing_copilot.site import load_site
     from manufacturing_copilot.store import open_store
-    from manufacturing_copilot.unified.refresh import refresh
+    from manufacturing_copilot.unified.refresh.refresh import refresh
 
     os.environ["COPILOT_HOME"] = str(home)
     store, site = open_store(home=home), load_site(home / "site")

@@ -37,11 +37,11 @@ def load(home: Path) -> dict[str, float]:
     os.environ["COPILOT_HOME"] = str(home)
     import dagster as dg
 
-    from manufacturing_copilot.edge import Plant
-    from manufacturing_copilot.ingest.assets import feed_asset
-    from manufacturing_copilot.ingest.claim import claim
-    from manufacturing_copilot.ingest.ledger import counts_of
-    from manufacturing_copilot.ingest.partitions import batches_of
+    from manufacturing_copilot.dagster_support import Plant
+    from manufacturing_copilot.ingest.defs.assets import feed_asset
+    from manufacturing_copilot.ingest.defs.partitions import batches_of
+    from manufacturing_copilot.ingest.discovery.claim import claim
+    from manufacturing_copilot.ingest.ledger.attempts import counts_of
     from manufacturing_copilot.site import load_site
     from manufacturing_copilot.store import open_store
 

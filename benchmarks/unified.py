@@ -143,7 +143,7 @@ def _database(server: str | None, size: int) -> Iterator[None]:
 
 def explosion() -> list[Line]:
     """Explode 1,000,000 lines, 12 levels deep: for what is sold together, and for each item that is made alone."""
-    from manufacturing_copilot.unified.explosion import explode, explode_each, structure
+    from manufacturing_copilot.unified.structure.explosion import explode, explode_each, structure
 
     lines = bom_lines(BOM_LINES, BOM_LEVELS)
     start = time.perf_counter()
@@ -185,7 +185,7 @@ def bom_lines(lines: int, levels: int) -> pl.DataFrame:
 def lookup() -> list[Line]:
     """Show one of 100,000 items at 5 locations, by each way of asking; the slowest way counts."""
     from manufacturing_copilot.store import open_store
-    from manufacturing_copilot.unified.lookup import describe_item
+    from manufacturing_copilot.unified.items.lookup import describe_item
 
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(home=Path(folder))

@@ -87,3 +87,11 @@ def shared_data() -> Path:
     if not (folder / "adventureworks").is_dir():
         pytest.skip(f"the public data is not at {folder}; set COPILOT_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def embedded(home: Path) -> Iterator[Store]:
+    """An empty store on SQLite alone, for tests of figures that no database changes."""
+    opened = open_store()
+    yield opened
+    opened.close()

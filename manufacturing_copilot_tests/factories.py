@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Feed, Site, Source
-from manufacturing_copilot.site.plant import SiteFile
+from manufacturing_copilot.site.declaration import SiteFile
 from manufacturing_copilot.store import Store, insert_frame, read_frame
 from manufacturing_copilot.store.tables import accepted, batch, batch_file, changed_record, feed
 

@@ -53,10 +53,10 @@ def list_alerts(
 @app.command("ack")
 def acknowledge(alert_id: int, note: Note = "") -> None:
     """Say that somebody is on it."""
-    from manufacturing_copilot.alerts import settle  # what it rests on takes a second to import
+    from manufacturing_copilot.alerts import actions
 
     with opened_store() as store:
-        settle.acknowledge(store, alert_id, actor(), note)
+        actions.acknowledge(store, alert_id, actor(), note)
     out.print(f"alert {alert_id} is acknowledged by {actor()}")
 
 
@@ -65,7 +65,7 @@ def snooze(
     alert_id: int, for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")], note: Note = ""
 ) -> None:
     """Say nothing more of it for a while."""
-    from manufacturing_copilot.alerts import settle
+    from manufacturing_copilot.alerts import actions
 
     try:
         length: timedelta = parse_duration(for_)
@@ -73,17 +73,17 @@ def snooze(
         raise typer.BadParameter(str(error)) from None
     until = utc_now() + length
     with opened_store() as store:
-        settle.snooze(store, alert_id, actor(), until, note)
+        actions.snooze(store, alert_id, actor(), until, note)
     out.print(f"alert {alert_id} sleeps until {until:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command("resolve")
 def resolve(alert_id: int, note: Note = "") -> None:
     """Say that it is over."""
-    from manufacturing_copilot.alerts import settle
+    from manufacturing_copilot.alerts import actions
 
     with opened_store() as store:
-        settle.resolve(store, alert_id, actor(), note)
+        actions.resolve(store, alert_id, actor(), note)
     out.print(f"alert {alert_id} is resolved by {actor()}")
 
 
@@ -95,9 +95,9 @@ def told(
     as_json: AsJson = False,
 ) -> None:
     """List who was told what, when, by which channel, and whether it arrived."""
-    from manufacturing_copilot.notify import ledger
+    from manufacturing_copilot.notify import delivery_ledger
 
     with opened_store() as store, store.read() as connection:
-        found = ledger.told(connection, person=person, alert_id=alert_id, limit=limit)
+        found = delivery_ledger.told(connection, person=person, alert_id=alert_id, limit=limit)
     shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]
     show(found, as_json=as_json, empty="nobody was told anything yet", columns=shown)

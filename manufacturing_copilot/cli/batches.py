@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from manufacturing_copilot.cli.console import actor, complain, opened_store, out, show, site_and_store
-from manufacturing_copilot.ingest import batches
+from manufacturing_copilot.ingest.ledger import batches
 from manufacturing_copilot.store import home_folder
 
 batch_app = typer.Typer(help="What came in, delivery by delivery.", no_args_is_help=True)
@@ -68,7 +68,7 @@ def withdraw(
     reason: Why,
 ) -> None:
     """Take a batch's effect out of everything, as if it had never come; what it had replaced comes back."""
-    from manufacturing_copilot.ingest.withdraw import withdraw as take_out
+    from manufacturing_copilot.ingest.corrections.withdraw import withdraw as take_out
 
     with site_and_store() as (site, store):
         take_out(store, site, reference, home=home_folder(), actor=actor(), reason=reason)
@@ -78,7 +78,7 @@ def withdraw(
 @batch_app.command("restore")
 def restore(reference: str, reason: Why = "") -> None:
     """Let a withdrawn batch be loaded again by the next run, in its old place in the order."""
-    from manufacturing_copilot.ingest.withdraw import restore as bring_back
+    from manufacturing_copilot.ingest.corrections.withdraw import restore as bring_back
 
     with opened_store() as store:
         bring_back(store, reference, actor=actor(), reason=reason)
@@ -110,7 +110,7 @@ def export(
     batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
 ) -> None:
     """Write rejected rows as a CSV to mend in a spreadsheet: the original columns, and why each was refused."""
-    from manufacturing_copilot.ingest.export import export_rejected
+    from manufacturing_copilot.ingest.corrections.rejected_export import export_rejected
 
     with site_and_store() as (site, store):
         written = export_rejected(store, site, feed, target, home=home_folder(), reference=batch)
@@ -124,7 +124,7 @@ def export(
 @rejected_app.command("replay")
 def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")], reason: Why = "") -> None:
     """Check mended rows again: what passes now is accepted where it came from, the rest stays with its reason."""
-    from manufacturing_copilot.ingest.replay import replay as check_again
+    from manufacturing_copilot.ingest.corrections.replay import replay as check_again
 
     with site_and_store() as (site, store):
         done = check_again(store, site, source, home=home_folder(), actor=actor(), reason=reason)
@@ -143,7 +143,7 @@ def refuse(
     reason: Why,
 ) -> None:
     """Refuse rows for good: they stay rejected, and nobody waits for them or exports them any more."""
-    from manufacturing_copilot.ingest.replay import refuse as turn_down
+    from manufacturing_copilot.ingest.corrections.replay import refuse as turn_down
 
     with site_and_store() as (site, store):
         refused = turn_down(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
@@ -157,7 +157,7 @@ def release(
     reason: Why = "",
 ) -> None:
     """Let rows pass that a guard stopped and that are right as they are."""
-    from manufacturing_copilot.ingest.replay import release as let_pass
+    from manufacturing_copilot.ingest.corrections.replay import release as let_pass
 
     with site_and_store() as (site, store):
         released = let_pass(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from manufacturing_copilot.cli.console import day_of, out
-from manufacturing_copilot.cli.flow import run_flow
-from manufacturing_copilot.cli.listening import listening_for_demo, messages_file
+from manufacturing_copilot.cli.demo_servers import listening_for_demo, messages_file
+from manufacturing_copilot.cli.operations import run_flow
 from manufacturing_copilot.site import demo_site
 from manufacturing_copilot.store import home_folder
 

@@ -15,7 +15,7 @@ from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store.engine import database_url
 
 if TYPE_CHECKING:
-    from manufacturing_copilot.ingest.rehearse import Rehearsal
+    from manufacturing_copilot.ingest.dry_run import Rehearsal
 
 app = typer.Typer(help="Draft feeds for files, and try files out.", no_args_is_help=True)
 
@@ -38,8 +38,8 @@ def suggest(
     ] = False,
 ) -> None:
     """Draft a feed for FILE: YAML with the evidence for each guess beside it."""
-    from manufacturing_copilot.ingest.draft import draft
-    from manufacturing_copilot.ingest.suggest import suggest as suggested
+    from manufacturing_copilot.ingest.suggesting.draft import draft
+    from manufacturing_copilot.ingest.suggesting.suggest import suggest as suggested
 
     rows = dict(_column_and_text(one) for one in only or ())
     found = suggested(_bytes_of(file), file.name, source=source, records=records, sheet=sheet, only=rows)
@@ -81,7 +81,7 @@ def check(
     limit: Annotated[int, typer.Option(help="show at most so many rejected rows")] = 10,
 ) -> None:
     """Say what would become of FILE as the feed's next batch; changes nothing."""
-    from manufacturing_copilot.ingest.rehearse import rehearse
+    from manufacturing_copilot.ingest.dry_run import rehearse
 
     site = load_site(site_folder())
     declared = site.feed(feed)
@@ -97,7 +97,7 @@ def check(
 
 
 def _tell(found: Rehearsal, file: Path, limit: int) -> None:
-    from manufacturing_copilot.ingest.drift import drift_in_words
+    from manufacturing_copilot.ingest.validation.drift import drift_in_words
 
     if found.refused is not None:
         out.print(f"{file.name} would be refused: {found.refused}", markup=False, soft_wrap=True)
@@ -151,7 +151,7 @@ def systems(as_json: Annotated[bool, typer.Option("--json", help="for programs")
     """List the systems whose exports are recognised, and by which tables."""
     import polars as pl
 
-    from manufacturing_copilot.ingest.profiles import load_profiles
+    from manufacturing_copilot.ingest.suggesting.profiles import load_profiles
 
     rows = [
         {"system": profile.name, "records": table.records, "table": table.table, "fields": len(table.columns)}

@@ -13,14 +13,14 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from manufacturing_copilot.cli.console import actor, cell, opened_store, out, show, site_and_store
-from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.unified.explosion import item_explosion, item_where_used
-from manufacturing_copilot.unified.item_events import list_events, merge_items, split_item, undo_event
-from manufacturing_copilot.unified.lookup import SHOWN, ItemStory, describe_item, find_item
-from manufacturing_copilot.unified.refresh import refresh_within
-from manufacturing_copilot.unified.suggestions import LEAST_SCORE, suggest_duplicates
-from manufacturing_copilot.unified.trouble import conflicts
+from manufacturing_copilot.unified.findings.data_quality import conflicts
+from manufacturing_copilot.unified.items.item_events import list_events, merge_items, split_item, undo_event
+from manufacturing_copilot.unified.items.lookup import SHOWN, ItemStory, describe_item, find_item
+from manufacturing_copilot.unified.items.suggestions import LEAST_SCORE, suggest_duplicates
+from manufacturing_copilot.unified.refresh.refresh import refresh_within
+from manufacturing_copilot.unified.structure.explosion import item_explosion, item_where_used
 
 
 class _CodeOrVerb(TyperGroup):

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 import typer
 
 import manufacturing_copilot.cli.demo as demo
-import manufacturing_copilot.cli.flow as flow
 import manufacturing_copilot.cli.items as items
+import manufacturing_copilot.cli.operations as operations
 from manufacturing_copilot.cli import alerts, batches, database, feeds, models, overrides, sites
 from manufacturing_copilot.cli.console import complain
 from manufacturing_copilot.errors import CopilotError
-from manufacturing_copilot.store.trouble import trouble_in_words
+from manufacturing_copilot.store.machine_errors import trouble_in_words
 
 app = typer.Typer(
     name="copilot",
@@ -23,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
 )
 sites.add_to(app)
-flow.add_to(app)
+operations.add_to(app)
 app.add_typer(items.app, name="item")
 app.add_typer(batches.batch_app, name="batch")
 app.add_typer(batches.rejected_app, name="rejected")

@@ -10,9 +10,9 @@ import polars as pl
 import typer
 
 from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
-from manufacturing_copilot.runtime import choosing
+from manufacturing_copilot.runtime import decisions
 from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
-from manufacturing_copilot.runtime.registering import register_file
+from manufacturing_copilot.runtime.registration import register_file
 from manufacturing_copilot.runtime.registry import Alias
 from manufacturing_copilot.runtime.runs import end_killed
 
@@ -32,7 +32,7 @@ def list_models(
 ) -> None:
     """List the versions with alias and the figures of their newest run: error, value over naive, coverage."""
     with opened_store() as store, store.read() as connection:
-        found = choosing.versions(connection, retired=every)
+        found = decisions.versions(connection, retired=every)
     if not every:
         found = found.filter(pl.col("series").is_not_null() | (pl.col("alias") == "challenger"))
     rounded = found.with_columns(
@@ -51,8 +51,8 @@ def show_model(
 ) -> None:
     """Show a version: its code, parameters, packages and newest run."""
     with opened_store() as store, store.read() as connection:
-        story = choosing.describe_version(connection, name, version)
-        every = choosing.versions(connection, name, retired=True)
+        story = decisions.describe_version(connection, name, version)
+        every = decisions.versions(connection, name, retired=True)
     if as_json:
         out.print_json(json.dumps(dict(story), default=str))
         return
@@ -96,7 +96,7 @@ def runs(
     with opened_store() as store:
         end_killed(store)
         with store.read() as connection:
-            found = choosing.runs(connection, name, limit)
+            found = decisions.runs(connection, name, limit)
     shown = ["run", "model", "version", "as_of", "status", "series", "failed_series", "seconds", "problem"]
     show(found.with_columns(pl.col("seconds").round(1)), as_json=as_json, empty="no model has run yet", columns=shown)
 
@@ -108,7 +108,7 @@ def history(
 ) -> None:
     """List what was decided about models, by whom and why, newest first."""
     with opened_store() as store, store.read() as connection:
-        found = choosing.history(connection, name)
+        found = decisions.history(connection, name)
     shown = ["at", "actor", "verb", "subject", "note"]
     show(found, as_json=as_json, empty="nobody has decided anything about a model yet", columns=shown)
 
@@ -121,8 +121,8 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Score a version beside the champion on the same past windows of the site's own data."""
-    from manufacturing_copilot.forecasts.contests import contest
-    from manufacturing_copilot.ingest.clock import as_of_day
+    from manufacturing_copilot.clock import as_of_day
+    from manufacturing_copilot.forecasts.evaluation.challengers import contest
 
     with site_and_store() as (site, store):
         with store.read() as connection:
@@ -155,7 +155,7 @@ def promote(
     """Make a version the champion: from the next run on it forecasts."""
     alias: Alias = "challenger" if challenger else "champion"
     with opened_store() as store:
-        choosing.promote_version(store, name, version, actor(), note, alias)
+        decisions.promote_version(store, name, version, actor(), note, alias)
     out.print(f"version {version} of {name} is its {alias}, by {actor()}")
 
 
@@ -163,5 +163,5 @@ def promote(
 def retire(name: Name, version: int, note: Note = "") -> None:
     """Retire a version that is not the champion."""
     with opened_store() as store:
-        choosing.retire_version(store, name, version, actor(), note)
+        decisions.retire_version(store, name, version, actor(), note)
     out.print(f"version {version} of {name} is retired, by {actor()}")

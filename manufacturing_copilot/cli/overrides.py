@@ -9,7 +9,7 @@ import polars as pl
 import typer
 
 from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
-from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.clock import as_of_day
 
 app = typer.Typer(help="What a planner says of demand instead of the models.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def add(
     owner: Annotated[str | None, typer.Option(help="whose word it is; yours, unless given")] = None,
 ) -> None:
     """Say what demand will be; the next forecast takes it up, and keeps what the models said beside it."""
-    from manufacturing_copilot.forecasts.known.overrides import say_instead  # its imports take a second
+    from manufacturing_copilot.forecasts.overrides.overrides import say_instead  # its imports take a second
 
     with site_and_store() as (site, store), store.write() as connection:
         number = say_instead(
@@ -51,7 +51,7 @@ def add(
 @app.command("list")
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """List the overrides, the newest first, with how those did whose days are past."""
-    from manufacturing_copilot.forecasts.known.overrides import list_overrides
+    from manufacturing_copilot.forecasts.overrides.overrides import list_overrides
 
     with opened_store() as store, store.read() as connection:
         found = list_overrides(connection)
@@ -77,7 +77,7 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="why, for whoever asks later")],
 ) -> None:
     """Take an override back: forecasts from today on do not count it."""
-    from manufacturing_copilot.forecasts.known.overrides import withdraw_override
+    from manufacturing_copilot.forecasts.overrides.overrides import withdraw_override
 
     with site_and_store() as (site, store), store.write() as connection:
         withdraw_override(connection, number, actor=actor(), reason=reason, today=as_of_day(connection, site))

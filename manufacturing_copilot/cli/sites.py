@@ -32,10 +32,10 @@ def check(
     folder: Annotated[Path | None, typer.Argument(help="the one in use where not given")] = None,
 ) -> None:
     """Say whether a site's YAML is sound; names file, line and key of the first mistake, or the rule's text."""
-    from manufacturing_copilot.alerts import texts
+    from manufacturing_copilot.alerts import templates
 
     site = load_site(folder.resolve() if folder else site_folder())
-    texts.check(site.rules)
+    templates.check(site.rules)
     out.print(
         f"{site.folder} is sound: {site.site}, {len(site.sources)} sources, {len(site.feeds)} feeds,"
         f" {len(site.rules)} rules, {len(site.people)} people"

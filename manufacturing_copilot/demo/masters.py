@@ -10,8 +10,8 @@ import polars as pl
 from manufacturing_copilot.demo import exports
 from manufacturing_copilot.demo.catalogue import FREIGHT, LOCATION_NAMES, LOCATIONS, Catalogue
 from manufacturing_copilot.demo.exports import Export
-from manufacturing_copilot.demo.plant import Plant
 from manufacturing_copilot.demo.promotions import promotion_days
+from manufacturing_copilot.demo.working_day import Plant
 
 _YEARLY_RISE = 0.03
 

@@ -13,9 +13,9 @@ import polars as pl
 
 from manufacturing_copilot.demo import dirt
 from manufacturing_copilot.demo.catalogue import FREIGHT, LOCATIONS, SLIPPING, Vector
-from manufacturing_copilot.demo.plant import DRIFT_DAYS, Plant
 from manufacturing_copilot.demo.state import State
 from manufacturing_copilot.demo.truth import Drifting, FeedTruth, LateLine, RunningOut, ThreeCodes, Truth
+from manufacturing_copilot.demo.working_day import DRIFT_DAYS, Plant
 
 _SHORT = 1.3  # standard deviations of demand by which a shortage is clear
 _SAFE = 2.5

@@ -13,9 +13,9 @@ from manufacturing_copilot.demo import dirt, exports
 from manufacturing_copilot.demo.exports import Export, Row
 from manufacturing_copilot.demo.masters import cost_lists, master_records, system_codes
 from manufacturing_copilot.demo.outcome import describe, open_troubles
-from manufacturing_copilot.demo.plant import Events, Plant
 from manufacturing_copilot.demo.state import State, load_state, save_state
 from manufacturing_copilot.demo.truth import FeedTruth, Truth, load_truth
+from manufacturing_copilot.demo.working_day import Events, Plant
 from manufacturing_copilot.errors import CopilotError
 
 DAILY_FILES = 30  # the last days of the history come as one file a day, all before as one file a month

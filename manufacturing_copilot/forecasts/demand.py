@@ -11,15 +11,15 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.forecasts.contract import Floats, stretched
+from manufacturing_copilot.forecasts.events.adjustments import Adjusted, adjusted, put_back
+from manufacturing_copilot.forecasts.events.declared_events import KnownFuture, read_known_future
+from manufacturing_copilot.forecasts.events.successors import in_force, phased_out, taken_over
 from manufacturing_copilot.forecasts.expected import Expected, expected
-from manufacturing_copilot.forecasts.known.applied import Adjusted, adjusted, put_back
-from manufacturing_copilot.forecasts.known.facts import KnownFuture, read_known_future
-from manufacturing_copilot.forecasts.known.overrides import read_overrides
-from manufacturing_copilot.forecasts.known.successors import in_force, phased_out, taken_over
-from manufacturing_copilot.forecasts.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
-from manufacturing_copilot.forecasts.parts import Part, Progress
-from manufacturing_copilot.forecasts.tasks import Floats, stretched
-from manufacturing_copilot.forecasts.together import AGGREGATES, aggregate_panel, steady_series, together
+from manufacturing_copilot.forecasts.groups import Part, Progress
+from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
+from manufacturing_copilot.forecasts.overrides.overrides import read_overrides
+from manufacturing_copilot.forecasts.reconcile.reconcile import AGGREGATES, aggregate_panel, steady_series, together
 from manufacturing_copilot.site import Frequency, Site
 
 PanelForecast: TypeAlias = Callable[[Panel, str | None], list[Part]]

@@ -8,8 +8,8 @@ from datetime import date
 import numpy as np
 from scipy import stats
 
-from manufacturing_copilot.forecasts.parts import Part
-from manufacturing_copilot.forecasts.tasks import LEVELS, Floats, stretched
+from manufacturing_copilot.forecasts.contract import LEVELS, Floats, stretched
+from manufacturing_copilot.forecasts.groups import Part
 
 
 @dataclass(frozen=True)

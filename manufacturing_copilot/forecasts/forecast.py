@@ -13,19 +13,20 @@ import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.forecasts.calendar import first_period, periods_from
+from manufacturing_copilot.forecasts.compute.artifacts import keeping_learned
+from manufacturing_copilot.forecasts.compute.engines import engine_in_use
+from manufacturing_copilot.forecasts.compute.shards import Engine, Sharding, ThisProcess, sharded
+from manufacturing_copilot.forecasts.contract import Outcome
 from manufacturing_copilot.forecasts.demand import expected_demand
-from manufacturing_copilot.forecasts.engines import engine_in_use
+from manufacturing_copilot.forecasts.evaluation.scores import pooled_metrics, score_series
 from manufacturing_copilot.forecasts.expected import Expected, expected
-from manufacturing_copilot.forecasts.known.override_scores import score_overrides
-from manufacturing_copilot.forecasts.learned import keeping_learned
-from manufacturing_copilot.forecasts.observed import defect_task, lead_time_task, read_defects, read_lead_times
-from manufacturing_copilot.forecasts.panel import Panel
-from manufacturing_copilot.forecasts.parts import Begin, Champions, Part, Progress, demand_parts, observed_part
-from manufacturing_copilot.forecasts.scores import pooled_metrics, score_series
-from manufacturing_copilot.forecasts.shards import Engine, Sharding, ThisProcess, sharded
-from manufacturing_copilot.forecasts.stock import read_paths
-from manufacturing_copilot.forecasts.tasks import Outcome
+from manufacturing_copilot.forecasts.groups import Begin, Champions, Part, Progress, demand_parts, observed_part
+from manufacturing_copilot.forecasts.history.observed import defect_task, lead_time_task, read_defects, read_lead_times
+from manufacturing_copilot.forecasts.history.panel import Panel
+from manufacturing_copilot.forecasts.history.periods import first_period, periods_from
+from manufacturing_copilot.forecasts.overrides.override_scores import score_overrides
+from manufacturing_copilot.planning.stock_inputs import read_paths
+from manufacturing_copilot.progress import note_follows
 from manufacturing_copilot.runtime.policies import ALL, DYING, REGULAR, SPARSE, YOUNG
 from manufacturing_copilot.runtime.registry import ModelVersion, champion, load_code
 from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores, working
@@ -35,8 +36,7 @@ from manufacturing_copilot.store import Store, home_folder, insert_frame, read_f
 from manufacturing_copilot.store.tables import QUANTILES, cleaned_period, series
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.types import utc_now
-from manufacturing_copilot.unified.past import facts_as_known
-from manufacturing_copilot.unified.progress import note_follows
+from manufacturing_copilot.unified.refresh.past_day import facts_as_known
 
 FAILURES_SHOWN = 5
 """Failed series of a run that its summary names; the run itself holds all of them."""

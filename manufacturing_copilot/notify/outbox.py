@@ -13,9 +13,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.clock import held_day
-from manufacturing_copilot.notify.templates import News, message, severity_of
-from manufacturing_copilot.notify.when import due_at, in_digest
+from manufacturing_copilot.clock import held_day
+from manufacturing_copilot.notify.messages import News, message, severity_of
+from manufacturing_copilot.notify.schedule import due_at, in_digest
 from manufacturing_copilot.site import Person, Severity, Site, Topic
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit

@@ -10,7 +10,7 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-from manufacturing_copilot.report import words
+from manufacturing_copilot import formatting
 
 HEIGHT = 176
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 24
@@ -37,7 +37,7 @@ class Canvas:
         span = (self.top - self.low) or 1.0
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (value - self.low) / span
 
-    def axes(self, show: Callable[[float], str] = words.compact) -> str:
+    def axes(self, show: Callable[[float], str] = formatting.compact) -> str:
         """Return the grid with its values, written by `show`, and the months below it."""
         parts = []
         for tick in ticks(self.low, self.top):
@@ -84,7 +84,7 @@ class Canvas:
             month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
         shown = [month for month in months if month >= self.first]
         if len(shown) < 2:
-            return [(day, words.short_day(day)) for day in dict.fromkeys((self.first, self.last))]
+            return [(day, formatting.short_day(day)) for day in dict.fromkeys((self.first, self.last))]
         room = max(int((self.width - LEFT - RIGHT) / _MONTH_WIDTH), 1)
         every = -(-len(shown) // room)
         return [(month, f"{month:%Y}" if month.month == 1 else f"{month:%b}") for month in shown[::every]]

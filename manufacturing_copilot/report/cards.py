@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from markupsafe import Markup
 
-from manufacturing_copilot.report import words
+from manufacturing_copilot import formatting
 from manufacturing_copilot.report.evidence import Fact, as_day, facts_of, pick, places_of, runway_of
 from manufacturing_copilot.report.outlook import Outlook, read_control_chart, read_outlooks
 from manufacturing_copilot.report.plots import control_chart, forecast_plot, runway_strip
@@ -96,7 +96,7 @@ def _card(row: Any, as_of: date, thing: _Thing | None, pictures: tuple[Picture, 
         item=thing.text if thing else None,
         since=row["first_seen_on"],
         runs_out=runway.in_words if runway else None,
-        order_quantity=f"{words.number(quantity)} {unit}".rstrip() if quantity else None,  # 0: enough is on order
+        order_quantity=f"{formatting.number(quantity)} {unit}".rstrip() if quantity else None,  # 0: enough is on order
         order_by=as_day(pick(evidence, "order.by")),
         facts=facts_of(evidence, unit),
         places=places_of(evidence),

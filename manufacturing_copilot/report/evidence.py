@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import PurePath
 from typing import Any
 
-from manufacturing_copilot.report import words
+from manufacturing_copilot import formatting
 from manufacturing_copilot.report.plots import Runway
 
 LINES_SHOWN = 6
@@ -46,7 +46,7 @@ def pick(evidence: Mapping[str, Any] | None, path: str) -> Any:
 
 def _quantity(value: Any, unit: str = "") -> str:
     if isinstance(value, int | float):
-        return f"{words.number(float(value))} {unit}".rstrip()
+        return f"{formatting.number(float(value))} {unit}".rstrip()
     return str(value)
 
 
@@ -55,12 +55,12 @@ def _plain(value: Any, _unit: str) -> str:
 
 
 def _share(value: Any, _unit: str) -> str:
-    return words.percent(float(value)) if isinstance(value, int | float) else str(value)
+    return formatting.percent(float(value)) if isinstance(value, int | float) else str(value)
 
 
 def _day(value: Any, _unit: str) -> str:
     found = as_day(value)
-    return words.day(found) if found else str(value)
+    return formatting.day(found) if found else str(value)
 
 
 def _of(unit: str) -> Callable[[Any, str], str]:

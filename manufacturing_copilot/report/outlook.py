@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.facts.charts import p_chart, signals
+from manufacturing_copilot.alerts.facts.control_charts import p_chart, signals
 from manufacturing_copilot.alerts.facts.quality import BASELINE_DAYS, JUDGED_DAYS
 from manufacturing_copilot.report.plots import Band, Subgroup
 from manufacturing_copilot.store import read_frame

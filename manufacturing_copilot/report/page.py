@@ -11,11 +11,10 @@ from typing import Any
 import jinja2
 import sqlalchemy as sa
 
-from manufacturing_copilot import __version__
-from manufacturing_copilot.report import words
+from manufacturing_copilot import __version__, formatting
 from manufacturing_copilot.report.arrivals import duplicate_findings, rejected_findings
 from manufacturing_copilot.report.cards import Card, read_cards
-from manufacturing_copilot.report.scores import Score, read_scores
+from manufacturing_copilot.report.forecast_scores import Score, read_scores
 from manufacturing_copilot.report.status import Status, read_status
 from manufacturing_copilot.report.urgency import UNSETTLED
 from manufacturing_copilot.site import Site
@@ -121,14 +120,14 @@ def render(contents: Contents) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        number=words.number,
-        compact=words.compact,
-        percent=words.percent,
-        day=words.day,
-        short_day=words.short_day,
-        distance=lambda value: words.distance(value, contents.as_of),
-        moment=lambda value: words.moment(value, contents.status.zone),
-        counted=words.counted,
+        number=formatting.number,
+        compact=formatting.compact,
+        percent=formatting.percent,
+        day=formatting.day,
+        short_day=formatting.short_day,
+        distance=lambda value: formatting.distance(value, contents.as_of),
+        moment=lambda value: formatting.moment(value, contents.status.zone),
+        counted=formatting.counted,
     )
     return environment.get_template("report.html.j2").render(
         page=contents,

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from markupsafe import Markup, escape
 
-from manufacturing_copilot.report import words
+from manufacturing_copilot import formatting
 from manufacturing_copilot.report.canvas import Canvas, picture
 
 SMALL, WIDE, STRIP = 350, 600, 830
@@ -66,8 +66,8 @@ class Runway:
     def in_words(self) -> str:
         """When it runs out: 3 to 19 Mar 2026; 3 Mar 2026 or later."""
         if self.last is None:
-            return f"{words.short_day(self.first)} {self.first.year} or later"
-        return words.days_between(self.first, self.last)
+            return f"{formatting.short_day(self.first)} {self.first.year} or later"
+        return formatting.days_between(self.first, self.last)
 
 
 def forecast_plot(
@@ -104,7 +104,7 @@ def control_chart(points: Sequence[Subgroup], centre: float, *, what: str) -> Ma
     top = max(max(point.share, point.upper) for point in points)
     canvas = Canvas(WIDE, points[0].day, points[-1].day, 0.0, max(top, 1e-9))
     parts = [
-        canvas.axes(words.percent),
+        canvas.axes(formatting.percent),
         canvas.steps([(point.day, point.upper) for point in points], "limit"),
         canvas.across(centre, "center"),
         canvas.line([(point.day, point.share) for point in points], "history thin"),
@@ -116,8 +116,9 @@ def control_chart(points: Sequence[Subgroup], centre: float, *, what: str) -> Ma
 def _dot(canvas: Canvas, point: Subgroup) -> str:
     style, radius = ("signal", 4) if point.signal else ("point", 2.5)
     said = (
-        f"{words.short_day(point.day)}: {words.number(point.defective)} of {words.number(point.inspected)}"
-        f" = {words.percent(point.share)}"
+        f"{formatting.short_day(point.day)}: {formatting.number(point.defective)}"
+        f" of {formatting.number(point.inspected)}"
+        f" = {formatting.percent(point.share)}"
     )
     at = f'cx="{canvas.x(point.day):.1f}" cy="{canvas.y(point.share):.1f}"'
     return f'<circle class="{style}" {at} r="{radius}"><title>{escape(said)}</title></circle>'
@@ -152,7 +153,7 @@ class _Mark:
 
     @property
     def label(self) -> str:
-        return f"{self.text} {words.short_day(self.day)}"
+        return f"{self.text} {formatting.short_day(self.day)}"
 
     @property
     def length(self) -> float:

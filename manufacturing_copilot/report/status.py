@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
-from manufacturing_copilot.ingest.clock import as_of_day
+from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.report.arrivals import Finding, rejected_findings
 from manufacturing_copilot.report.urgency import by_urgency
 from manufacturing_copilot.site import Frequency, Site

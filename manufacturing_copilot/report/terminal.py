@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from manufacturing_copilot.report import words
+from manufacturing_copilot import formatting
 from manufacturing_copilot.report.status import FeedStatus, Status
 
 WIDTH = 100
@@ -18,7 +18,7 @@ def print_status(status: Status, console: Console) -> None:
     """Print how things stand: what came in, what was rejected, what is forecast, what is open, who was told."""
     width = min(WIDTH, console.width)
     heading = Text(status.site, style="bold")
-    heading.append(f"  as known at the end of {words.day(status.as_of)}", style="dim")
+    heading.append(f"  as known at the end of {formatting.day(status.as_of)}", style="dim")
     console.print(heading, width=width)
     if status.is_empty:
         console.print("nothing has come in yet; `copilot run` looks into the inbox", width=width, markup=False)
@@ -40,14 +40,15 @@ def _came_in(status: Status, console: Console, width: int) -> None:
     _line(
         console,
         width,
-        f"{words.counted(rows.received, 'row')} received = {rows.accepted:,} accepted + {rows.duplicate:,} duplicate"
+        f"{formatting.counted(rows.received, 'row')} received = {rows.accepted:,} accepted"
+        f" + {rows.duplicate:,} duplicate"
         f" + {rows.rejected:,} rejected",
     )
     standing = [f"{getattr(batches, n):,} {n.replace('_', ' ')}" for n in type(batches).model_fields]
     _line(console, width, f"batches: {', '.join(standing)}")
-    codes = words.counted(status.unmapped_ids, "code")
+    codes = formatting.counted(status.unmapped_ids, "code")
     waiting = f"; {codes} whose rows wait for an item or a unit factor" if status.unmapped_ids else ""
-    _line(console, width, f"{words.counted(status.items, 'item')}{waiting}")
+    _line(console, width, f"{formatting.counted(status.items, 'item')}{waiting}")
     console.print(Padding(_feeds(status), (0, 0, 0, 2)), width=width)
     for one in status.feeds:
         if one.problem:
@@ -67,7 +68,7 @@ def _feeds(status: Status) -> Table:
 
 def _feed_cells(one: FeedStatus, zone: str) -> tuple[Text, ...]:
     counts = (one.batches, one.received, one.accepted, one.duplicate, one.rejected)
-    last = words.moment(one.last_batch_at, zone) if one.batches else "never"
+    last = formatting.moment(one.last_batch_at, zone) if one.batches else "never"
     return (Text(one.feed), *(Text(f"{count:,}") for count in counts), Text(last))
 
 
@@ -78,7 +79,7 @@ def _rejected(status: Status, console: Console, width: int) -> None:
         _line(
             console,
             width,
-            f"{words.counted(one.rows, 'row')} of {one.feed}, such as {one.file}, line {one.line}: {one.sentence}",
+            f"{formatting.counted(one.rows, 'row')} of {one.feed}, such as {one.file}, line {one.line}: {one.sentence}",
         )
 
 
@@ -90,8 +91,8 @@ def _forecast(status: Status, console: Console, width: int) -> None:
         _line(
             console,
             width,
-            f"{one.target} {one.frequency}: {one.series:,} series to {words.day(one.last_period)}"
-            f" ({words.counted(one.rows, 'row')}, as of {words.short_day(one.as_of)})",
+            f"{one.target} {one.frequency}: {one.series:,} series to {formatting.day(one.last_period)}"
+            f" ({formatting.counted(one.rows, 'row')}, as of {formatting.short_day(one.as_of)})",
         )
 
 
@@ -120,7 +121,7 @@ def _told(status: Status, console: Console, width: int) -> None:
     for one in status.told:
         went = [f"{getattr(one, word):,} {word}" for word in ("accepted", "pending", "failed", "unknown")]
         went = [text for text in went if not text.startswith("0 ")]
-        last = f", last {words.moment(one.last_at, status.zone)}" if one.last_at else ""
+        last = f", last {formatting.moment(one.last_at, status.zone)}" if one.last_at else ""
         style = "red" if one.failed else None
         _line(console, width, f"{one.person} by {one.channel}: {', '.join(went)}{last}", style=style)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.site.documents import did_you_mean
+from manufacturing_copilot.site.yaml_documents import did_you_mean
 
 GROUP = "manufacturing_copilot.models"
 

@@ -209,9 +209,25 @@ def _checked(row: sa.Row[Any] | None) -> ModelVersion | None:
     return ModelVersion(row.id, row.model, row.version, row.status, row.code, row.parameters, row.packages, row.hash)
 
 
+_OUR_METHODS = {
+    f"manufacturing_copilot.forecasts.{name}": f"manufacturing_copilot.forecasts.methods.{module}"
+    for name, module in {
+        "regular": "regular",
+        "sparse": "sparse",
+        "young": "new_items",
+        "dying": "fading",
+        "supply": "lead_times",
+        "quality": "defect_rates",
+        "outside": "external_models",
+    }.items()
+} | {"manufacturing_copilot.forecasts.inventory": "manufacturing_copilot.planning.projection"}
+"""Where the methods live that our own policies name. A version keeps the name it was registered under for ever."""
+
+
 def load_code(code: str) -> Callable[..., Any]:
     """Return the function that `module:function` names; raises ModelError where there is none."""
     module_name, _, function_name = code.partition(":")
+    module_name = _OUR_METHODS.get(module_name, module_name)
     try:
         return getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -4,9 +4,7 @@ A site is a folder: `site.yaml`, `feeds/*.yaml`, `rules.yaml`, `people.yaml`. No
 database or knows Dagster.
 """
 
-from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, SqlTable
-from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
-from manufacturing_copilot.site.plant import (
+from manufacturing_copilot.site.declaration import (
     Demand,
     Frequency,
     Site,
@@ -18,6 +16,8 @@ from manufacturing_copilot.site.plant import (
     site_folder,
     site_hash,
 )
+from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, SqlTable
+from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
 from manufacturing_copilot.site.rules import Condition, Rule, Severity, Topic
 
 __all__ = [

@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, WithJsonSchema, field_validator, model_val
 from pydantic import Field as Key
 
 from manufacturing_copilot.records import RECORD_KINDS, RecordKind
-from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
 from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
+from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
 SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
 FEED_NAME = re.compile(r"^[a-z][a-z0-9_]*/[a-z][a-z0-9_]*$")

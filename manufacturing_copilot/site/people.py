@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
-from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
 from manufacturing_copilot.site.durations import TimeOfDay, parse_time_of_day
 from manufacturing_copilot.site.environment import in_environment
 from manufacturing_copilot.site.rules import Severity, Topic
+from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
 Channel = str
 

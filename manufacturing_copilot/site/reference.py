@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from manufacturing_copilot.records import RECORD_KINDS, Field
+from manufacturing_copilot.site.declaration import Demand, Known, SiteFile, Source
 from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, Guards, SignColumn, SqlTable
 from manufacturing_copilot.site.people import Hears, Person, QuietHours
-from manufacturing_copilot.site.plant import Demand, Known, SiteFile, Source
 from manufacturing_copilot.site.rules import Condition, Rule
 
 _MADE = "<!-- Made by `make docs` from the declarations in the code; edit those. -->\n"

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import Field as Key
 from pydantic import field_validator, model_validator
 
-from manufacturing_copilot.site.documents import Declared, KeyProblemError, did_you_mean
 from manufacturing_copilot.site.durations import Duration
+from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
 SCOPES = ("item", "category", "supplier", "location", "abc", "feed")
 

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from manufacturing_copilot.records import RECORD_KINDS
+from manufacturing_copilot.site.declaration import SiteFile
 from manufacturing_copilot.site.feeds import Feed
 from manufacturing_copilot.site.people import Person
-from manufacturing_copilot.site.plant import SiteFile
 from manufacturing_copilot.site.rules import Rule
 
 _ONE_OR_MANY = {"Feed": ("files", "key"), "SignColumn": ("holds",), "Hears": ("about", "by")}

@@ -13,7 +13,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from manufacturing_copilot.store.binary_copy import HEADER, TRAILER, binary_rows, encodable
+from manufacturing_copilot.store.pg_binary import HEADER, TRAILER, binary_rows, encodable
 from manufacturing_copilot.store.types import SCALE, ExactDecimal, UtcTimestamp
 
 _COPY_ROWS = 25_000

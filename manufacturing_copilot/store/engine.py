@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.store.trouble import told_in_words
+from manufacturing_copilot.store.machine_errors import told_in_words
 
 BUSY_TIMEOUT_SECONDS = 60
 _WRITES = "copilot_writes"

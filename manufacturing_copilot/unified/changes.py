@@ -15,10 +15,11 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.order import first_place, last_place
+from manufacturing_copilot.ingest.discovery.file_order import first_place, last_place
 from manufacturing_copilot.records import RECORD_KINDS, polars_type
 from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store import insert_frame, read_frame
+from manufacturing_copilot.store.merge import delete_rows
 from manufacturing_copilot.store.tables import (
     accepted,
     batch,
@@ -31,7 +32,6 @@ from manufacturing_copilot.store.tables import (
     refresh,
 )
 from manufacturing_copilot.unified.codes import feed_sources
-from manufacturing_copilot.unified.sync import delete_rows
 
 RULES = 1
 """The number of the rules by which the tables are made from the records: raise it when the same records come to

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import looked_up, read_frame, staged
+from manufacturing_copilot.store.merge import add_frame, sync_frame
 from manufacturing_copilot.store.tables import accepted, code_count
 from manufacturing_copilot.unified.changes import Changes, came, replaced
 from manufacturing_copilot.unified.codes import SEEN_IN, feed_sources, source_priorities
-from manufacturing_copilot.unified.sync import add_frame, sync_frame
 
 ITEM, LOCATION, SUPPLIER = "item", "location", "supplier"
 _LOCATED = ("stock_levels", "stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.codes import read_accepted
-from manufacturing_copilot.unified.facts import with_item_ids
+from manufacturing_copilot.unified.conform import with_item_ids
 
 ALWAYS = date(1, 1, 1)
 """Since when the cost of an item record holds: it carries no day of its own."""

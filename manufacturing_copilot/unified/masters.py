@@ -7,11 +7,11 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.merge import delete_unreferenced, sync_frame
 from manufacturing_copilot.store.tables import location, supplier, unit_conversion
 from manufacturing_copilot.unified.code_counts import LOCATION, SUPPLIER, codes_of
 from manufacturing_copilot.unified.codes import exact, read_accepted
-from manufacturing_copilot.unified.facts import MAIN, with_item_ids
-from manufacturing_copilot.unified.sync import delete_unreferenced, sync_frame
+from manufacturing_copilot.unified.conform import MAIN, with_item_ids
 
 
 def refresh_suppliers(connection: sa.Connection, site: Site) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.life import Evaluation, evaluate
+from manufacturing_copilot.alerts.lifecycle import Evaluation, evaluate
 from manufacturing_copilot.site import Rule, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import (

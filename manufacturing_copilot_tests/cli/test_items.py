@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from manufacturing_copilot.cli.main import app
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.unified.item_events import ItemEventError
-from manufacturing_copilot.unified.refresh import refresh
+from manufacturing_copilot.unified.items.item_events import ItemEventError
+from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
 
 SITE = make_site("erp/items", "erp/boms", "shop/items", clock=DAY)

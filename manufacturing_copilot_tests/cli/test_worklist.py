@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.cli.conftest import Copilot
 from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.demo.listener import Listener, Message
-from manufacturing_copilot.flow.run import Outcome, run_site
+from manufacturing_copilot.orchestration.run import Outcome, run_site
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, open_store, read_frame
 

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts import settle
-from manufacturing_copilot.flow.run import Outcome
-from manufacturing_copilot.ingest.keeping import original_bytes
+from manufacturing_copilot.alerts import actions
+from manufacturing_copilot.ingest.loading.archive import original_bytes
+from manufacturing_copilot.orchestration.run import Outcome
 from manufacturing_copilot.report.status import read_status
 from manufacturing_copilot.store.tables import (
     accepted,
@@ -306,7 +306,7 @@ def test_a_second_run_finds_nothing_to_do(done: Running) -> None:
 
 def test_an_acknowledged_alert_is_no_news(done: Running) -> None:
     [number] = done.rows(sa.select(alert.c.id).order_by(alert.c.id).limit(1))["id"].to_list()
-    settle.acknowledge(done.store, number, "planner", "ordered")
+    actions.acknowledge(done.store, number, "planner", "ordered")
     assert done.run().steps == []
     assert read_status(done.store, done.site).alerts.acknowledged == 1
 

@@ -17,9 +17,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.batches import totals
-from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.ledger.batches import totals
+from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.store.tables import accepted, alert, batch, batch_event
 from manufacturing_copilot_tests.end_to_end import tiny
 from manufacturing_copilot_tests.end_to_end.running import REPOSITORY, Running, running

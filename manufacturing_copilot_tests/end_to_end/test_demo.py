@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from manufacturing_copilot.demo.exports import EXPORTS
 from manufacturing_copilot.demo.simulator import next_day, simulate
 from manufacturing_copilot.demo.truth import FeedTruth, Truth, load_truth
-from manufacturing_copilot.flow.run import Outcome
-from manufacturing_copilot.ingest.batches import totals
+from manufacturing_copilot.ingest.ledger.batches import totals
+from manufacturing_copilot.orchestration.run import Outcome
 from manufacturing_copilot.report.status import read_status
 from manufacturing_copilot.site import Severity
 from manufacturing_copilot.store.tables import (
@@ -34,7 +34,7 @@ from manufacturing_copilot.store.tables import (
     notification_alert,
     unmapped_id,
 )
-from manufacturing_copilot.unified.trouble import negative_stock
+from manufacturing_copilot.unified.findings.data_quality import negative_stock
 from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY, Running, running
 
 SITE = REPOSITORY / "manufacturing_copilot" / "demo" / "site"

@@ -14,7 +14,7 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 
-from manufacturing_copilot.flow.run import dagster_home
+from manufacturing_copilot.orchestration.run import dagster_home
 from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY
 
 DOCKER = REPOSITORY / "docker"

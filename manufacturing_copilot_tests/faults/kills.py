@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from manufacturing_copilot.ingest.claim import claim
+from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot_tests import postgres
 from manufacturing_copilot_tests.faults.places import Copies, Place, State, differences
 from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, site_of

@@ -13,17 +13,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import manufacturing_copilot.flow.assembly
-import manufacturing_copilot.report.assets  # noqa: F401
+import manufacturing_copilot.orchestration.assembly
+import manufacturing_copilot.report.defs.assets  # noqa: F401
 from manufacturing_copilot.cli.main import main
-from manufacturing_copilot.flow.run import Step, run_site
-from manufacturing_copilot.ingest import in_pieces as loading_in_pieces
-from manufacturing_copilot.ingest import load
-from manufacturing_copilot.ingest.batches import pending_batches, sweep
-from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.ledger import BatchCounts
-from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
+from manufacturing_copilot.ingest.ledger.batches import pending_batches, sweep
+from manufacturing_copilot.ingest.loading import load
+from manufacturing_copilot.ingest.loading import streaming as loading_in_pieces
+from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.ingest.reading import pieces
+from manufacturing_copilot.orchestration.run import Step, run_site
 from manufacturing_copilot.site import load_site
 from manufacturing_copilot.store import Store, open_store
 

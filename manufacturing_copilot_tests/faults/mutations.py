@@ -31,13 +31,13 @@ import polars as pl
 from openpyxl import Workbook
 
 from manufacturing_copilot.errors import CopilotError
-from manufacturing_copilot.ingest import in_pieces as loading_in_pieces
-from manufacturing_copilot.ingest.checks import batches_to_check, conservation, count_again
-from manufacturing_copilot.ingest.claim import claim
-from manufacturing_copilot.ingest.ledger import BatchCounts
-from manufacturing_copilot.ingest.load import load_batch
+from manufacturing_copilot.ingest.defs.checks import batches_to_check, conservation, count_again
+from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.dry_run import rehearse
+from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
+from manufacturing_copilot.ingest.loading import streaming as loading_in_pieces
+from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.ingest.reading import pieces
-from manufacturing_copilot.ingest.rehearse import rehearse
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import migrate
 from manufacturing_copilot.store.engine import connect_store

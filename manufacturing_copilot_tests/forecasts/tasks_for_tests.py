@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manufacturing_copilot.forecasts.tasks import Outcome, Task, name_noise
+from manufacturing_copilot.forecasts.contract import Outcome, Task, name_noise
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.site import Frequency, Target
 

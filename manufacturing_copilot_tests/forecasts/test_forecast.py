@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts import members
 from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.forecasts.methods import members
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store import tables as t

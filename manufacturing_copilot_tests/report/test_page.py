@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.life import evaluate
+from manufacturing_copilot.alerts.lifecycle import evaluate
 from manufacturing_copilot.report.page import write_report
 from manufacturing_copilot.site import Rule
 from manufacturing_copilot.store import Store

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from manufacturing_copilot.site import site_folder
-from manufacturing_copilot.site.reading import SiteLoader
+from manufacturing_copilot.site.plain_yaml import SiteLoader
 from manufacturing_copilot.site.schemas import json_schemas
 from manufacturing_copilot.site.starter import write_starter
 from manufacturing_copilot_tests.site.builder import write_site

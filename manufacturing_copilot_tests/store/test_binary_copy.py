@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.store import Store, insert_frame, open_store
-from manufacturing_copilot.store.binary_copy import encodable
 from manufacturing_copilot.store.bulk import _csv_rows
+from manufacturing_copilot.store.pg_binary import encodable
 from manufacturing_copilot.store.types import ExactDecimal, Json, UtcTimestamp
 
 _TYPES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from manufacturing_copilot.alerts.facts.base import (
     items,
     record_lines,
 )
-from manufacturing_copilot.alerts.facts.charts import p_chart, signals
+from manufacturing_copilot.alerts.facts.control_charts import p_chart, signals
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, quality_day
 

@@ -6,7 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.facts.base import ITEM_NAMES, Fact, Question, file_lines, items, record_lines
-from manufacturing_copilot.forecasts import runout
+from manufacturing_copilot.planning import runout
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, inventory_snapshot, location
 

@@ -8,7 +8,7 @@ from typing import Any
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.columnar import read_parquet
 from manufacturing_copilot.ingest.reading.delimited import read_delimited
-from manufacturing_copilot.ingest.reading.documents import read_json, read_json_lines
+from manufacturing_copilot.ingest.reading.json_documents import read_json, read_json_lines
 from manufacturing_copilot.ingest.reading.markup import read_xml
 from manufacturing_copilot.ingest.reading.unpacking import is_workbook, unpack
 from manufacturing_copilot.ingest.reading.workbook import read_workbook

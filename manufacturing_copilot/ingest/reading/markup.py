@@ -12,7 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.reading.documents import received_objects
+from manufacturing_copilot.ingest.reading.json_documents import received_objects
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
 

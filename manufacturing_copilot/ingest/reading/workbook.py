@@ -11,7 +11,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
-from manufacturing_copilot.site.documents import did_you_mean
+from manufacturing_copilot.site.yaml_documents import did_you_mean
 
 
 def read_workbook(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:

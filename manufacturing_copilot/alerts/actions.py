@@ -1,0 +1,73 @@
+"""What a person does with an alert: acknowledge, snooze or resolve it; each leaves an event and an audit trail."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.alerts.lifecycle import LIVE
+from manufacturing_copilot.errors import CopilotError
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.tables import alert, alert_event, audit_event, fact_seen
+from manufacturing_copilot.store.types import utc_now
+
+
+class AlertError(CopilotError):
+    """What was asked for cannot be done to this alert."""
+
+
+def acknowledge(store: Store, alert_id: int, actor: str, note: str = "", *, now: datetime | None = None) -> None:
+    """Say that `actor` takes care of the alert: it stays open to see, and tells nobody again unless it worsens.
+
+    Raises AlertError where there is no such alert, or it is resolved.
+    """
+    _settle(store, alert_id, actor, "acknowledged", note, now or utc_now(), {"snoozed_until": None})
+
+
+def snooze(
+    store: Store, alert_id: int, actor: str, until: datetime, note: str = "", *, now: datetime | None = None
+) -> None:
+    """Put the alert aside until a moment; it comes back then, or as soon as it worsens.
+
+    Raises AlertError where there is no such alert, it is resolved, or the moment is past.
+    """
+    at = now or utc_now()
+    if until <= at:
+        raise AlertError(f"alert {alert_id} cannot be snoozed until {until:%Y-%m-%d %H:%M}: that moment is past")
+    _settle(store, alert_id, actor, "snoozed", note, at, {"snoozed_until": until})
+
+
+def resolve(store: Store, alert_id: int, actor: str, note: str = "", *, now: datetime | None = None) -> None:
+    """Close the alert; while the same trouble lasts it is opened again only if it gets worse.
+
+    Raises AlertError where there is no such alert, or it is resolved.
+    """
+    _settle(store, alert_id, actor, "resolved", note, now or utc_now(), {"snoozed_until": None})
+
+
+def _settle(
+    store: Store, alert_id: int, actor: str, status: str, note: str, now: datetime, also: dict[str, Any]
+) -> None:
+    with store.write() as connection:
+        row = connection.execute(sa.select(alert).where(alert.c.id == alert_id).with_for_update()).one_or_none()
+        if row is None:
+            raise AlertError(f"there is no alert {alert_id}; `copilot alert list` shows those there are")
+        if row.status not in LIVE:
+            raise AlertError(f"alert {alert_id} is {row.status} already: {row.title}")
+        connection.execute(sa.update(alert).where(alert.c.id == alert_id).values(status=status, changed_at=now, **also))
+        connection.execute(
+            sa.insert(alert_event).values(alert_id=alert_id, at=now, actor=actor, event=status, note=note)
+        )
+        if status == "resolved":
+            same = (fact_seen.c.rule == row.rule) & (fact_seen.c.subject == row.subject)
+            connection.execute(sa.update(fact_seen).where(same).values(settled=row.severity))
+        detail = {"note": note, "was": row.status, "title": row.title}
+        if "snoozed_until" in also and also["snoozed_until"] is not None:
+            detail["until"] = also["snoozed_until"].isoformat()
+        connection.execute(
+            sa.insert(audit_event).values(
+                at=now, actor=actor, verb=f"alert {status}", subject=f"alert {alert_id}", detail=detail
+            )
+        )

@@ -1,0 +1,62 @@
+"""The asset of the alerts stage: what needs a person now."""
+
+import dagster as dg
+
+from manufacturing_copilot.alerts import summary
+from manufacturing_copilot.alerts.lifecycle import evaluate
+from manufacturing_copilot.clock import as_of_day, moment
+from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, preview, table_metadata
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store.tables import alert
+
+KEY = dg.AssetKey(["alerts", "alerts"])
+_UNIFIED = ("inventory_snapshots", "supply_history", "quality_history")
+
+
+def build_alerts(site: Site) -> dg.AssetsDefinition:
+    """Return the asset `alerts/alerts`. It has no partitions: alerts are about now."""
+    upstream = [
+        *(dg.AssetKey(["forecasts", target.value]) for target in site.forecasts),
+        *(dg.AssetKey(["unified", name]) for name in _UNIFIED),
+    ]
+
+    @dg.asset(
+        key=KEY,
+        deps=upstream,
+        group_name="alerts",
+        kinds={"table", "polars"},
+        owners=["team:planning"],
+        description="What needs a person: the site's rules over facts and forecasts, each with evidence and advice.",
+        pool="alerts",
+        metadata={"dagster/table_name": alert.name, "dagster/column_schema": column_schema(alert)},
+    )
+    def alerts(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
+        with plant.open() as store:
+            with store.read() as connection:
+                now = moment(connection, plant.site)
+                as_of = as_of_day(connection, plant.site, now)
+            done = evaluate(store, plant.site, as_of, actor=f"run {context.run_id}", now=now)
+            with store.read() as connection:
+                counts = summary.live_counts(connection)
+                shown = summary.newest(connection, PREVIEW_ROWS)
+        for feed, held in done.inhibited.items():
+            context.log.warning("%s alerts are not opened while %s is stale: they rest on it", held, feed)
+        for rule in done.unknown:
+            context.log.warning("nothing is known for the rule %r: its alerts stay as they are", rule)
+        return dg.MaterializeResult(
+            metadata={
+                **table_metadata(alert, rows=int(counts["alerts"].sum()), frame=shown),
+                "as of": as_of.isoformat(),
+                "live by rule and severity": preview(counts, counts.height),
+                "opened": done.opened,
+                "worsened": done.worsened,
+                "eased": done.eased,
+                "resolved": done.resolved,
+                "refreshed": done.refreshed,
+                "waiting to last": done.waiting,
+                "inhibited": dict(done.inhibited),
+                "nothing known for": list(done.unknown),
+            }
+        )
+
+    return alerts

@@ -1,0 +1,1 @@
+"""Where and how forecasts are computed: shards, engines, kept artifacts. What is computed belongs in `methods`."""

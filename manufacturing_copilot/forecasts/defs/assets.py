@@ -1,0 +1,171 @@
+"""The forecasts as Dagster assets: one per target the site declares, a partition per as-of day."""
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.dagster_support import Plant, column_schema, days, preview
+from manufacturing_copilot.forecasts.defs.plots import coverage_plot
+from manufacturing_copilot.forecasts.evaluation.challengers import contests_due
+from manufacturing_copilot.forecasts.forecast import ForecastSummary, forecast_target
+from manufacturing_copilot.runtime.comparisons import comparisons
+from manufacturing_copilot.runtime.defs.assets import MODELS
+from manufacturing_copilot.site import Site, Target
+from manufacturing_copilot.store.tables import forecast as forecast_table
+from manufacturing_copilot.store.tables import model_comparison
+
+GROUP = "forecasts"
+OWNERS = ["team:planning"]
+
+_DEMAND = dg.AssetKey([GROUP, Target.DEMAND.value])
+_FACTS: dict[Target, list[dg.AssetKey]] = {
+    Target.DEMAND: [dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "demand_history"])],
+    Target.SUPPLY: [dg.AssetKey(["unified", "supply_history"])],
+    Target.QUALITY: [dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "quality_history"])],
+    Target.INVENTORY: [
+        dg.AssetKey(["unified", "inventory_snapshots"]),
+        dg.AssetKey(["unified", "supply_history"]),
+        _DEMAND,
+    ],
+}
+_KINDS: dict[Target, set[str]] = {
+    Target.DEMAND: {"statsforecast", "lightgbm", "table"},
+    Target.SUPPLY: {"scipy", "table"},
+    Target.QUALITY: {"scipy", "table"},
+    Target.INVENTORY: {"scipy", "table"},
+}
+_MEANING = {
+    Target.DEMAND: "Demand by item and location, with 80 % and 95 % bounds.",
+    Target.SUPPLY: "Days from order to receipt of a supplier's line, with bounds.",
+    Target.QUALITY: "Share of bad pieces by item and operation, with bounds.",
+    Target.INVENTORY: "Stock at the end of each period: on hand less demand plus what is to come; below zero is short.",
+}
+
+_SCORES = ("rmsse", "value_added", "mase", "smape", "bias", "pinball", "msis_95", "coverage_80", "coverage_95")
+
+
+def asset_key(target: Target) -> dg.AssetKey:
+    """Return the key of a target's asset."""
+    return dg.AssetKey([GROUP, target.value])
+
+
+def forecast_asset(site: Site, target: Target) -> dg.AssetsDefinition:
+    """Return the asset of one target: its forecasts at every frequency the site declares."""
+    frequencies = ", ".join(frequency.value for frequency in site.forecasts[target])
+
+    @dg.asset(
+        key=asset_key(target),
+        deps=[MODELS, *(key for key in _FACTS[target] if key != _DEMAND or Target.DEMAND in site.forecasts)],
+        partitions_def=days(site),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name=GROUP,
+        kinds=_KINDS[target],
+        owners=OWNERS,
+        description=f"{_MEANING[target]} {frequencies.capitalize()}, as known at the end of the day.",
+        metadata={"dagster/table_name": forecast_table.name, "dagster/column_schema": column_schema(forecast_table)},
+    )
+    def forecasts(context: dg.AssetExecutionContext, plant: Plant) -> None:
+        # Oldest first, whatever the order in which the partitions were asked for.
+        as_of_days = sorted(date.fromisoformat(key) for key in context.partition_keys)
+        if not as_of_days:
+            raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
+        with plant.open() as store:
+            for as_of in as_of_days:
+                summary = forecast_target(
+                    store, plant.site, target, as_of, run_id=context.run_id, progress=context.log.info
+                )
+                context.add_asset_metadata(
+                    _metadata(summary), asset_key=asset_key(target), partition_key=as_of.isoformat()
+                )
+
+    return forecasts
+
+
+def challengers_asset() -> dg.AssetsDefinition:
+    """Return the asset of the contests between challengers and champions."""
+
+    @dg.asset(
+        key=dg.AssetKey([GROUP, "challengers"]),
+        deps=[MODELS, _DEMAND],
+        group_name=GROUP,
+        kinds={"statsforecast", "table"},
+        owners=OWNERS,
+        description="Challengers beside their champions on the same past windows, once there is a new one.",
+        metadata={
+            "dagster/table_name": model_comparison.name,
+            "dagster/column_schema": column_schema(model_comparison),
+        },
+    )
+    def challengers(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
+        """Compare what is due as of now; promote where the site lets the program do so."""
+        with plant.open() as store:
+            with store.read() as connection:
+                as_of = as_of_day(connection, plant.site)
+            due = contests_due(store, plant.site, as_of, run_id=context.run_id)
+            with store.read() as connection:
+                shown = comparisons(connection, limit=12)
+        for problem in due.problems:
+            context.log.warning(problem)
+        for one in due.done:
+            context.log.info("%s v%s: %s", one.model, one.challenger.version, one.reason)
+        return dg.MaterializeResult(
+            metadata={
+                "compared": len(due.done),
+                "promoted": ", ".join(f"{one.model} v{one.challenger.version}" for one in due.done if one.promoted)
+                or "none",
+                "could_not_be_compared": "; ".join(due.problems) or "none",
+                "newest comparisons": preview(shown.drop("at").with_columns(pl.col(pl.Float64).round(4)), rows=12),
+            }
+        )
+
+    return challengers
+
+
+def _metadata(summary: ForecastSummary) -> dict[str, Any]:
+    scored = [run for run in summary.runs if run.metrics.get("coverage_80") is not None]
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": summary.rows,
+        "series": summary.series,
+        "failed_series": sum(run.failed for run in summary.runs),
+        "seconds": round(summary.seconds, 2),
+        "shards_computed": summary.shards_computed,
+        "series_found_again": summary.series_found_again,
+        "classes": dg.MetadataValue.json({f"{run.frequency} {run.demand_class}": run.series for run in summary.runs}),
+    }
+    for name in ("coverage_80", "coverage_95", "value_added"):
+        known = [(run.metrics[name], run.metrics["series_scored"]) for run in scored if run.metrics[name] is not None]
+        if known:
+            metadata[name] = round(sum(value * weight for value, weight in known) / sum(w for _, w in known), 4)
+    if summary.runs:
+        metadata["runs"] = preview(_run_table(summary), rows=len(summary.runs))
+    failed = [(run, failure) for run in summary.runs for failure in run.failures]
+    if failed:
+        rows = [{"class": f"{run.frequency} {run.demand_class}", **vars(failure)} for run, failure in failed]
+        metadata["failures"] = preview(pl.DataFrame(rows), rows=len(rows))
+    if not summary.preview.is_empty():
+        metadata["preview"] = preview(summary.preview, rows=12)
+    plot = coverage_plot(summary.runs)
+    if plot:
+        metadata["coverage"] = dg.MetadataValue.md(plot)
+    return metadata
+
+
+def _run_table(summary: ForecastSummary) -> pl.DataFrame:
+    """Return the runs with their versions and scores, one a line."""
+    return pl.DataFrame(
+        [
+            {
+                "run": run.id,
+                "class": f"{run.frequency} {run.demand_class}",
+                "version": f"v{run.version}",
+                "series": run.series,
+                "failed": run.failed,
+                **{name: run.metrics.get(name) for name in _SCORES},
+            }
+            for run in summary.runs
+        ],
+        schema_overrides=dict.fromkeys(_SCORES, pl.Float64),
+    ).with_columns(pl.col(pl.Float64).round(3))

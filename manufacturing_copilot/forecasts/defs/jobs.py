@@ -1,0 +1,118 @@
+"""Jobs of forecasts, as recorded runs of Dagster: what a person says instead of the models, and asks of them."""
+
+from datetime import date
+
+import dagster as dg
+
+from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.forecasts.evaluation.challengers import contest
+from manufacturing_copilot.forecasts.overrides.overrides import say_instead, withdraw_override
+from manufacturing_copilot.runtime.runs import finite
+
+
+class SayInstead(dg.Config):
+    """What demand will be, of which item, who says so, why and until when; days as 2026-03-31."""
+
+    item: str
+    location: str | None = None
+    first_day: str
+    last_day: str
+    quantity: float | None = None
+    factor: float | None = None
+    owner: str
+    reason: str
+    expires_on: str | None = None
+
+
+class Withdraw(dg.Config):
+    """Which override is taken back, by whom and why."""
+
+    override: int
+    actor: str
+    reason: str
+
+
+@dg.op(description="Note what a planner says of demand; the next forecast takes it up.")
+def add_override(context: dg.OpExecutionContext, plant: Plant, config: SayInstead) -> None:
+    """Note the override."""
+    with plant.open() as store, store.write() as connection:
+        number = say_instead(
+            connection,
+            plant.site,
+            config.item,
+            location_code=config.location,
+            first_day=date.fromisoformat(config.first_day),
+            last_day=date.fromisoformat(config.last_day),
+            quantity=config.quantity,
+            factor=config.factor,
+            owner=config.owner,
+            reason=config.reason,
+            expires_on=date.fromisoformat(config.expires_on) if config.expires_on else None,
+        )
+    context.add_output_metadata({"override": number})
+
+
+@dg.op(name="withdraw_override", description="Take an override back: forecasts from today on do not count it.")
+def withdraw_op(plant: Plant, config: Withdraw) -> None:
+    """Withdraw the override."""
+    with plant.open() as store, store.write() as connection:
+        today = as_of_day(connection, plant.site)
+        withdraw_override(connection, config.override, actor=config.actor, reason=config.reason, today=today)
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Notes what a planner says of demand instead of the models.")
+def override_forecast() -> None:
+    """Run the one op."""
+    add_override()
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Takes an override back.")
+def withdraw_forecast_override() -> None:
+    """Run the one op."""
+    withdraw_op()
+
+
+class Compare(dg.Config):
+    """Which model; which version (0: the challenger); over how many windows (0: as many as the site says)."""
+
+    model: str
+    version: int = 0
+    windows: int = 0
+
+
+@dg.op(description="Score a version beside the champion of its model on the same past windows.")
+def compare_version(context: dg.OpExecutionContext, plant: Plant, config: Compare) -> None:
+    """Compare, and tell the verdict."""
+    with plant.open() as store:
+        with store.read() as connection:
+            as_of = as_of_day(connection, plant.site)
+        done = contest(
+            store,
+            plant.site,
+            config.model,
+            as_of,
+            version=config.version or None,
+            windows=config.windows or None,
+            run_id=context.run_id,
+        )
+    context.log.info("%s v%s: %s", done.model, done.challenger.version, done.reason)
+    context.add_output_metadata(
+        {
+            "verdict": done.reason,
+            "better": done.is_better,
+            "promoted": done.promoted,
+            "series": done.series,
+            "windows": done.windows,
+            "measures": dg.MetadataValue.json(finite(done.measures)),
+        }
+    )
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Compares a model version with the champion on past windows.")
+def compare_models() -> None:
+    """Run the one op."""
+    compare_version()
+
+
+JOBS = [override_forecast, withdraw_forecast_override, compare_models]

@@ -1,0 +1,1 @@
+"""Forecasting methods: frames and arrays in, quantiles out. No database and no site here."""

@@ -1,0 +1,385 @@
+"""Rejected rows, mended by a person, released or refused: what passes is accepted where it came from.
+
+A mended row keeps its batch, file and line, and so its place in the order of records. What a person wrote in the
+place of what was received is kept for good, with who and when, and holds whenever the row is read again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.corrections.rejected_export import (
+    AT_LINE,
+    OURS,
+    PATH,
+    REFERENCE,
+    RELEASE,
+    read_mended,
+)
+from manufacturing_copilot.ingest.ledger.attempts import counts_of, load_lock, note
+from manufacturing_copilot.ingest.loading.archive import kept_columns
+from manufacturing_copilot.ingest.loading.classify import FILE, KEY
+from manufacturing_copilot.ingest.loading.reclassify import Moves, apply_moves, settle_again
+from manufacturing_copilot.ingest.loading.reprocess import RAW, KnownFile, Rereading, known_files
+from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.validation.unit_guard import REFUSED, RELEASABLE, unit_jumps
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.store import Store, read_frame
+from manufacturing_copilot.store.locks import held, lock_until_commit
+from manufacturing_copilot.store.tables import batch, batch_file, mended_record, rejected_record
+from manufacturing_copilot.store.tables import feed as feed_table
+from manufacturing_copilot.store.types import utc_now
+
+_WHERE = [REFERENCE, PATH, AT_LINE]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of the rows of a file: mended (no longer rejected), rejected still, mended before, not taken.
+
+    `not_taken`: a sentence for each row that is not in the list of rejected rows.
+    """
+
+    mended: int = 0
+    rejected: int = 0
+    before: int = 0
+    not_taken: tuple[str, ...] = ()
+
+
+def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str, reason: str = "") -> Replayed:
+    """Check the mended rows of an exported file again and settle those that pass, in one transaction per feed.
+
+    Rows that pass already count where they came from; rows that do not stay rejected, with their new reasons.
+    Replaying a file twice changes nothing. Raises BatchError where the file is no exported one.
+    """
+    rows = _with_places(read_mended(source), source.name)
+    with store.read() as connection:
+        names = sa.select(batch.c.reference.label(REFERENCE), feed_table.c.name.label("feed")).join(
+            feed_table, feed_table.c.id == batch.c.feed_id
+        )
+        wanted = rows[REFERENCE].unique().to_list()
+        feeds = read_frame(connection, names.where(batch.c.reference.in_(wanted)))
+    rows = rows.join(feeds, on=REFERENCE, how="left")
+    unknown = rows.filter(pl.col("feed").is_null())
+    sentences = [f"{source.name}, line {n}: no batch has the reference {of!r}" for n, of in _listed(unknown, REFERENCE)]
+    done = Replayed(not_taken=tuple(sentences))
+    for (feed_name,), part in rows.drop_nulls("feed").partition_by("feed", as_dict=True, maintain_order=True).items():
+        again = Rereading(site, site.feed(str(feed_name)), home)
+        why = _because(f"rejected rows were mended in {source.name}", reason)
+        with _settling(store, again) as connection:
+            one = _replay_feed(connection, again, part.drop("feed"), source.name, why, actor)
+        done = Replayed(
+            done.mended + one.mended,
+            done.rejected + one.rejected,
+            done.before + one.before,
+            done.not_taken + one.not_taken,
+        )
+    return done
+
+
+def release(
+    store: Store, site: Site, reference: str, lines: Collection[int], *, home: Path, actor: str, reason: str = ""
+) -> int:
+    """Let rows pass that a guard stopped and that are right as they are; return how many.
+
+    Raises BatchError where a line is not among the batch's rejected rows, or stands there for more than a guard.
+    """
+    again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
+    with _settling(store, again) as connection:
+        listed = _among_rejected(connection, reference, lines)
+        for row in listed.rows(named=True):
+            if not _guards_of(row["reasons"]):
+                said = json.loads(row["reasons"])[0]["sentence"]
+                raise BatchError(
+                    f"batch {reference}, line {row[AT_LINE]}: {said}; only rows that a guard stopped can be released"
+                )
+        taken = listed.with_columns(pl.col("received").alias("texts"), pl.lit(True).alias("release"))
+        mended, _ = _settle_rows(connection, again, taken, _because("rows were released", reason), actor)
+    return mended
+
+
+def _because(what: str, reason: str) -> str:
+    return f"{what} ({reason.strip()})" if reason.strip() else what
+
+
+def refuse(
+    store: Store, site: Site, reference: str, lines: Collection[int], *, home: Path, actor: str, reason: str
+) -> int:
+    """Refuse rejected rows for good, so that nobody waits for them or exports them again; return how many.
+
+    They stay rejected, with who refused them and why before their reasons. Raises BatchError where the reason is empty
+    or a line is not among the batch's rejected rows.
+    """
+    if not reason.strip():
+        raise BatchError("rows are refused with a reason, for whoever asks later; give one: --reason TEXT")
+    again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
+    with _settling(store, again) as connection:
+        listed = _among_rejected(connection, reference, lines)
+        said = {"column": None, "value": None, "rule": REFUSED, "sentence": f"refused by {actor}: {reason.strip()}"}
+        values = [
+            {"of_id": row["id"], "reasons": [said, *_without_refusal(json.loads(row["reasons"]))]}
+            for row in listed.rows(named=True)
+        ]
+        if values:
+            connection.execute(sa.update(rejected_record).where(rejected_record.c.id == sa.bindparam("of_id")), values)
+            why = f"{len(values)} rejected rows were refused for good: {reason.strip()}"
+            note(
+                connection,
+                listed["batch_id"][0],
+                actor=actor,
+                from_status="success",
+                to_status="success",
+                reason=why,
+            )
+    return len(values)
+
+
+def _among_rejected(connection: sa.Connection, reference: str, lines: Collection[int]) -> pl.DataFrame:
+    listed = _listed_rows(connection, [reference]).filter(pl.col(AT_LINE).is_in(list(lines)))
+    for line in sorted(set(lines) - set(listed[AT_LINE].to_list())):
+        raise BatchError(f"batch {reference}, line {line}: not among its rejected rows")
+    return listed
+
+
+@contextmanager
+def _settling(store: Store, again: Rereading) -> Iterator[sa.Connection]:
+    """Give a writing transaction under the feed's load lock."""
+    name = load_lock(again.feed.feed)
+    with held(store, name), store.write() as connection:
+        lock_until_commit(connection, name)
+        yield connection
+
+
+def _with_places(rows: pl.DataFrame, file_name: str) -> pl.DataFrame:
+    """Return the rows with their batch, file and line read; spreadsheets take the zeros off a reference."""
+    placed = rows.with_columns(
+        pl.col(REFERENCE).str.strip_chars().str.zfill(8),
+        pl.col(PATH).str.strip_chars(),
+        pl.col(AT_LINE).str.strip_chars().str.replace(r"[.,]0+$", "").cast(pl.Int64, strict=False),
+    )
+    for line, _ in _listed(placed.filter(pl.any_horizontal(pl.col(_WHERE).is_null())), PATH):
+        raise BatchError(
+            f"{file_name}, line {line}: {REFERENCE}, {PATH} or {AT_LINE} is empty or no number, so nothing says where"
+            " the row came from; nothing was replayed, put them back from the export"
+        )
+    return placed
+
+
+def _listed(rows: pl.DataFrame, column: str) -> list[tuple[int, object]]:
+    return rows.select(LINE, column).rows()  # type: ignore[return-value]
+
+
+def _listed_rows(connection: sa.Connection, references: Collection[str]) -> pl.DataFrame:
+    """Return the rejected rows of batches: their places, `id`, `batch_id`, `file_id`, `reasons`, `received`."""
+    query = (
+        sa.select(
+            batch.c.reference.label(REFERENCE),
+            batch_file.c.path.label(PATH),
+            rejected_record.c.line.label(AT_LINE),
+            rejected_record.c.id,
+            rejected_record.c.batch_id,
+            rejected_record.c.file_id,
+            rejected_record.c.reasons,
+            rejected_record.c.received,
+        )
+        .join(batch_file, batch_file.c.id == rejected_record.c.file_id)
+        .join(batch, batch.c.id == rejected_record.c.batch_id)
+        .where(batch.c.reference.in_(references), batch.c.status == "success")
+    )
+    return read_frame(connection, query)
+
+
+def _replay_feed(
+    connection: sa.Connection, again: Rereading, rows: pl.DataFrame, file_name: str, why: str, actor: str
+) -> Replayed:
+    listed = _listed_rows(connection, rows[REFERENCE].unique().to_list())
+    twice = rows.filter(~pl.struct(_WHERE).is_first_distinct())
+    rows = rows.filter(pl.struct(_WHERE).is_first_distinct())
+    sentences = [
+        f"{file_name}, line {n}: the row stands in the file twice; the first one was taken"
+        for n, _ in _listed(twice, PATH)
+    ]
+    gone = rows.join(listed, on=_WHERE, how="anti")
+    before, more = _mended_before(connection, gone, file_name)
+    mine = rows.join(listed, on=_WHERE, maintain_order="left")
+    if mine.is_empty():
+        return Replayed(before=before, not_taken=(*sentences, *more))
+    texts = pl.concat(
+        [_texts(part, again.home) for part in _with_kept(connection, mine).partition_by(FILE, maintain_order=True)]
+    )
+    filled = pl.col(RELEASE).fill_null("").str.strip_chars() != "" if RELEASE in texts.columns else pl.lit(False)
+    mended, rejected = _settle_rows(connection, again, texts.with_columns(filled.alias("release")), why, actor)
+    return Replayed(mended, rejected, before, (*sentences, *more))
+
+
+def _with_kept(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    query = sa.select(batch_file.c.id.label(FILE), batch_file.c.received_as)
+    return rows.join(read_frame(connection, query.where(batch_file.c.id.in_(rows[FILE].unique().to_list()))), on=FILE)
+
+
+def _texts(rows: pl.DataFrame, home: Path) -> pl.DataFrame:
+    """Return rows of one file with `texts`: what they say now, as JSON text of the file's own columns.
+
+    A line that was no row stays what it was until a person fills its columns.
+    """
+    names = kept_columns(rows["received_as"][0], home)
+    there = [pl.col(name) if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in names]
+    empty = pl.all_horizontal([cell.fill_null("").str.strip_chars() == "" for cell in there])
+    said = pl.struct(there).struct.json_encode()
+    raw = pl.col("received").str.json_path_match(f"$.{RAW}").is_not_null() & empty
+    own = [name for name in OURS if name in rows.columns]
+    return rows.with_columns(pl.when(raw).then(None).otherwise(said).alias("texts")).select(
+        *own, "id", "batch_id", FILE, "reasons", "received", "texts"
+    )
+
+
+def _mended_before(connection: sa.Connection, rows: pl.DataFrame, file_name: str) -> tuple[int, list[str]]:
+    """Return how many of the rows were mended before, and a sentence for each that never was rejected."""
+    if rows.is_empty():
+        return 0, []
+    query = (
+        sa.select(
+            batch.c.reference.label(REFERENCE), batch_file.c.path.label(PATH), mended_record.c.line.label(AT_LINE)
+        )
+        .join(batch_file, batch_file.c.id == mended_record.c.file_id)
+        .join(batch, batch.c.id == mended_record.c.batch_id)
+        .where(batch.c.reference.in_(rows[REFERENCE].unique().to_list()), batch.c.status == "success")
+    )
+    known = read_frame(connection, query)
+    strange = rows.join(known, on=_WHERE, how="anti").sort(LINE)
+    sentences = [
+        f"{file_name}, line {line}: line {at} of {path} in batch {reference} is not among the rejected rows"
+        for line, reference, path, at in strange.select(LINE, *_WHERE).rows()
+    ]
+    return rows.height - strange.height, sentences
+
+
+def _settle_rows(
+    connection: sa.Connection, again: Rereading, rows: pl.DataFrame, why: str, actor: str
+) -> tuple[int, int]:
+    """Check rejected rows by their `texts` and settle those that pass; return how many passed and how many did not.
+
+    `rows`: `id`, `batch_id`, `file_id`, `copilot_line`, `reasons`, `received`, `texts` (null: not touched), `release`.
+    """
+    rows = rows.with_columns(pl.col(AT_LINE).alias(LINE))
+    stays = pl.Series([_waits(*row) for row in rows.select("reasons", "received", "texts", "release").rows()])
+    asked = rows.filter(~stays)
+    records, reasons = _checked(connection, again, asked)
+    passed = asked.join(records.select(FILE, LINE), on=[FILE, LINE], how="semi")
+    _keep_mended(connection, passed, actor)
+    _write_reasons(connection, asked.drop("reasons").join(reasons, on=[FILE, LINE]), rows)
+    moves: Moves = Counter()
+    if not passed.is_empty():
+        connection.execute(sa.delete(rejected_record).where(rejected_record.c.id.in_(passed["id"].to_list())))
+        for batch_id, count in passed["batch_id"].value_counts().rows():
+            moves[batch_id, "rejected"] -= count
+        feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == again.feed.feed)) or 0
+        moves.update(settle_again(connection, again, feed_id, records.select(KEY), adding=records))
+    apply_moves(connection, moves, why=why, actor=actor, apart=None)
+    refused = _still_listed(connection, passed)
+    return passed.height - refused, rows.height - passed.height + refused
+
+
+def _waits(reasons: str, received: str, texts: str | None, release: bool) -> bool:
+    """Whether a row stays where it is: a line nobody filled, or one that a guard or a person stopped, untouched."""
+    if texts is None:
+        return True
+    if release or not (_guards_of(reasons) or _is_refused(reasons)):
+        return False
+    return _plain(texts) == _plain(received)
+
+
+def _guards_of(reasons: str) -> list[str]:
+    """Return the rules of a row's reasons where all of them are guards that a person may let it pass, else nothing."""
+    rules = [str(reason["rule"]) for reason in _without_refusal(json.loads(reasons))]
+    return rules if RELEASABLE.issuperset(rules) else []
+
+
+def _is_refused(reasons: str) -> bool:
+    return any(reason["rule"] == REFUSED for reason in json.loads(reasons))
+
+
+def _without_refusal(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [reason for reason in reasons if reason["rule"] != REFUSED]
+
+
+def _plain(texts: str) -> dict[str, str]:
+    return {name: text for name, text in json.loads(texts).items() if text not in (None, "")}
+
+
+def _checked(connection: sa.Connection, again: Rereading, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the records of those rows that pass, and `file_id`, `_line`, `reasons` of those that do not."""
+    files = known_files(connection, rows[FILE].unique().to_list())
+    parts = [_one_file(connection, again, files[part[FILE][0]], part) for part in rows.partition_by(FILE)]
+    reasons = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "reasons": pl.String})
+    if not parts:
+        return pl.DataFrame(schema={KEY: pl.String, FILE: pl.Int64, LINE: pl.Int64}), reasons
+    records = pl.concat([records for records, _ in parts])
+    reasons = pl.concat([reasons, *(rejected for _, rejected in parts)])
+    guarded = records.join(rows.filter(~pl.col("release")), on=[FILE, LINE], how="semi")
+    feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == again.feed.feed)) or 0
+    stopped = unit_jumps(connection, again.feed, feed_id, guarded)
+    return records.join(stopped, on=[FILE, LINE], how="anti"), pl.concat([reasons, stopped.select(reasons.columns)])
+
+
+def _one_file(
+    connection: sa.Connection, again: Rereading, file: KnownFile, rows: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    read = again.texts(connection, file, rows.select(LINE, pl.col("texts").alias("received")))
+    return read.records, read.rejected.select(pl.lit(file.file_id, pl.Int64).alias(FILE), LINE, "reasons")
+
+
+def _keep_mended(connection: sa.Connection, rows: pl.DataFrame, actor: str) -> None:
+    if rows.is_empty():
+        return
+    moment = utc_now()
+    values = [
+        {
+            "batch_id": row["batch_id"],
+            "file_id": row[FILE],
+            "line": row[LINE],
+            "received": json.loads(row["received"]),
+            "reasons": json.loads(row["reasons"]),
+            "mended": json.loads(row["texts"]),
+            "released": _guards_of(row["reasons"]) if row["release"] else [],
+            "at": moment,
+            "actor": actor,
+        }
+        for row in rows.rows(named=True)
+    ]
+    same = (mended_record.c.file_id == sa.bindparam("of_file")) & (mended_record.c.line == sa.bindparam("at_line"))
+    places = [{"of_file": row["file_id"], "at_line": row["line"]} for row in values]
+    connection.execute(sa.delete(mended_record).where(same), places)
+    connection.execute(sa.insert(mended_record), values)
+
+
+def _write_reasons(connection: sa.Connection, failed: pl.DataFrame, before: pl.DataFrame) -> None:
+    """Write the new reasons, and the texts they are about, of rows that stay rejected and say something new."""
+    was = {row["id"]: (json.loads(row["reasons"]), json.loads(row["received"])) for row in before.rows(named=True)}
+    values = [
+        {"of_id": row["id"], "reasons": reasons, "received": texts}
+        for row in failed.rows(named=True)
+        if (reasons := json.loads(row["reasons"]), texts := json.loads(row["texts"])) != was[row["id"]]
+    ]
+    if values:
+        connection.execute(sa.update(rejected_record).where(rejected_record.c.id == sa.bindparam("of_id")), values)
+
+
+def _still_listed(connection: sa.Connection, rows: pl.DataFrame) -> int:
+    """Return how many of the rows are refused after all, because another record holds their key."""
+    found = connection.execute(
+        sa.select(rejected_record.c.file_id, rejected_record.c.line).where(
+            rejected_record.c.batch_id.in_(rows["batch_id"].unique().to_list())
+        )
+    ).tuples()
+    return len(set(found) & set(rows.select(FILE, LINE).rows()))

@@ -1,0 +1,154 @@
+"""What a person decides about batches and rejected rows, as Dagster jobs: the same as the verbs of the command line.
+
+Whoever starts one from the UI says in its run config who they are and why; both go into the batch's audit trail with
+the run beside them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from manufacturing_copilot.dagster_support import Plant, preview
+from manufacturing_copilot.errors import BatchError, CopilotError
+from manufacturing_copilot.ingest.corrections.replay import refuse, release, replay
+from manufacturing_copilot.ingest.corrections.withdraw import restore, withdraw
+from manufacturing_copilot.ingest.ledger import attempts
+from manufacturing_copilot.ingest.ledger.batches import story_of
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.types import utc_now
+
+_EVENTS_SHOWN = 20
+
+
+class BatchDecision(dg.Config):
+    """A batch by its reference, who decides about it, and why."""
+
+    reference: str
+    actor: str
+    reason: str
+
+
+class ChosenRows(BatchDecision):
+    """Rejected rows of a batch, by their lines."""
+
+    lines: list[int]
+
+
+class MendedRows(dg.Config):
+    """A file of mended rows, named from the home folder, who mended them, and why."""
+
+    file: str
+    actor: str
+    reason: str
+
+
+@dg.op(description="Take a batch's effect out of everything, as if it had never come.")
+def take_batch_out(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+    """Withdraw the batch."""
+    with _deciding(context, config, plant) as (store, actor):
+        withdraw(store, plant.site, config.reference, home=plant.home, actor=actor, reason=config.reason)
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Let a withdrawn batch be loaded again, in its old place in the order.")
+def bring_batch_back(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+    """Restore the batch."""
+    with _deciding(context, config, plant) as (store, actor):
+        restore(store, config.reference, actor=actor, reason=config.reason)
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Let a failed batch be tried again.")
+def try_batch_again(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+    """Put the batch back to pending."""
+    with _deciding(context, config, plant) as (store, actor):
+        attempts.retry(store, config.reference, actor=actor, reason=config.reason)
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Let rows pass that a guard stopped and that are right as they are.")
+def let_rows_pass(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
+    """Release the rows."""
+    with _deciding(context, config, plant) as (store, actor):
+        released = release(
+            store, plant.site, config.reference, config.lines, home=plant.home, actor=actor, reason=config.reason
+        )
+        context.add_output_metadata({"rows released": released})
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Refuse rejected rows for good, so that nobody waits for them any more.")
+def turn_rows_down(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
+    """Refuse the rows."""
+    with _deciding(context, config, plant) as (store, actor):
+        refused = refuse(
+            store, plant.site, config.reference, config.lines, home=plant.home, actor=actor, reason=config.reason
+        )
+        context.add_output_metadata({"rows refused": refused})
+        _tell_of_batch(context, store, config.reference)
+
+
+@dg.op(description="Check mended rows again: what passes is accepted where it came from, the rest stays rejected.")
+def check_rows_again(context: dg.OpExecutionContext, config: MendedRows, plant: Plant) -> None:
+    """Replay the file."""
+    with _deciding(context, config, plant) as (store, actor):
+        source = _below_home(plant.home, config.file)
+        done = replay(store, plant.site, source, home=plant.home, actor=actor, reason=config.reason)
+    context.add_output_metadata(
+        {"rows mended": done.mended, "rows still rejected": done.rejected, "rows mended before": done.before}
+    )
+    if done.not_taken:
+        raise dg.Failure("; ".join(done.not_taken), allow_retries=False)
+
+
+@contextmanager
+def _deciding(
+    context: dg.OpExecutionContext, config: BatchDecision | MendedRows, plant: Plant
+) -> Iterator[tuple[Store, str]]:
+    """Give the store and who acts; a mistake fails the run in its sentence, and is not tried again."""
+    try:
+        if not config.actor.strip() or not config.reason.strip():
+            raise BatchError("actor or reason is empty; say who decides and why, for whoever asks later")
+        with plant.open() as store:
+            yield store, f"{config.actor.strip()} in run {context.run_id}"
+    except CopilotError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _below_home(home: Path, file: str) -> Path:
+    path = (home / file).resolve()
+    if not path.is_relative_to(home.resolve()):
+        raise BatchError(f"{file} lies outside the home folder; put the file below it and name it from there")
+    return path
+
+
+def _tell_of_batch(context: dg.OpExecutionContext, store: Store, reference: str) -> None:
+    story = story_of(store, reference)
+    context.log.info("batch %s is %s as of %s", reference, story.counts.status, utc_now().isoformat(timespec="seconds"))
+    events = story.events.tail(_EVENTS_SHOWN)
+    context.add_output_metadata({"status": story.counts.status, "history": preview(events, events.height)})
+
+
+def correction_jobs() -> list[dg.JobDefinition]:
+    """Return the jobs, one a verb, each in one process."""
+    ops: dict[str, dg.OpDefinition] = {
+        "withdraw_batch": take_batch_out,
+        "restore_batch": bring_batch_back,
+        "retry_batch": try_batch_again,
+        "release_rejected": let_rows_pass,
+        "refuse_rejected": turn_rows_down,
+        "replay_rejected": check_rows_again,
+    }
+    return [_job(name, op) for name, op in ops.items()]
+
+
+def _job(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
+    def only() -> None:
+        op()
+
+    make: Callable[[Callable[[], None]], dg.JobDefinition] = dg.job(
+        name=name, executor_def=dg.in_process_executor, description=op.description
+    )
+    return make(only)

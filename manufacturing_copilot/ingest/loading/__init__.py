@@ -1,0 +1,1 @@
+"""Loading a batch: from archived files to the fates of their rows, in one transaction."""

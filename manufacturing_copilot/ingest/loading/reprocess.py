@@ -1,0 +1,208 @@
+"""Reading rows as records of a feed: when a file first comes, and again from what was kept of it.
+
+Again is needed where a person mended rows, and where a file stops being the repeat of another. It is read under what
+was decided then (decimal marks, orders of dates), so that kept rows always give the same records.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.ingest.loading.archive import kept_received
+from manufacturing_copilot.ingest.loading.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
+from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
+from manufacturing_copilot.ingest.received import LINE, Checked, Received
+from manufacturing_copilot.ingest.validation.check import check, hold_the_door
+from manufacturing_copilot.ingest.validation.reasons import one_reason
+from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.store.tables import batch_file, mended_record
+from manufacturing_copilot.store.tables import feed as feed_table
+
+REJECTED = {LINE: pl.Int64, "reasons": pl.String, "received": pl.String}
+"""Columns of the rejected rows of a file."""
+
+RAW = "_text"
+"""What stands for the columns in the texts of a rejected line that was no row."""
+
+
+@dataclass(frozen=True)
+class KnownFile:
+    """A file of the ledger, as far as reading its rows needs it. `decided`: what holds for its values."""
+
+    file_id: int
+    batch_id: int
+    path: str
+    modified_ns: int
+    decided: dict[str, Any] | None = None
+    plain_numbers: tuple[str, ...] = ()
+    received_as: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How sentences call the file."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Rows of a file, read: `records` with `record_key` and `file_id`; `rejected` as REJECTED; what was found."""
+
+    records: pl.DataFrame
+    rejected: pl.DataFrame
+    found: dict[str, Any]
+
+
+def records_of(
+    received: Received, feed: Feed, site: Site, file: KnownFile, contract: dict[str, Any] | None, *, door: bool = True
+) -> Records:
+    """Return the rows of a file as records with their keys; rows without a usable key are rejected.
+
+    Without `door` the caller holds the records against their schema (`checking.hold_the_door`), those of many files
+    at once. Raises BatchError as `checking.check` does.
+    """
+    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), contract=contract)
+    if door:
+        hold_the_door(checked.records, feed.kind)
+    return with_names(checked, received.rows, feed, file.file_id)
+
+
+def day_written(site: Site, file: KnownFile) -> date:
+    """Return the day on which a file was written, by the plant's clock."""
+    return datetime.fromtimestamp(file.modified_ns / 1e9, ZoneInfo(site.zone)).date()
+
+
+def with_names(checked: Checked, rows: pl.DataFrame, feed: Feed, file_id: int) -> Records:
+    """Return what was checked as records with their keys; rows (as received: `rows`) without one are rejected."""
+    keyed = with_key(exact(checked.records, feed.kind), feed.record_key, file_id)
+    rejected = checked.rejected.select(LINE, "reasons", "received")
+    empty = pl.col(KEY).str.strip_chars(SEPARATOR) == ""
+    bad = keyed.filter(empty | (pl.col(KEY).str.len_bytes() > KEY_BYTES_AT_MOST))
+    if not bad.is_empty():
+        rejected = pl.concat([rejected, _without_name(bad, empty, rows, feed)])
+        keyed = keyed.join(bad, on=LINE, how="anti", maintain_order="left")
+    return Records(keyed, rejected, checked.found)
+
+
+def _without_name(bad: pl.DataFrame, empty: pl.Expr, rows: pl.DataFrame, feed: Feed) -> pl.DataFrame:
+    named = ", ".join(feed.record_key)
+    sentence = (
+        pl.when(empty)
+        .then(pl.lit(f"nothing names the record: {named} {'are' if ',' in named else 'is'} empty"))
+        .otherwise(pl.lit(f"{named}: longer than {KEY_BYTES_AT_MOST} bytes, which no code is"))
+    )
+    shown = pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).str.slice(0, 200)
+    texts = rows.select(LINE, pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
+    rejected = bad.join(texts, on=LINE).with_columns(one_reason(named, shown, "key", sentence))
+    return rejected.select(list(REJECTED))
+
+
+@dataclass(frozen=True)
+class Rereading:
+    """Reads kept rows of one feed again."""
+
+    site: Site
+    feed: Feed
+    home: Path
+
+    def whole(self, connection: sa.Connection, file: KnownFile) -> tuple[Records, pl.Series]:
+        """Return the records of a file from its kept rows, mended where a person mended them, and all its lines.
+
+        Raises BatchError where the rows cannot be read under today's declaration.
+        """
+        assert file.received_as is not None
+        received = kept_received(file.received_as, self.home)
+        lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
+        contract = self._contract(connection, file)
+        found = {"plain_numbers": list(file.plain_numbers)}
+        read = records_of(Received(received.rows, received.bad_lines, found), self.feed, self.site, file, contract)
+        return self.with_mends(connection, file, read, contract), lines
+
+    def with_mends(
+        self, connection: sa.Connection, file: KnownFile, read: Records, contract: dict[str, Any] | None
+    ) -> Records:
+        """Return the records of a file with the rejected rows that a person mended before in place of those."""
+        mended = mended_texts(connection, [file.file_id])
+        mended = mended.join(read.rejected.select(LINE), on=LINE, how="semi")
+        if mended.is_empty():
+            return read
+        again = self._checked(mended.select(LINE, pl.col("mended").alias("received")), file, contract)
+        return Records(
+            pl.concat([read.records, again.records]).sort(LINE),
+            pl.concat([read.rejected.join(mended, on=LINE, how="anti"), again.rejected]).sort(LINE),
+            read.found,
+        )
+
+    def texts(self, connection: sa.Connection, file: KnownFile, texts: pl.DataFrame) -> Records:
+        """Return the records of some rows of a file: `_line` and `received` (JSON text: columns and texts)."""
+        return self._checked(texts, file, self._contract(connection, file))
+
+    def _checked(self, texts: pl.DataFrame, file: KnownFile, contract: dict[str, Any] | None) -> Records:
+        decoded = [json.loads(text) for text in texts["received"].to_list()]
+        names = list(dict.fromkeys(name for row in decoded for name in row))
+        rows = pl.DataFrame(decoded, schema=dict.fromkeys(names, pl.String)).with_columns(texts[LINE])
+        rows, bad = take_out_nul(rows.sort(LINE))
+        return records_of(
+            Received(rows, bad, {"plain_numbers": list(file.plain_numbers)}), self.feed, self.site, file, contract
+        )
+
+    def _contract(self, connection: sa.Connection, file: KnownFile) -> dict[str, Any] | None:
+        if file.decided is not None:
+            return file.decided
+        # A file that only repeated another was never checked: it is read as the next file of its feed would be.
+        contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.name == self.feed.feed))
+        return {key: value for key, value in (contract or {}).items() if key != "reading"}
+
+
+def known_files(connection: sa.Connection, file_ids: Iterable[int]) -> dict[int, KnownFile]:
+    """Return files of the ledger by their numbers."""
+    rows = connection.execute(sa.select(batch_file).where(batch_file.c.id.in_(set(file_ids)))).all()
+    return {
+        row.id: KnownFile(
+            row.id,
+            row.batch_id,
+            row.path,
+            row.modified_ns,
+            (row.found or {}).get("decided"),
+            tuple((row.found or {}).get("plain_numbers", ())),
+            row.received_as,
+        )
+        for row in rows
+    }
+
+
+def mended_texts(connection: sa.Connection, file_ids: Iterable[int]) -> pl.DataFrame:
+    """Return `file_id`, `_line` and `mended` (JSON text: columns and texts) of the rows that a person mended."""
+    rows = connection.execute(
+        sa.select(mended_record.c.file_id, mended_record.c.line, mended_record.c.mended).where(
+            mended_record.c.file_id.in_(set(file_ids))
+        )
+    ).all()
+    return pl.DataFrame(
+        [(row.file_id, row.line, json.dumps(row.mended, ensure_ascii=False)) for row in rows],
+        schema={"file_id": pl.Int64, LINE: pl.Int64, "mended": pl.String},
+        orient="row",
+    )
+
+
+__all__ = [
+    "BAD_LINES",
+    "RAW",
+    "REJECTED",
+    "KnownFile",
+    "Records",
+    "Rereading",
+    "day_written",
+    "known_files",
+    "mended_texts",
+    "records_of",
+    "with_names",
+]

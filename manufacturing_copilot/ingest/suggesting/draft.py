@@ -1,0 +1,236 @@
+"""Writing a suggested feed as YAML, with the evidence for each guess beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+import yaml
+
+from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.suggesting.column_profile import WIDEST, ColumnEvidence
+from manufacturing_copilot.ingest.suggesting.profiles.model import ProfileColumn, folded
+from manufacturing_copilot.ingest.suggesting.suggest import Suggestion
+from manufacturing_copilot.ingest.suggesting.vocabulary import our_word
+from manufacturing_copilot.ingest.validation.casts.numbers import in_days
+from manufacturing_copilot.ingest.validation.casts.words import ANY_OTHER
+from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
+
+UNKNOWN = "?"
+"""The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
+
+_LEFT_SHOWN = 60
+_FEW = 2
+_PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
+_WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+
+def draft(suggestion: Suggestion, file_name: str) -> str:
+    """Return the YAML of a suggested feed; comments tell the evidence."""
+    lines = [f"# {_comment(line)}" for line in _opening(suggestion, file_name)]
+    lines += ["", f"feed: {suggestion.source}/{suggestion.name}"]
+    lines.append(f"records: {suggestion.kind.name}{_beside(_why_kind(suggestion))}")
+    lines.append(f"files: {_scalar(suggestion.files)}")
+    declared = suggestion.format.model_dump(exclude_defaults=True)
+    if declared:
+        lines.append(f"format: {_flow(declared)}{_beside('detection alone would read the file otherwise')}")
+    lines += _key_lines(suggestion)
+    lines.append("columns:")
+    width = max((len(name) for name in suggestion.kind.field_names), default=0)
+    lines += [line for field in suggestion.kind.fields for line in _column_lines(suggestion, field, width)]
+    left = [one for one in suggestion.evidence if one.place not in {c.place for c in suggestion.columns.values()}]
+    if left:
+        lines += ["", "# Kept as received, read by nothing:"]
+        lines += [f"#   {_comment(f'{one.name!r}: {one}')}" for one in left[:_LEFT_SHOWN]]
+        lines += [f"#   and {len(left) - _LEFT_SHOWN} more"] if len(left) > _LEFT_SHOWN else []
+    return "\n".join(lines) + "\n"
+
+
+def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
+    found = suggestion.received.found
+    how = [f"{key} {found[key]!r}" for key in ("element", "sheet", "encoding", "delimiter") if found.get(key)]
+    rows = suggestion.received.rows.height
+    lines = [
+        f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {', '.join([found['type'], *how])}."
+    ]
+    bad = suggestion.received.bad_lines.height
+    if bad:
+        lines.append(f"{bad:,} lines of it are no rows and would be rejected.")
+    recognised = suggestion.recognised
+    if recognised is None:
+        lines.append("No known system: the kind and the columns are guesses from names and values. Go through them.")
+    else:
+        lines.append(f"{recognised.profile.name}, {recognised.table.table}: told by {_some(recognised.distinctive)}.")
+        notes = [recognised.table.note, *recognised.profile.notes]
+        lines += [f"Mind: {note}" for note in notes if note]
+    lines += _warnings(suggestion)
+    if suggestion.missing:
+        lines.append(f'NOT READY: nothing in the file looks like {", ".join(suggestion.missing)}; see "?" below.')
+    return lines
+
+
+def _warnings(suggestion: Suggestion) -> list[str]:
+    """Return what a person should know before anything else."""
+    found, lines = suggestion.received.found, []
+    ruined = [repr(one.name) for one in suggestion.evidence if one.ruined]
+    if ruined:
+        lines.append(f"RUINED by a spreadsheet: {_some(tuple(ruined))}. Export again before you use this feed.")
+    others = [sheet for sheet in found.get("sheets", ()) if sheet != found.get("sheet")]
+    if others:
+        lines.append(f"Other sheets, each a feed of its own (--sheet): {_some(tuple(map(repr, others)))}.")
+    if suggestion.kinds is not None:
+        column, counts = suggestion.kinds
+        each = _some(tuple(f"{word} ({rows:,})" for word, rows in counts.items()))
+        lines.append(f"Rows of several kinds: {column!r} is {each}.")
+        lines.append(f"Draft a feed for each that matters, as with --only {column}={next(iter(counts))}.")
+    named = [name for name in suggestion.columns if name not in suggestion.constants]
+    if suggestion.recognised is None and suggestion.missing and len(named) < _FEW:
+        lines.append("Nothing here looks much like a record kind (docs/records.md); what follows is the least unlike.")
+    if _width(suggestion) > WIDEST:
+        lines.append("So many columns: if each is a period, turn them into rows (item, day, quantity) first.")
+    return lines
+
+
+def _width(suggestion: Suggestion) -> int:
+    return len([name for name in suggestion.received.rows.columns if name != LINE])
+
+
+def _why_kind(suggestion: Suggestion) -> str:
+    if suggestion.recognised is not None:
+        return f"the header fits by {suggestion.recognised.score:.0%}"
+    return suggestion.kind.meaning
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+
+
+def _key_lines(suggestion: Suggestion) -> list[str]:
+    key = suggestion.key
+    if key.fields:
+        share = "every row" if key.unique == 1 else f"{key.unique:.2%} of the rows"
+        return [
+            f"key: [{', '.join(key.fields)}]{_beside(f'{share} of the file has one of its own')}",
+            "repeats: update",
+        ]
+    near = f" (at best {key.unique:.1%} of the rows have a key of their own)" if key.unique else ""
+    why = f"no columns name the rows{near}: rows sent again in another file count twice"
+    return [f"repeats: keep{_beside(why)}"]
+
+
+def _column_lines(suggestion: Suggestion, field: Field, width: int) -> list[str]:
+    column = suggestion.columns.get(field.name)
+    label = f"  {field.name}:"
+    if column is None:
+        if field.name in suggestion.constants:
+            why = "the file has no such column; the same for every row"
+            return [f"{label} {{constant: {_scalar(suggestion.constants[field.name])}}}{_beside(why)}"]
+        if field.name in suggestion.missing:
+            what = "header" if suggestion.format.header is not False else "column's place, from 1,"
+            why = f"nothing looks like {field.meaning}: put the {what} here, or constant:"
+            return [f'{label} "{UNKNOWN}"{_beside(why)}']
+        return []
+    spec, remarks = _spec(suggestion, field, column)
+    headed = suggestion.format.header is not False
+    where = column.name if headed else column.place
+    short = _scalar(where) if not spec else _flow({"column": where, **spec})
+    example = f"'{column.name}': {column}" if headed else f"{column}"
+    return [f"{label.ljust(width + 4)}{short}{_beside('; '.join([example, *remarks]))}"]
+
+
+def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple[dict[str, object], list[str]]:
+    """Return what has to be said about a column beside its header, and remarks for the reader."""
+    spec: dict[str, object] = {}
+    remarks: list[str] = []
+    profile = suggestion.profiled.get(field.name)
+    if column.nothing:
+        spec["missing"] = sorted(column.nothing)
+    if field.type in NUMERIC_TYPES or field.type is FieldType.INTEGER:
+        if column.mark and suggestion.received.found["type"] == "csv":
+            spec["decimal"] = column.mark
+        elif column.open_mark:
+            remarks.append("add decimal: '.' or decimal: ',', the numbers do not tell")
+        texts = pl.Series(column.words, dtype=pl.String)
+        if field.type is FieldType.INTEGER and (in_days(texts) != texts).any():
+            remarks.append("date formulas are read as days, a month as 30")
+        if profile is not None:
+            spec |= _beside_the_number(suggestion, profile)
+    elif field.type is FieldType.DATE:
+        if column.order is not None:
+            spec["dates"] = column.order.value
+        elif column.either:
+            remarks.append("add dates: day-first or dates: month-first")
+        elif column.two_orders:
+            remarks.append("two orders of dates in one column: the export must be mended")
+    values = _values(field, column, profile.values if profile is not None else {})
+    if values:
+        spec["values"] = values
+    if values or field.choices:
+        unknown = [word for word in column.words if ANY_OTHER not in values and not _known(word, values, field)]
+        if unknown:
+            remarks.append(f"say under values: what these mean: {', '.join(unknown[:6])}")
+    if profile is not None and profile.default is not None:
+        spec["default"] = profile.default
+    return spec, remarks
+
+
+def _values(field: Field, column: ColumnEvidence, profiled: Mapping[str, str]) -> dict[str, str]:
+    if profiled or not field.choices:
+        return dict(profiled)
+    meant = {word: our_word(word, field.choices) for word in column.words}
+    return {word: ours for word, ours in meant.items() if ours is not None and word.casefold() != ours}
+
+
+def _known(word: str, values: Mapping[str, str], field: Field) -> bool:
+    folded = {known.casefold() for known in values}
+    return word.casefold() in folded or word.casefold().replace(" ", "_").replace("-", "_") in field.choices
+
+
+def _beside_the_number(suggestion: Suggestion, profile: ProfileColumn) -> dict[str, object]:
+    """Return the sign and the factors of a number, as far as the file has their columns."""
+    named = {folded(one.name): one.name for one in suggestion.evidence}
+    spec: dict[str, object] = {}
+    sign = profile.negative_where
+    if sign is not None and folded(sign.column) in named:
+        spec["negative_where"] = {"column": named[folded(sign.column)], "holds": list(sign.holds)}
+    for key, factors in (("times", profile.times), ("divided_by", profile.divided_by)):
+        present = [one for factor in factors if (one := _factor(factor, named)) is not None]
+        if present:
+            spec[key] = present if len(present) > 1 else present[0]
+    return spec
+
+
+def _factor(factor: tuple[str, ...] | float, named: Mapping[str, str]) -> str | float | None:
+    if isinstance(factor, tuple):
+        return next((named[folded(header)] for header in factor if folded(header) in named), None)
+    return int(factor) if float(factor).is_integer() else factor
+
+
+def _flow(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_scalar(key)}: {_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(one) for one in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    if _PLAIN.match(text) and text.casefold() not in _WORDS_OF_YAML:
+        return text
+    dumped = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return str(dumped).removesuffix("\n")
+
+
+def _beside(text: str) -> str:
+    return f"  # {_comment(text)}" if text else ""
+
+
+def _comment(text: str) -> str:
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return plain if len(plain) <= 240 else plain[:239] + "…"

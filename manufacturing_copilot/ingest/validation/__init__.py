@@ -1,0 +1,1 @@
+"""Rows as they were written to records that pass or are rejected. Works on frames; writes nothing."""

@@ -1,0 +1,85 @@
+"""Columns that come and go: what a feed says about a file whose columns differ from those of earlier files.
+
+The first file sets what the columns are; columns that the feed itself names are never news. A column that a feed
+needs and that is gone stops the batch under every policy: that is told where columns are matched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.ingest.validation.headers import declared_columns, match_name
+from manufacturing_copilot.site import ColumnSpec, Drift, Feed
+
+DISCARDED = "discarded_columns"
+"""Where `found` of a file names the columns that were dropped from it."""
+
+
+def held_to_contract(received: Received, feed: Feed, contract: dict[str, Any] | None, file_name: str) -> Received:
+    """Return the rows of a file with the columns that the feed's policy lets in.
+
+    `contract["columns"]` names the columns that earlier files had; without it every column is let in.
+    Raises BatchError, naming the column, where the feed is frozen and its columns have changed.
+    """
+    known = (contract or {}).get("columns")
+    if known is None or feed.drift is Drift.EVOLVE:
+        return received
+    names = [name for name in received.rows.columns if name != LINE]
+    new = _new_columns(names, known, feed)
+    if feed.drift is Drift.FREEZE:
+        _refuse(new, _lost_columns(names, known, feed), feed, file_name)
+        return received
+    if not new:
+        return received
+    return replace(received, rows=received.rows.drop(new), found={**received.found, DISCARDED: new})
+
+
+def drift_of(found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return in what the columns of a batch's files differed from before: new, discarded and missing ones, by name.
+
+    `found`: what was found of each file. Empty where nothing differed.
+    """
+    words = {"new columns": "new_columns", "discarded columns": DISCARDED, "missing columns": "missing_columns"}
+    named = {word: [name for file in found for name in file.get(key) or ()] for word, key in words.items()}
+    return {word: list(dict.fromkeys(names)) for word, names in named.items() if names}
+
+
+def drift_in_words(drift: dict[str, list[str]]) -> str:
+    """Return what `drift_of` gave, in words."""
+    return "; ".join(f"{word}: {', '.join(map(repr, names))}" for word, names in drift.items())
+
+
+def _new_columns(names: Sequence[str], known: Sequence[str], feed: Feed) -> list[str]:
+    before = set(known)
+    declared = declared_columns(names, feed)
+    # A place within the columns there were says nothing about a new name that stands there now.
+    ours = {
+        column
+        for field, column in declared.items()
+        if not isinstance(place := _spec(feed, field).column, int) or place > len(known)
+    }
+    return [name for name in names if name not in before and name not in ours]
+
+
+def _spec(feed: Feed, field: str) -> ColumnSpec:
+    return feed.columns.get(field, ColumnSpec(column="-"))  # the column of a sign has no field of its own
+
+
+def _lost_columns(names: Sequence[str], known: Sequence[str], feed: Feed) -> list[str]:
+    declared = declared_columns(names, feed)
+    absent = [spec.column for field, spec in feed.columns.items() if spec.optional and field not in declared]
+    return [column for column in absent if isinstance(column, str) and match_name(list(known), column) is not None]
+
+
+def _refuse(new: list[str], lost: list[str], feed: Feed, file_name: str) -> None:
+    if not new and not lost:
+        return
+    parts = [f"the column {name!r} is new" for name in new] + [f"the column {name!r} is missing" for name in lost]
+    raise BatchError(
+        f"{file_name}: {', '.join(parts)}, and {feed.feed} says drift: freeze; correct the export, or let the feed"
+        " evolve with drift: evolve"
+    )

@@ -1,0 +1,47 @@
+"""Runs whose process died without a word: found by the lock that a living run holds, and ended.
+
+Dagster's own monitoring asks the code server that started a run whether it lives; where that died too, nobody answers,
+and the run would keep its batches and its place in the pools for hours.
+"""
+
+from __future__ import annotations
+
+import time
+
+import dagster as dg
+
+from manufacturing_copilot.dagster_support import LIVES_TAG, life_lock, mark_of
+from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.locks import held
+
+ENDS_WITHIN_SECONDS = 3.0
+"""A run that has given its lock back says within this how it ended."""
+
+_WORKING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def end_dead_runs(instance: dg.DagsterInstance, store: Store) -> list[str]:
+    """End the runs over this store that have begun and that no process works on any more; return their ids.
+
+    Their places in the pools are free then, and their batches can be asked for again.
+    """
+    begun = instance.get_runs(dg.RunsFilter(statuses=_WORKING, tags={LIVES_TAG: mark_of(store)}))
+    suspects = [run.run_id for run in begun if _is_free(store, run.run_id)]
+    if not suspects:
+        return []
+    time.sleep(ENDS_WITHIN_SECONDS)  # one that was just about to end has ended by then
+    still = instance.get_runs(dg.RunsFilter(run_ids=suspects, statuses=_WORKING))
+    for run in still:
+        end(instance, run, "its process died without a word")
+    return [run.run_id for run in still]
+
+
+def end(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
+    """Mark a run as failed and free its places in the pools."""
+    instance.report_run_failed(run, why)
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_free(store: Store, run_id: str) -> bool:
+    with held(store, life_lock(run_id), wait=False, once=True) as is_free:
+        return is_free

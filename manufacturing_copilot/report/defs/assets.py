@@ -1,0 +1,41 @@
+"""The report as an asset: the page of the as-of day, written after the alerts."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.progress import note_follows
+from manufacturing_copilot.report.page import write_report
+from manufacturing_copilot.site import Site
+
+
+def build_assets(site: Site) -> list[dg.AssetsDefinition]:
+    """Return the report's assets for a site."""
+
+    @dg.asset(
+        key=["report", "page"],
+        group_name="report",
+        deps=[dg.AssetKey(["alerts", "alerts"])],
+        kinds={"html"},
+        owners=["team:planning"],
+        description=f"The page for people at {site.site}: what needs a person, what is forecast, what came in, who"
+        " was told. One HTML file a day in the home folder's reports/.",
+    )
+    def page(plant: Plant) -> dg.MaterializeResult:
+        with plant.open() as store:
+            with store.read() as connection:
+                as_of = as_of_day(connection, plant.site)
+            path = write_report(store, plant.site, plant.home, as_of=as_of)
+            with store.write() as connection:
+                note_follows(connection, plant.site, as_of, "report")
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(path),
+                "as_of": as_of.isoformat(),
+                "size": dg.MetadataValue.int(path.stat().st_size),
+            }
+        )
+
+    return [page]

@@ -1,0 +1,88 @@
+"""Jobs of the registry: what a person decides about models, as recorded runs of Dagster."""
+
+from enum import Enum
+from pathlib import Path
+
+import dagster as dg
+
+from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.runtime.decisions import promote_version, retire_version
+from manufacturing_copilot.runtime.registration import register_file
+
+
+class Register(dg.Config):
+    """Which file to register, and who says so."""
+
+    file: str
+    actor: str
+
+
+class PromotedTo(Enum):
+    """The aliases a version may get."""
+
+    champion = "champion"
+    challenger = "challenger"
+
+
+class Promote(dg.Config):
+    """Which version gets which alias, who says so, and why."""
+
+    model: str
+    version: int
+    alias: PromotedTo = PromotedTo.champion
+    actor: str
+    reason: str = ""
+
+
+class Retire(dg.Config):
+    """Which version is retired, who says so, and why."""
+
+    model: str
+    version: int
+    actor: str
+    reason: str = ""
+
+
+@dg.op(description="Register the versions that a YAML file describes; its path counts from the site's folder.")
+def register_version(context: dg.OpExecutionContext, plant: Plant, config: Register) -> None:
+    """Register what the file says."""
+    with plant.open() as store:
+        done = register_file(store, Path(plant.site_folder) / config.file, config.actor)
+    for one in done:
+        context.log.info("%s v%s %s", one.model, one.version, one.alias or "as a draft")
+    context.add_output_metadata({f"{one.model} v{one.version}": one.alias or "draft" for one in done})
+
+
+@dg.op(name="promote_version", description="Make a version of a model its champion or challenger.")
+def promote_op(plant: Plant, config: Promote) -> None:
+    """Promote the version."""
+    with plant.open() as store:
+        promote_version(store, config.model, config.version, config.actor, config.reason, config.alias.value)
+
+
+@dg.op(name="retire_version", description="Retire a version that is not the champion.")
+def retire_op(plant: Plant, config: Retire) -> None:
+    """Retire the version."""
+    with plant.open() as store:
+        retire_version(store, config.model, config.version, config.actor, config.reason)
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Registers model versions from a YAML file.")
+def register_model() -> None:
+    """Run the one op."""
+    register_version()
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Makes a model version the champion or the challenger.")
+def promote_model() -> None:
+    """Run the one op."""
+    promote_op()
+
+
+@dg.job(executor_def=dg.in_process_executor, description="Retires a model version.")
+def retire_model() -> None:
+    """Run the one op."""
+    retire_op()
+
+
+JOBS = [register_model, promote_model, retire_model]

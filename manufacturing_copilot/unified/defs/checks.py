@@ -1,0 +1,90 @@
+"""Asset checks of unified: what does not fit together, with counts and examples. They warn; none stops the flow."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+import sqlalchemy as sa
+
+from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, preview
+from manufacturing_copilot.site import Site
+from manufacturing_copilot.unified.defs.assets import ITEMS, PROCESSES, SNAPSHOTS, SUPPLY
+from manufacturing_copilot.unified.findings.cost_outliers import cost_outliers
+from manufacturing_copilot.unified.findings.data_quality import (
+    conflicts,
+    negative_stock,
+    orphans,
+    process_problems,
+    snapshot_gaps,
+    stock_differences,
+    unit_conflicts,
+    unmapped,
+    with_examples,
+)
+from manufacturing_copilot.unified.findings.unusable import NO_FACTOR, NO_ITEM
+
+Find = Callable[[sa.Connection, Site], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is looked for, on which asset, and where an example of it stands.
+
+    `shown_by`: the record kinds whose records of an item are an example; those of `on`, where it names a column that
+    holds a day. Without kinds the finding names its own example.
+    """
+
+    asset: dg.AssetKey
+    name: str
+    description: str
+    find: Find
+    shown_by: tuple[str, ...] = ()
+    on: str | None = None
+
+
+_CHECKS = (
+    Check(ITEMS, "unmapped_codes", "Every code that records speak of means an item.",
+          lambda c, _: unmapped(c, NO_ITEM)),
+    Check(ITEMS, "unit_factors", "Every unit can be converted to the base unit.", lambda c, _: unmapped(c, NO_FACTOR)),
+    Check(ITEMS, "unit_conflicts", "No two unit conversions contradict each other.", unit_conflicts),
+    Check(ITEMS, "conflicts", "The sources agree about the items.", lambda c, _: conflicts(c), ("items",)),
+    Check(ITEMS, "cost_outliers", "No cost is far from what the item cost before, was paid for, or costs elsewhere.",
+          cost_outliers),
+    Check(PROCESSES, "sound_processes", "No item is made of itself, no component is unknown, shares add up.",
+          lambda c, _: process_problems(c), ("boms",)),
+    Check(SUPPLY, "orphans", "Every receipt has its order line, every purchase line its supplier.", orphans),
+    Check(SNAPSHOTS, "negative_stock", "No stock is below zero.", lambda c, _: negative_stock(c),
+          ("stock_levels", "stock_movements"), "counted_on"),
+    Check(SNAPSHOTS, "counts_and_movements", "What was counted is what was counted before and what moved since.",
+          lambda c, _: stock_differences(c), ("stock_levels",), "to_day"),
+    Check(SNAPSHOTS, "snapshot_gaps", "No day lacks its snapshot.", lambda c, _: snapshot_gaps(c)),
+)  # fmt: skip
+
+
+def unified_checks() -> list[dg.AssetChecksDefinition]:
+    """Return the checks of the unified assets."""
+    return [_check(one) for one in _CHECKS]
+
+
+def _check(one: Check) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=one.asset, name=one.name, description=one.description)
+    def check(plant: Plant) -> dg.AssetCheckResult:
+        with plant.open() as store, store.read() as connection:
+            found = one.find(connection, plant.site)
+            shown = found.head(PREVIEW_ROWS)
+            if one.shown_by:
+                shown = with_examples(connection, shown, one.shown_by, on=one.on)
+            return _said(found, shown)
+
+    return check
+
+
+def _said(found: pl.DataFrame, shown: pl.DataFrame) -> dg.AssetCheckResult:
+    metadata: dict[str, dg.MarkdownMetadataValue | int] = {"found": found.height}
+    for name in ("rows", "days"):
+        if name in found.columns:
+            metadata[name] = int(found[name].sum() or 0)
+    if not found.is_empty():
+        metadata["examples"] = preview(shown)
+    return dg.AssetCheckResult(passed=found.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)

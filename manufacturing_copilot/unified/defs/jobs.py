@@ -1,0 +1,59 @@
+"""The job that makes unified anew: what `copilot rebuild` does, for the UI."""
+
+from datetime import date
+
+import dagster as dg
+
+from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.unified.refresh.rebuild import place_of, rebuild_as_of, rebuild_now
+
+REBUILD = "rebuild"
+
+
+class Rebuilding(dg.Config):
+    """`as_of`: a past day (ISO) to make in a database of its own, at `into` or below the home folder."""
+
+    as_of: str | None = None
+    into: str | None = None
+
+
+@dg.op(pool="bulk_load", out=dg.Out(dg.Nothing))
+def rebuilding(context: dg.OpExecutionContext, config: Rebuilding, plant: Plant) -> None:
+    """Make items, history and stock anew, as of now or as known on a past day."""
+    with plant.open() as store:
+        if config.as_of is None:
+            counts = rebuild_now(store, plant.site)
+            metadata: dict[str, str | int] = {}
+        else:
+            day = _day(config.as_of)
+            place = place_of(config.into, plant.home, day)
+            made = rebuild_as_of(store, plant.site, day, place, tell=context.log.info)
+            counts, metadata = made.counts, {"database": made.url, "files": made.files, "records": made.records}
+    context.add_output_metadata(
+        {
+            **metadata,
+            "as of": counts.as_of.isoformat(),
+            "items": counts.items.items,
+            "days of demand": counts.demand.rows.rows,
+            "lines of supply": counts.supply.rows.rows,
+            "rows of quality": counts.quality.rows.rows,
+            "rows of stock": counts.stock.rows,
+        }
+    )
+
+
+@dg.job(
+    name=REBUILD,
+    executor_def=dg.in_process_executor,
+    description="Makes items, history and stock anew; with as_of, as known on that day, in a database of its own.",
+)
+def rebuild_job() -> None:
+    """Make unified anew."""
+    rebuilding()
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise dg.Failure(f"as_of: found {text!r}, expected a day such as 2026-03-31") from None

@@ -1,0 +1,1 @@
+"""Clean daily history of demand, supply and quality. Stock belongs in `stock`."""

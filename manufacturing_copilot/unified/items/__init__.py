@@ -1,0 +1,1 @@
+"""One item master, whatever each system calls an item. How items are made belongs in `structure`."""
