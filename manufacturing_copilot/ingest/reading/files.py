@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.errors import BatchError, CopilotError
 from manufacturing_copilot.ingest.reading.columnar import read_parquet
 from manufacturing_copilot.ingest.reading.delimited import read_delimited
 from manufacturing_copilot.ingest.reading.json_documents import read_json, read_json_lines
@@ -14,6 +17,8 @@ from manufacturing_copilot.ingest.reading.unpacking import is_workbook, unpack
 from manufacturing_copilot.ingest.reading.workbook import read_workbook
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
+
+logger = logging.getLogger(__name__)
 
 _READERS = {
     "csv": read_delimited,
@@ -38,12 +43,32 @@ def read_file(content: bytes | Path, name: str, format: FileFormat, contract: di
     content, member, packing = unpack(content, name)
     kind = format.type or _type_of(content, member)
     _refuse_other_type(kind, content, name)
-    received = _READERS[kind](content, name, format, (contract or {}).get("reading") or {})
+    with _unreadable_is_a_sentence(kind, name):
+        received = _READERS[kind](content, name, format, (contract or {}).get("reading") or {})
     found = {"type": kind, **received.found}
     if packing:
         found |= {"packing": packing, "member": member}
     reading = {"type": kind, **found.pop("reading", {})}
     return Received(received.rows, received.bad_lines, {**found, "contract": {**(contract or {}), "reading": reading}})
+
+
+@contextmanager
+def _unreadable_is_a_sentence(kind: str, name: str) -> Iterator[None]:
+    """Turn what a library raises on a file it does not understand into a BatchError; the log holds the details."""
+    try:
+        yield
+    except CopilotError:
+        raise
+    except BaseException as error:
+        # A library written in Rust panics with an exception that is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        logger.warning("%s could not be read", name, exc_info=True)
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise BatchError(
+            f"{name}: the {kind} file is damaged or holds what cannot be read ({first_line});"
+            " export it again, or export it as CSV"
+        ) from None
 
 
 def _type_of(content: bytes, name: str) -> str:

@@ -48,7 +48,13 @@ def find_layout(content: bytes, name: str, format: FileFormat, expected: str | N
         return Layout(delimiter, _declared_names(lines, delimiter, format), start, line, None, decided)
     while start < len(content) and not content[start : content.find(b"\n", start) % (len(content) + 1)].strip():
         start, line = content.find(b"\n", start) + 1, line + 1
-    cells, consumed = _header_cells(content, start, delimiter, format.quote)
+    try:
+        cells, consumed = _header_cells(content, start, delimiter, format.quote)
+    except csv.Error:
+        raise BatchError(
+            f"{name}, line {line}: a column name is longer than {csv.field_size_limit():,} characters; expected a line"
+            " with the names of the columns; correct header: or delimiter: in the feed, or the export"
+        ) from None
     end = start
     for _ in range(consumed):
         position = content.find(b"\n", end)

@@ -2,9 +2,12 @@ import datetime as dt
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import openpyxl
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from manufacturing_copilot.errors import BatchError
@@ -172,3 +175,31 @@ def test_a_row_of_a_table_with_a_nul_character_is_a_bad_line() -> None:
     received = read_file(buffer.getvalue(), "o.parquet", FORMAT, None)
     assert received.rows.rows() == [("x", "1", 1), (None, "3", 3)]
     assert received.bad_lines.rows() == [(2, "y\u2400z\t2", "holds a NUL character, which no text may hold", "nul")]
+
+
+def as_parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+FAR_DAY = pa.table({"item": ["A"], "days": pa.array([[2**30]], pa.list_(pa.int32())).cast(pa.list_(pa.date32()))})
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("far.parquet", as_parquet(FAR_DAY)),
+        ("empties.json", b"[{},{}]"),
+        ("texts.xml", b"<r><a>1</a><a>2</a></r>"),
+        ("header.csv", b"x" * 140_000 + b",b\n1,2\n"),
+    ],
+)
+def test_what_a_library_cannot_read_is_a_sentence(name: str, content: bytes) -> None:
+    with pytest.raises(BatchError, match=name):
+        read_file(content, name, FileFormat(), None)
+
+
+def test_a_workbook_that_makes_its_library_panic_is_a_sentence(shared_data: Path) -> None:
+    with pytest.raises(BatchError, match=r"panic\.xls: the excel file is damaged"):
+        read_file(shared_data / "reader_cases" / "panic.xls", "panic.xls", FileFormat(), None)
