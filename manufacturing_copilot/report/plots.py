@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from markupsafe import Markup, escape
 
 from manufacturing_copilot import formatting
-from manufacturing_copilot.report.canvas import Canvas, picture
+from manufacturing_copilot.plotting.canvas import Canvas, picture
 
 SMALL, WIDE, STRIP = 350, 600, 830
 _STRIP_HEIGHT, _AXIS, _SIDE = 84.0, 44.0, 16.0

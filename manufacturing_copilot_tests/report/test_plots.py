@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from manufacturing_copilot.report.canvas import Canvas, ticks
+from manufacturing_copilot.plotting.canvas import Canvas, ticks
 from manufacturing_copilot.report.plots import Band, Runway, Subgroup, control_chart, forecast_plot, runway_strip
 
 DAY = date(2026, 3, 15)
