@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -108,3 +109,19 @@ def picture(parts: Iterable[str], *, width: float, height: float = HEIGHT, label
     return Markup(
         f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">{inside}</svg>'
     )
+
+
+def standalone_picture(parts: Iterable[str], *, width: float, height: float, label: str) -> Markup:
+    """Return an SVG document with a white ground and a font of its own: for where no style sheet of ours applies."""
+    return Markup(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}"'
+        f' viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}"'
+        ' font-family="sans-serif" font-size="11" fill="#333">'
+        f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>{"".join(parts)}</svg>'
+    )
+
+
+def markdown_image(picture: Markup, label: str) -> str:
+    """Return Markdown that shows an SVG document as an image, the document itself inside."""
+    encoded = base64.b64encode(picture.encode()).decode()
+    return f"![{label}](data:image/svg+xml;base64,{encoded})"

@@ -70,7 +70,7 @@ def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, site
     assert demand.metadata["dagster/partition_row_count"].value == (8 + 4 + 1) * 13  # items, categories, all
     assert demand.metadata["series"].value == 8 + 4 + 1
     assert 0.3 < demand.metadata["coverage_80"].value <= 1
-    assert "data:image/png;base64," in str(demand.metadata["coverage"].value)
+    assert "data:image/svg+xml;base64," in str(demand.metadata["coverage"].value)
     assert "S0001 @ L1" in str(demand.metadata["preview"].value)
     runs = str(demand.metadata["runs"].value)
     assert "| v1 |" in runs and "rmsse" in runs and "msis_95" in runs
