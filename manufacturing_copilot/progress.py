@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from manufacturing_copilot.site import Site, site_hash
+from manufacturing_copilot.store.bulk import upsert_row
 from manufacturing_copilot.store.tables import batch, batch_event, item_event, refresh
 from manufacturing_copilot.store.types import utc_now
 
@@ -61,7 +61,6 @@ def note_refresh(
     `up_to` and `seen` are `up_to_batch` and `batches_hash` from before the stage began to read: a batch that is
     loaded meanwhile is then seen as new.
     """
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(refresh)
     values: dict[str, Any] = {
         "up_to_batch_id": up_to,
         "batches_hash": seen,
@@ -70,11 +69,7 @@ def note_refresh(
     }
     if held is not None:
         values["held"] = held
-    connection.execute(
-        insert.values(stage=stage, as_of=as_of, **values).on_conflict_do_update(
-            index_elements=["stage", "as_of"], set_=values
-        )
-    )
+    upsert_row(connection, refresh, {"stage": stage, "as_of": as_of}, values)
 
 
 def note_follows(connection: sa.Connection, site: Site, as_of: date, stage: str) -> None:

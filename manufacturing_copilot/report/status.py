@@ -159,7 +159,7 @@ def read_status(store: Store, site: Site) -> Status:
             site=site.site,
             zone=site.zone,
             as_of=as_of_day(connection, site),
-            database=store.engine.dialect.name,
+            database=store.database,
             batches=BatchCounts(**_by_status(connection, batch)),
             rows=_rows(connection),
             items=_count(connection, item),

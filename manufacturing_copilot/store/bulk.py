@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,6 +133,13 @@ def upsert_frame(
         touched = _upsert_from(connection, table, stage, key, touch)
     inserted = frame.height - int(known)
     return UpsertCounts(inserted=inserted, changed=touched - inserted)
+
+
+def upsert_row(connection: sa.Connection, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Insert one row, or change `values` of the row of `table` whose `key` (columns with a unique constraint) it is."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**key, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
 
 
 def _upsert_from(

@@ -51,6 +51,11 @@ class Store:
         self.engine = engine
 
     @property
+    def database(self) -> str:
+        """Which database it is, by its name: `sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether this is the embedded database."""
         return self.engine.dialect.name == "sqlite"
