@@ -16,11 +16,9 @@ from manufacturing_copilot.store.engine import database_url
 
 if TYPE_CHECKING:
     from manufacturing_copilot.ingest.dry_run import Rehearsal
+    from manufacturing_copilot.ingest.file_contract import FileFindings, LeftOut, ValueFormats
 
 app = typer.Typer(help="Draft feeds for files, and try files out.", no_args_is_help=True)
-
-_DETECTED = ("type", "encoding", "delimiter", "header_line", "sheet", "packing", "element", "blank_rows")
-_LEFT_OUT = ("repeated_headers", "totals_rows", "heading_rows", "rows_of_others")
 
 
 @app.command("suggest")
@@ -96,6 +94,35 @@ def check(
         raise typer.Exit(1)
 
 
+def _detected(found: FileFindings) -> list[str]:
+    detected = {
+        "type": found.type,
+        "encoding": found.encoding,
+        "delimiter": found.delimiter,
+        "header line": found.header_line,
+        "sheet": found.sheet,
+        "packing": found.packing,
+        "element": found.element,
+        "blank rows": found.left_out.blank_rows,
+    }
+    return [f"{name} {value!r}" for name, value in detected.items() if value]
+
+
+def _left_out(left_out: LeftOut) -> list[str]:
+    counts = {
+        "repeated headers": len(left_out.repeated_headers),
+        "totals rows": len(left_out.totals_rows),
+        "heading rows": len(left_out.heading_rows),
+        "rows of others": left_out.rows_of_others,
+    }
+    return [f"{name} {count:,}" for name, count in counts.items() if count]
+
+
+def _decided(formats: ValueFormats) -> list[str]:
+    marks = [f"decimal of {field} {mark!r}" for field, mark in formats.decimal.items()]
+    return marks + [f"dates of {field} {str(order)!r}" for field, order in formats.dates.items()]
+
+
 def _tell(found: Rehearsal, file: Path, limit: int) -> None:
     from manufacturing_copilot.ingest.validation.drift import drift_in_words
 
@@ -108,28 +135,16 @@ def _tell(found: Rehearsal, file: Path, limit: int) -> None:
             markup=False,
             soft_wrap=True,
         )
-    detected = [f"{name.replace('_', ' ')} {found.found[name]!r}" for name in _DETECTED if found.found.get(name)]
-    decided = [
-        f"{what} of {field} {word!r}"
-        for what, words in (found.found.get("decided") or {}).items()
-        if isinstance(words, dict)
-        for field, word in words.items()
-    ]
-    left_out = [
-        f"{name.replace('_', ' ')} {len(lines) if isinstance(lines, list) else lines:,}"
-        for name in _LEFT_OUT
-        if (lines := found.found.get(name))
-    ]
     missing = [
         f"{rows:,} × {text!r} in {field}"
-        for field, texts in (found.found.get("read_as_missing") or {}).items()
+        for field, texts in found.found.read_as_missing.items()
         for text, rows in texts.items()
     ]
     for title, lines in (
-        ("detected", detected),
-        ("left out", left_out),
+        ("detected", _detected(found.found)),
+        ("left out", _left_out(found.found.left_out)),
         ("read as no value", missing),
-        ("decided", decided),
+        ("decided", [] if found.found.decided is None else _decided(found.found.decided)),
         ("findings", list(found.findings)),
     ):
         if lines:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.discovery.file_order import last_place
+from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileFindings
 from manufacturing_copilot.ingest.loading.classify import FILE, KEY, classify
 from manufacturing_copilot.ingest.loading.commit import known_records
 from manufacturing_copilot.ingest.loading.duplicate_files import repeated_files
@@ -48,7 +49,7 @@ class Rehearsal:
     rejected: int = 0
     changed: int = 0
     refused: str | None = None
-    found: dict[str, Any] = field(default_factory=dict)
+    found: FileFindings = field(default_factory=FileFindings)
     drift: dict[str, list[str]] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     rejected_rows: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -80,16 +81,16 @@ def rehearse(store: Store | None, site: Site, feed: Feed, path: Path) -> Rehears
 def _rehearsed(
     connection: sa.Connection | None, row: Any, site: Site, feed: Feed, content: bytes, file: KnownFile
 ) -> Rehearsal:
-    contract = row.contract if row is not None else None
+    contract = FileContract.from_json(row.contract) if row is not None else FIRST_FILE
     try:
         received = read_file(content, file.name, feed.format, contract)
-        received = held_to_contract(received, feed, contract, file.name)
+        received = held_to_contract(received, feed, file.name)
         height = received.rows.height + received.bad_lines.height
         repeats = _repeats(connection, row, content)
         if repeats is not None:
             repeated = f"the file repeats {repeats} byte for byte: every row is a duplicate"
             return Rehearsal(feed.feed, height, duplicate=height, found=received.found, findings=(repeated,))
-        read = records_of(received, feed, site, file, received.found.get("contract", contract))
+        read = records_of(received, feed, site, file)
     except BatchError as error:
         return Rehearsal(feed.feed, refused=str(error))
     refused, said = _volume(connection, row, feed, height)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import polars.selectors as cs
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileFindings
 from manufacturing_copilot.ingest.loading.archive import kept_columns
 from manufacturing_copilot.ingest.loading.reprocess import RAW
 from manufacturing_copilot.ingest.reading import read_file
@@ -128,16 +128,17 @@ def _unpacked(rows: pl.DataFrame, home: Path) -> pl.DataFrame:
 
 
 def _dialect(connection: sa.Connection, feed_name: str) -> tuple[str, str]:
-    found: dict[str, Any] | None = connection.scalar(
+    stored = connection.scalar(
         sa.select(batch_file.c.found)
         .join(feed_table, feed_table.c.id == batch_file.c.feed_id)
         .where(feed_table.c.name == feed_name, batch_file.c.found.is_not(None))
         .order_by(batch_file.c.id.desc())
         .limit(1)
     )
-    if not found or found.get("type") != "csv":
+    found = FileFindings.from_json(stored)
+    if found.type != "csv":
         return ",", "utf-8"
-    return str(found.get("delimiter") or ","), str(found.get("encoding") or "utf-8")
+    return found.delimiter or ",", found.encoding or "utf-8"
 
 
 def _delimited(rows: pl.DataFrame, delimiter: str) -> tuple[str, str]:
@@ -174,7 +175,7 @@ def read_mended(source: Path) -> pl.DataFrame:
         content = source.read_bytes()
     except OSError as error:
         raise BatchError(f"{source} cannot be read: {error.strerror}") from None
-    received = read_file(content, source.name, FileFormat(), None)
+    received = read_file(content, source.name, FileFormat())
     rows = as_they_were(received.rows)
     missing = [name for name in (REFERENCE, PATH, AT_LINE) if name not in rows.columns]
     if missing:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, preview
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.defs.partitions import asset_key, batches_of
+from manufacturing_copilot.ingest.file_contract import FileFindings
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
 from manufacturing_copilot.ingest.ledger.batches import story_of
 from manufacturing_copilot.ingest.loading.load import load_batch
@@ -140,7 +141,9 @@ def batch_metadata(store: Store, feed: Feed, reference: str) -> dict[str, Any]:
     }
     if not story.rejected.is_empty():
         metadata["rejected rows"] = preview(story.rejected.select("path", "line", "reason", "received"))
-    drift = drift_of([json.loads(found) for found in story.files["found"].drop_nulls().to_list()])
+    drift = drift_of(
+        [FileFindings.from_json(json.loads(found)) for found in story.files["found"].drop_nulls().to_list()]
+    )
     metadata |= {word: ", ".join(names) for word, names in drift.items()}
     return metadata | _guards_metadata(store, feed, reference)
 

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import first_place, last_place
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings
 from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.loading.archive import received_texts
 from manufacturing_copilot.ingest.loading.classify import FILE, KEY, Classified, classify
@@ -45,7 +45,7 @@ class ReadFile:
     lines: pl.Series
     records: pl.DataFrame = field(default_factory=pl.DataFrame)
     rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED))
-    found: dict[str, Any] = field(default_factory=dict)
+    found: FileFindings = field(default_factory=FileFindings)
 
 
 def settle(
@@ -54,7 +54,7 @@ def settle(
     feed: Feed,
     attempt: Attempt,
     files: Sequence[ReadFile],
-    contract: dict[str, Any] | None,
+    contract: FileContract,
     *,
     watch: UnitWatch | None,
     home: Path,
@@ -88,7 +88,9 @@ def settle(
             changed=fates[attempt.batch_id, "changed"],
         )
         index_batch(connection, feed)
-        connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
+        connection.execute(
+            sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract.to_json())
+        )
         succeed(connection, attempt, counts, actor=actor)
     return counts
 
@@ -282,7 +284,7 @@ def _write_files(connection: sa.Connection, files: Sequence[ReadFile], repeats: 
             "received_as": file.received_as,
             "repeats_file_id": repeats.get(file.file_id),
             "rows_received": file.lines.len(),
-            "found": file.found,
+            "found": file.found.to_json(),
         }
         for file in files
     ]

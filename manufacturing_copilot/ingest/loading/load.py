@@ -19,6 +19,7 @@ from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
 from manufacturing_copilot.ingest.discovery.file_order import IN_ORDER
 from manufacturing_copilot.ingest.discovery.locations import FoundFile, look_again, opened
 from manufacturing_copilot.ingest.discovery.sql_source import Increment, rows_of
+from manufacturing_copilot.ingest.file_contract import FileContract
 from manufacturing_copilot.ingest.ledger import attempts
 from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock
 from manufacturing_copilot.ingest.loading.archive import Kept, keep_original, keep_received, original_bytes
@@ -39,8 +40,6 @@ from manufacturing_copilot.store.tables import batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
 logger = logging.getLogger(__name__)
-
-Contract = dict[str, Any]
 
 
 def load_batch(
@@ -90,7 +89,8 @@ def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, ac
         rows = connection.execute(
             sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(*IN_ORDER)
         ).all()
-        contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
+        stored = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
+    contract = FileContract.from_json(stored)
     kept = {row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows}
     _note_kept(store, kept)
     with store.read() as connection:
@@ -170,32 +170,24 @@ class _Reading:
     store: Store
     mended: bool
 
-    def read(
-        self, row: Any, kept: Kept, contract: Contract | None, *, repeated: bool
-    ) -> tuple[ReadFile, Contract | None]:
+    def read(self, row: Any, kept: Kept, contract: FileContract, *, repeated: bool) -> tuple[ReadFile, FileContract]:
         """Return one file, read and checked, and what is known of the feed's format after it.
 
         The rows of a file that repeats another are counted, not checked.
         """
         name = row.path.rpartition("/")[2]
         received = read_file(original_bytes(kept.archived_as, self.home), name, self.feed.format, contract)
-        received = held_to_contract(received, self.feed, contract, name)
+        received = held_to_contract(received, self.feed, name)
         received_as = keep_received(received, self.home, self.reference, row.id)
         lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
-        whole = ReadFile(row.id, kept.sha256, kept.archived_as, received_as, lines, found=_facts(received.found))
+        whole = ReadFile(row.id, kept.sha256, kept.archived_as, received_as, lines, found=received.found)
         if repeated:
             return whole, contract
-        contract = received.found.get("contract", contract)
         known = KnownFile(row.id, row.batch_id, row.path, row.modified_ns)
-        read = records_of(received, self.feed, self.site, known, contract, door=False)
+        read = records_of(received, self.feed, self.site, known, door=False)
         if self.mended:
-            held = read.found["contract"]
-            known = replace(known, decided=held, plain_numbers=tuple(received.found.get("plain_numbers", ())))
+            known = replace(known, decided=read.contract.values, plain_numbers=received.found.plain_numbers or ())
             with self.store.read() as connection:
-                read = Rereading(self.site, self.feed, self.home).with_mends(connection, known, read, held)
-        file = replace(whole, records=read.records, rejected=read.rejected, found=whole.found | _facts(read.found))
-        return file, read.found.get("contract", contract)
-
-
-def _facts(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name != "contract"}
+                read = Rereading(self.site, self.feed, self.home).with_mends(connection, known, read, read.contract)
+        file = replace(whole, records=read.records, rejected=read.rejected, found=read.found)
+        return file, read.contract

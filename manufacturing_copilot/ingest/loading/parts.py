@@ -7,7 +7,7 @@ by reading the file twice: once for what its values say, once for the values.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,18 @@ import numpy.typing as npt
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
 from manufacturing_copilot.ingest.loading.archive import Kept, ReceivedWriter, in_json, original_stream
 from manufacturing_copilot.ingest.loading.classify import FILE, KEY
 from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, day_written, with_names
 from manufacturing_copilot.ingest.reading.pieces import NotInPieces, PieceReader
 from manufacturing_copilot.ingest.received import LINE, Received
-from manufacturing_copilot.ingest.validation.check import check_under, found_of_both, hold_the_door, look_at
+from manufacturing_copilot.ingest.validation.check import check_under, hold_the_door, look_at
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
 from manufacturing_copilot.ingest.validation.unit_guard import Jumps
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.site.feeds import Repeats
-
-Contract = dict[str, Any]
 
 
 class Undecided(NotInPieces):
@@ -68,8 +67,8 @@ class FileEnd:
     file_id: int
     received_as: str
     rows: int
-    found: dict[str, Any]
-    contract: Contract | None
+    found: FileFindings
+    contract: FileContract
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Making:
     keys: Keys = field(default_factory=lambda: Keys())
 
     def of_files(
-        self, kept: Sequence[tuple[KnownFile, Kept]], contract: Contract | None
+        self, kept: Sequence[tuple[KnownFile, Kept]], contract: FileContract
     ) -> Iterator[Piece | RepeatedRows | FileEnd]:
         """Give the pieces of the files, and after each file its end."""
         for file, original in kept:
@@ -116,74 +115,75 @@ class Making:
                 if isinstance(part, FileEnd):
                     contract = part.contract
 
-    def _of_file(self, file: KnownFile, original: Kept, contract: Contract | None) -> Iterator[Piece | FileEnd]:
+    def _of_file(self, file: KnownFile, original: Kept, contract: FileContract) -> Iterator[Piece | FileEnd]:
         decided = self._decided_over_all(file, original, contract) if self.patient else None
         under = _Decisions(file.name)
         rows = 0
-        found: dict[str, Any] = {}
+        found, after = FileFindings(), contract
         with (
             original_stream(original.archived_as, self.home) as source,
             ReceivedWriter(self.home, self.reference, file.file_id) as writer,
         ):
-            reader = PieceReader(source, file.name, self.feed.format, contract or {})
-            for part in self._held(reader, contract, file):
+            reader = PieceReader(source, file.name, self.feed.format, contract)
+            for part in self._held(reader, file):
                 writer.write(part)
-                look = look_at(part, self.feed, file_name=file.name, contract=contract)
+                look = look_at(part, self.feed, file_name=file.name)
                 checked = check_under(
                     part,
                     self.feed,
                     look,
-                    decided if decided is not None else under.with_more(look.evidence, look.before),
+                    decided if decided is not None else under.with_more(look.evidence, contract.values),
                     file_name=file.name,
                     written_on=day_written(self.site, file),
                 )
                 hold_the_door(checked.records, self.feed.kind)
-                found = found_of_both(found, checked.found)
+                found, after = checked.found.counted_with(found), checked.contract
                 named = with_names(checked, part.rows, self.feed, file.file_id)
                 received = part.rows.height + part.bad_lines.height
                 rows += received
                 yield self._piece(file.file_id, received, named.records, named.rejected, part.rows)
             received_as = writer.close()
-        held = {**found["contract"], **reader.found["contract"]}
-        yield FileEnd(file.file_id, received_as, rows, _facts({**reader.found, **found}), held)
+        of_reading = reader.found  # what only the whole file says
+        found = replace(
+            found, encoding=of_reading.encoding, header_line=of_reading.header_line, left_out=of_reading.left_out
+        )
+        yield FileEnd(file.file_id, received_as, rows, found, replace(after, reading=reader.reading))
 
     def _of_repeat(
-        self, file: KnownFile, original: Kept, contract: Contract | None, of: int
+        self, file: KnownFile, original: Kept, contract: FileContract, of: int
     ) -> Iterator[RepeatedRows | FileEnd]:
         rows = 0
         with (
             original_stream(original.archived_as, self.home) as source,
             ReceivedWriter(self.home, self.reference, file.file_id) as writer,
         ):
-            reader = PieceReader(source, file.name, self.feed.format, contract or {})
-            for part in self._held(reader, contract, file):
+            reader = PieceReader(source, file.name, self.feed.format, contract)
+            for part in self._held(reader, file):
                 writer.write(part)
                 lines = pl.concat([part.rows[LINE], part.bad_lines[LINE]])
                 rows += lines.len()
                 yield RepeatedRows(file.file_id, of, lines)
             received_as = writer.close()
-        yield FileEnd(file.file_id, received_as, rows, _facts(reader.found), contract)
+        yield FileEnd(file.file_id, received_as, rows, reader.found, contract)
 
-    def _held(self, reader: PieceReader, contract: Contract | None, file: KnownFile) -> Iterator[Received]:
+    def _held(self, reader: PieceReader, file: KnownFile) -> Iterator[Received]:
         empty = True
         for part in reader:
             empty = False
-            yield held_to_contract(part, self.feed, contract, file.name)
+            yield held_to_contract(part, self.feed, file.name)
         if empty:
             raise NotInPieces  # not one row: what that means is told of the whole file
 
-    def _decided_over_all(self, file: KnownFile, original: Kept, contract: Contract | None) -> Decided:
+    def _decided_over_all(self, file: KnownFile, original: Kept, contract: FileContract) -> Decided:
         """Return what is decided by all values of a file; raises BatchError where that would be guessing."""
         evidence: Evidence | None = None
-        before: dict[str, Any] = {}
         with original_stream(original.archived_as, self.home) as source:
-            reader = PieceReader(source, file.name, self.feed.format, contract or {})
-            for part in self._held(reader, contract, file):
-                look = look_at(part, self.feed, file_name=file.name, contract=contract)
+            reader = PieceReader(source, file.name, self.feed.format, contract)
+            for part in self._held(reader, file):
+                look = look_at(part, self.feed, file_name=file.name)
                 evidence = look.evidence if evidence is None else evidence.with_more(look.evidence)
-                before = look.before
         assert evidence is not None, "a file in pieces has one"
-        return evidence.decide(before, file.name)
+        return evidence.decide(contract.values, file.name)
 
     def _piece(
         self, file_id: int, received: int, records: pl.DataFrame, rejected: pl.DataFrame, texts: pl.DataFrame
@@ -206,10 +206,6 @@ def without_stopped(
     return left, pl.concat([rejected, more]).sort(LINE)
 
 
-def _facts(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if name != "contract"}
-
-
 class _Decisions:
     """How the values of a file are read, as far as its pieces have told; later pieces may not say otherwise."""
 
@@ -218,14 +214,14 @@ class _Decisions:
         self._evidence: Evidence | None = None
         self._used: dict[tuple[str, str], Any] = {}
 
-    def with_more(self, evidence: Evidence, before: dict[str, Any]) -> Decided:
+    def with_more(self, evidence: Evidence, earlier: ValueFormats) -> Decided:
         """Return what is decided with the evidence of one more piece.
 
         Raises Undecided where that is open or differs from what earlier pieces were read under.
         """
         self._evidence = evidence if self._evidence is None else self._evidence.with_more(evidence)
         try:
-            decided = self._evidence.decide(before, self._file_name)
+            decided = self._evidence.decide(earlier, self._file_name)
         except BatchError:
             raise Undecided from None  # perhaps the whole file decides it; if not, it says so
         uses: dict[tuple[str, str], Any] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
 from manufacturing_copilot.ingest.loading.archive import kept_received
 from manufacturing_copilot.ingest.loading.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
@@ -36,13 +37,13 @@ RAW = "_text"
 
 @dataclass(frozen=True)
 class KnownFile:
-    """A file of the ledger, as far as reading its rows needs it. `decided`: what holds for its values."""
+    """A file of the ledger, as far as reading its rows needs it. `decided`: how its values were read."""
 
     file_id: int
     batch_id: int
     path: str
     modified_ns: int
-    decided: dict[str, Any] | None = None
+    decided: ValueFormats | None = None
     plain_numbers: tuple[str, ...] = ()
     received_as: str | None = None
 
@@ -58,18 +59,17 @@ class Records:
 
     records: pl.DataFrame
     rejected: pl.DataFrame
-    found: dict[str, Any]
+    found: FileFindings
+    contract: FileContract
 
 
-def records_of(
-    received: Received, feed: Feed, site: Site, file: KnownFile, contract: dict[str, Any] | None, *, door: bool = True
-) -> Records:
+def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, door: bool = True) -> Records:
     """Return the rows of a file as records with their keys; rows without a usable key are rejected.
 
     Without `door` the caller holds the records against their schema (`checking.hold_the_door`), those of many files
     at once. Raises BatchError as `checking.check` does.
     """
-    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), contract=contract)
+    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file))
     if door:
         hold_the_door(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)
@@ -89,7 +89,7 @@ def with_names(checked: Checked, rows: pl.DataFrame, feed: Feed, file_id: int) -
     if not bad.is_empty():
         rejected = pl.concat([rejected, _without_name(bad, empty, rows, feed)])
         keyed = keyed.join(bad, on=LINE, how="anti", maintain_order="left")
-    return Records(keyed, rejected, checked.found)
+    return Records(keyed, rejected, checked.found, checked.contract)
 
 
 def _without_name(bad: pl.DataFrame, empty: pl.Expr, rows: pl.DataFrame, feed: Feed) -> pl.DataFrame:
@@ -122,13 +122,12 @@ class Rereading:
         received = kept_received(file.received_as, self.home)
         lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
         contract = self._contract(connection, file)
-        found = {"plain_numbers": list(file.plain_numbers)}
-        read = records_of(Received(received.rows, received.bad_lines, found), self.feed, self.site, file, contract)
+        found = FileFindings(plain_numbers=file.plain_numbers)
+        received = replace(received, found=found, contract=contract)
+        read = records_of(received, self.feed, self.site, file)
         return self.with_mends(connection, file, read, contract), lines
 
-    def with_mends(
-        self, connection: sa.Connection, file: KnownFile, read: Records, contract: dict[str, Any] | None
-    ) -> Records:
+    def with_mends(self, connection: sa.Connection, file: KnownFile, read: Records, contract: FileContract) -> Records:
         """Return the records of a file with the rejected rows that a person mended before in place of those."""
         mended = mended_texts(connection, [file.file_id])
         mended = mended.join(read.rejected.select(LINE), on=LINE, how="semi")
@@ -139,44 +138,46 @@ class Rereading:
             pl.concat([read.records, again.records]).sort(LINE),
             pl.concat([read.rejected.join(mended, on=LINE, how="anti"), again.rejected]).sort(LINE),
             read.found,
+            read.contract,
         )
 
     def texts(self, connection: sa.Connection, file: KnownFile, texts: pl.DataFrame) -> Records:
         """Return the records of some rows of a file: `_line` and `received` (JSON text: columns and texts)."""
         return self._checked(texts, file, self._contract(connection, file))
 
-    def _checked(self, texts: pl.DataFrame, file: KnownFile, contract: dict[str, Any] | None) -> Records:
+    def _checked(self, texts: pl.DataFrame, file: KnownFile, contract: FileContract) -> Records:
         decoded = [json.loads(text) for text in texts["received"].to_list()]
         names = list(dict.fromkeys(name for row in decoded for name in row))
         rows = pl.DataFrame(decoded, schema=dict.fromkeys(names, pl.String)).with_columns(texts[LINE])
         rows, bad = take_out_nul(rows.sort(LINE))
-        return records_of(
-            Received(rows, bad, {"plain_numbers": list(file.plain_numbers)}), self.feed, self.site, file, contract
-        )
+        received = Received(rows, bad, FileFindings(plain_numbers=file.plain_numbers), contract)
+        return records_of(received, self.feed, self.site, file)
 
-    def _contract(self, connection: sa.Connection, file: KnownFile) -> dict[str, Any] | None:
+    def _contract(self, connection: sa.Connection, file: KnownFile) -> FileContract:
         if file.decided is not None:
-            return file.decided
+            return FileContract(values=file.decided)
         # A file that only repeated another was never checked: it is read as the next file of its feed would be.
-        contract = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.name == self.feed.feed))
-        return {key: value for key, value in (contract or {}).items() if key != "reading"}
+        stored = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.name == self.feed.feed))
+        return FileContract.from_json(stored)
 
 
 def known_files(connection: sa.Connection, file_ids: Iterable[int]) -> dict[int, KnownFile]:
     """Return files of the ledger by their numbers."""
     rows = connection.execute(sa.select(batch_file).where(batch_file.c.id.in_(set(file_ids)))).all()
-    return {
-        row.id: KnownFile(
-            row.id,
-            row.batch_id,
-            row.path,
-            row.modified_ns,
-            (row.found or {}).get("decided"),
-            tuple((row.found or {}).get("plain_numbers", ())),
-            row.received_as,
-        )
-        for row in rows
-    }
+    return {row.id: _known_file(row) for row in rows}
+
+
+def _known_file(row: sa.Row[Any]) -> KnownFile:
+    found = FileFindings.from_json(row.found)
+    return KnownFile(
+        row.id,
+        row.batch_id,
+        row.path,
+        row.modified_ns,
+        found.decided,
+        found.plain_numbers or (),
+        row.received_as,
+    )
 
 
 def mended_texts(connection: sa.Connection, file_ids: Iterable[int]) -> pl.DataFrame:

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from manufacturing_copilot.ingest.file_contract import FileContract
 from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.loading.archive import Kept
 from manufacturing_copilot.ingest.loading.classify import FILE, KEY, Classified, classify
@@ -63,7 +63,7 @@ def load_in_pieces(
     attempt: Attempt,
     kept: Sequence[tuple[KnownFile, Kept]],
     repeats: Mapping[int, int],
-    contract: dict[str, Any] | None,
+    contract: FileContract,
     *,
     home: Path,
     actor: str,
@@ -132,7 +132,7 @@ class _Loading:
     attempt: Attempt
     kept: Sequence[tuple[KnownFile, Kept]]
     repeats: Mapping[int, int]
-    contract: dict[str, Any] | None
+    contract: FileContract
     home: Path
     actor: str
     late: bool
@@ -210,7 +210,9 @@ def _settle(
         met.changed,
     )
     index_batch(connection, feed)
-    connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract))
+    connection.execute(
+        sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(contract=contract.to_json())
+    )
     succeed(connection, attempt, counts, actor=loading.actor)
     return counts
 
@@ -274,7 +276,7 @@ def _write_file(connection: sa.Connection, end: FileEnd, repeats: int | None) ->
     values = {
         "received_as": end.received_as,
         "rows_received": end.rows,
-        "found": end.found,
+        "found": end.found.to_json(),
         "repeats_file_id": repeats,
     }
     connection.execute(sa.update(batch_file).where(batch_file.c.id == end.file_id).values(values))

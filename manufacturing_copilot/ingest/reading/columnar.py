@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileFindings, FileReading
 from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
@@ -19,7 +19,7 @@ PLAIN_NUMBERS = "copilot_plain_numbers"
 """Key of a Parquet file's metadata: the columns whose texts are plain numbers, as a JSON list."""
 
 
-def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_parquet(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of a Parquet file as text; a null stays null. Raises BatchError where it is damaged."""
     try:
         table = pq.read_table(pa.BufferReader(content))
@@ -42,8 +42,9 @@ def read_parquet(content: bytes, name: str, format: FileFormat, contract: dict[s
     plain += json.loads((table.schema.metadata or {}).get(PLAIN_NUMBERS.encode(), b"[]"))
     rows = as_text(frame).with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE))
     rows, bad = take_out_nul(rows)
-    rows, found = tidy(rows, format, name)
-    return Received(rows, bad, {**found, "columns": frame.columns, "plain_numbers": plain, "reading": {}})
+    rows, left_out = tidy(rows, format, name)
+    found = FileFindings(left_out=left_out, columns=tuple(frame.columns), plain_numbers=tuple(plain))
+    return Received(rows, bad, found)
 
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading, LeftOut
 from manufacturing_copilot.ingest.reading.encoding import to_utf8
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
 from manufacturing_copilot.ingest.reading.logical import BadLine, opens_quote, plain_rows
@@ -30,18 +30,18 @@ _SPARE = bytes(range(31, 13, -1)) + bytes(range(8, 0, -1))
 """Control characters that no export means anything by: stand-ins for what the parser cannot take."""
 
 
-def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_delimited(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of a delimited text file and the lines that are none.
 
     `_line` is the physical line on which a row starts. Raises BatchError where there is no header, or the declared
     format cannot be (an unknown encoding, a file that uses every stand-in).
     """
-    decoded = to_utf8(content, name, format.encoding, contract.get("encoding"))
+    decoded = to_utf8(content, name, format.encoding, earlier.encoding)
     text = line_feeds(decoded.content)
     stand_ins = _StandIns(text, name)
     if format.line_end is not None:
         text = _own_line_ends(text, format.line_end, stand_ins.line_break)
-    layout = find_layout(text, name, format, contract.get("delimiter"))
+    layout = find_layout(text, name, format, earlier.delimiter)
     body = text[layout.start :] if layout.start else text
     delimiter = layout.delimiter.encode()
     if len(delimiter) > 1:
@@ -54,20 +54,18 @@ def read_delimited(content: bytes, name: str, format: FileFormat, contract: dict
     ]
     rows, left_out = tidy(rows, format, name)
     bad, no_rows = _without_totals(bad, format, layout.delimiter)
-    for key, lines in no_rows.items():
-        left_out[key] = sorted(left_out.get(key, []) + lines)
-    found: dict[str, Any] = {
-        "encoding": decoded.encoding,
-        "delimiter": layout.delimiter,
-        "header_line": layout.header_line,
-        "columns": layout.names,
-        **left_out,
-        "reading": {
-            **({"encoding": decoded.encoding} if decoded.decided else _kept(contract, "encoding")),
-            **({"delimiter": layout.delimiter} if layout.decided else _kept(contract, "delimiter")),
-        },
-    }
-    return Received(rows, bad_frame(bad), found)
+    found = FileFindings(
+        encoding=decoded.encoding,
+        delimiter=layout.delimiter,
+        header_line=layout.header_line,
+        left_out=left_out + no_rows,
+        columns=tuple(layout.names),
+    )
+    reading = FileReading(
+        encoding=decoded.encoding if decoded.decided else earlier.encoding,
+        delimiter=layout.delimiter if layout.decided else earlier.delimiter,
+    )
+    return Received(rows, bad_frame(bad), found, FileContract(reading))
 
 
 def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> Received | None:
@@ -94,12 +92,9 @@ def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> 
         return None
     parsed = _numbered(table, ragged, lines, count, [], layout, joined=False)
     bad = [(line + layout.line, _shown(row, layout, stand_ins), reason, rule) for line, row, reason, rule in parsed.bad]
-    bad, found = _without_totals(bad, format, layout.delimiter)
-    return Received(_rows(parsed, layout, stand_ins.line_break), bad_frame(bad), found)
-
-
-def _kept(contract: dict[str, Any], key: str) -> dict[str, Any]:
-    return {key: contract[key]} if key in contract else {}
+    bad, no_rows = _without_totals(bad, format, layout.delimiter)
+    rows = _rows(parsed, layout, stand_ins.line_break)
+    return Received(rows, bad_frame(bad), FileFindings(left_out=no_rows))
 
 
 def line_feeds(text: bytes) -> bytes:
@@ -278,18 +273,17 @@ def _shown(text: str, layout: Layout, stand_ins: _StandIns) -> str:
     return text.replace(stand_ins.delimiter.decode(), layout.delimiter)
 
 
-def _without_totals(
-    bad: list[BadLine], format: FileFormat, delimiter: str
-) -> tuple[list[BadLine], dict[str, list[int]]]:
+def _without_totals(bad: list[BadLine], format: FileFormat, delimiter: str) -> tuple[list[BadLine], LeftOut]:
     """Take out totals rows and headings: they often have fewer cells than the header, and are no rows all the same."""
-    left_out: dict[str, list[int]] = {}
+    totals: list[int] = []
+    headings: list[int] = []
     kept = []
     for entry in bad:
         text = entry[1]
         if format.totals and text.lstrip(' \t;,|"^+').lower().startswith(format.totals.lower()):
-            left_out.setdefault("totals_rows", []).append(entry[0])
+            totals.append(entry[0])
         elif format.headings and entry[3] == "cells" and delimiter not in text:
-            left_out.setdefault("heading_rows", []).append(entry[0])
+            headings.append(entry[0])
         else:
             kept.append(entry)
-    return kept, left_out
+    return kept, LeftOut(totals_rows=tuple(totals), heading_rows=tuple(headings))

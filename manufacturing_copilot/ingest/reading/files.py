@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from manufacturing_copilot.errors import BatchError, CopilotError
+from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileReading
 from manufacturing_copilot.ingest.reading.columnar import read_parquet
 from manufacturing_copilot.ingest.reading.delimited import read_delimited
 from manufacturing_copilot.ingest.reading.json_documents import read_json, read_json_lines
@@ -31,12 +32,12 @@ _READERS = {
 ENDINGS = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "xml"}
 
 
-def read_file(content: bytes | Path, name: str, format: FileFormat, contract: dict[str, Any] | None) -> Received:
+def read_file(content: bytes | Path, name: str, format: FileFormat, contract: FileContract = FIRST_FILE) -> Received:
     """Return the rows of one file, all as text, and the lines that are no rows.
 
     `name` is how sentences call the file; its ending helps to tell the type. `contract` is what earlier files of
-    the feed were found to be (`found["contract"]` of theirs); the declared `format` goes before it, it before
-    detection. Raises BatchError, with what to do, where the file cannot be read at all.
+    the feed were found to be; the declared `format` goes before it, it before detection. Raises BatchError, with
+    what to do, where the file cannot be read at all.
     """
     if isinstance(content, Path):
         content = content.read_bytes()
@@ -44,12 +45,10 @@ def read_file(content: bytes | Path, name: str, format: FileFormat, contract: di
     kind = format.type or _type_of(content, member)
     _refuse_other_type(kind, content, name)
     with _unreadable_is_a_sentence(kind, name):
-        received = _READERS[kind](content, name, format, (contract or {}).get("reading") or {})
-    found = {"type": kind, **received.found}
-    if packing:
-        found |= {"packing": packing, "member": member}
-    reading = {"type": kind, **found.pop("reading", {})}
-    return Received(received.rows, received.bad_lines, {**found, "contract": {**(contract or {}), "reading": reading}})
+        received = _READERS[kind](content, name, format, contract.reading or FileReading())
+    found = replace(received.found, type=kind, packing=packing, member=member if packing else None)
+    reading = replace(received.contract.reading or FileReading(), type=kind)
+    return replace(received, found=found, contract=replace(contract, reading=reading))
 
 
 @contextmanager

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading
 from manufacturing_copilot.ingest.reading.encoding import to_utf8
 from manufacturing_copilot.ingest.reading.rows import bad_frame, column_names, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
@@ -22,12 +24,12 @@ def _parse(text: str) -> Any:
     return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
 
 
-def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_json(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of a JSON array of objects, or of an object that holds one list of them.
 
     `_line` is the object's number. Raises BatchError where the file is no JSON, or holds no such list.
     """
-    text, found = _text(content, name, format)
+    text, encoding = _text(content, name, format)
     try:
         document = _parse(text) if text.strip() else []
     except json.JSONDecodeError as error:
@@ -38,8 +40,6 @@ def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str,
     except RecursionError:
         raise BatchError(f"{name}: the JSON is nested too deeply; expected a list of records") from None
     entries, inside = _entries(document, name)
-    if inside:
-        found["list"] = inside
     objects, bad = [], []
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict):
@@ -47,12 +47,12 @@ def read_json(content: bytes, name: str, format: FileFormat, contract: dict[str,
         else:
             reason = f"is {_kind(entry)}, expected an object with keys and values"
             bad.append((number, json.dumps(entry), reason, "object"))
-    return received_objects(objects, bad, found, format, name)
+    return received_objects(objects, bad, FileFindings(encoding=encoding, list_key=inside), format, name)
 
 
-def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_json_lines(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of a file with one JSON object a line; a line that is none is a bad line."""
-    text, found = _text(content, name, format)
+    text, encoding = _text(content, name, format)
     objects, bad = [], []
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
@@ -67,12 +67,12 @@ def read_json_lines(content: bytes, name: str, format: FileFormat, contract: dic
             objects.append((number, entry))
         else:
             bad.append((number, line, f"is {_kind(entry)}, expected an object with keys and values", "object"))
-    return received_objects(objects, bad, found, format, name)
+    return received_objects(objects, bad, FileFindings(encoding=encoding), format, name)
 
 
-def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, dict[str, Any]]:
+def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, str]:
     decoded = to_utf8(content, name, format.encoding, None)
-    return decoded.content.decode("utf-8"), {"encoding": decoded.encoding}
+    return decoded.content.decode("utf-8"), decoded.encoding
 
 
 def _entries(document: Any, name: str) -> tuple[list[Any], str | None]:
@@ -94,10 +94,10 @@ def _entries(document: Any, name: str) -> tuple[list[Any], str | None]:
 def received_objects(
     objects: list[tuple[int, dict[str, Any]]],
     bad: list[tuple[int, str, str, str]],
-    found: dict[str, Any],
+    found: FileFindings,
     format: FileFormat,
     name: str,
-    reading: dict[str, str] | None = None,
+    reading: FileReading | None = None,
 ) -> Received:
     """Return objects, each with its number or line, as rows; `reading` is what holds for the next file."""
     columns: dict[str, list[str | None]] = {}
@@ -121,7 +121,8 @@ def received_objects(
         {one: pl.Series(columns[key], dtype=pl.String) for one, key in zip(names, keys, strict=True)}
     ).with_columns(pl.Series(LINE, kept, dtype=pl.Int64))
     rows, left_out = tidy(rows, format, name)
-    return Received(rows, bad_frame(bad), {**found, **left_out, "columns": names, "reading": reading or {}})
+    found = replace(found, left_out=left_out, columns=tuple(names))
+    return Received(rows, bad_frame(bad), found, FileContract(reading))
 
 
 def _no_text(flat: dict[str, str | None]) -> tuple[str, str] | None:

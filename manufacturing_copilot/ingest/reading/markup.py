@@ -12,6 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileFindings, FileReading
 from manufacturing_copilot.ingest.reading.json_documents import received_objects
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
@@ -25,7 +26,7 @@ _VALUES = ("value", "ref", "eval")
 Path = tuple[str, ...]
 
 
-def read_xml(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_xml(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of an XML file: the elements that the feed names as `record`, else those that repeat.
 
     Attributes and inner elements are columns, nested ones dotted; where an element has a `name`, as Odoo's fields have,
@@ -44,11 +45,11 @@ def read_xml(content: bytes, name: str, format: FileFormat, contract: dict[str, 
     _parse(content, name, _Paths(paths))
     if not paths:
         raise BatchError(f"{name}: the file is empty; expected XML with an element for each row")
-    path = _rows_at(paths, format.record or contract.get("record"), name, declared=format.record is not None)
+    path = _rows_at(paths, format.record or earlier.record, name, declared=format.record is not None)
     rows = _Rows(path)
     _parse(content, name, rows)
-    found = {"element": "/".join(path)}
-    return received_objects(rows.objects, [], found, format, name, reading={"record": path[-1]})
+    found = FileFindings(element="/".join(path))
+    return received_objects(rows.objects, [], found, format, name, reading=FileReading(record=path[-1]))
 
 
 def _recoded(content: bytes, name: str) -> bytes:

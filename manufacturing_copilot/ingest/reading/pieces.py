@@ -6,12 +6,13 @@ pieces give the same rows under the same line numbers. Whatever is not plain is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading, LeftOut
 from manufacturing_copilot.ingest.reading.delimited import line_feeds, parsed_plain
 from manufacturing_copilot.ingest.reading.files import ENDINGS
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
@@ -29,12 +30,15 @@ class NotInPieces(Exception):  # noqa: N818  (no error: a way that is not taken)
 
 @dataclass
 class PieceReader:
-    """Reads the pieces of one file; `found` is what `read_file` finds of it, whole once all pieces were read."""
+    """Reads the pieces of one file; `found` and `reading` are those of `read_file`, whole once all pieces were read.
+
+    `earlier` is what earlier files of the feed were found to be.
+    """
 
     source: BinaryIO
     name: str
     format: FileFormat
-    contract: dict[str, Any]
+    earlier: FileContract
     ascii: bool = True
 
     def __post_init__(self) -> None:
@@ -45,7 +49,7 @@ class PieceReader:
         if self.format.type is None and Path(self.name).suffix.lower() in ENDINGS:
             raise NotInPieces  # of another type by its name
         self.layout: Layout | None = None
-        self.left_out: dict[str, Any] = {}
+        self.left_out = LeftOut()
 
     def __iter__(self) -> Iterator[Received]:
         """Give the pieces, in order. Raises NotInPieces, at any of them, where the file is not plain."""
@@ -62,39 +66,42 @@ class PieceReader:
                 raise NotInPieces
             line += body.count(b"\n")
             rows, left_out = tidy(parsed.rows, self.format, self.name)
-            self._leave_out(left_out)
-            self._leave_out(parsed.found)
-            found = {"type": "csv", "delimiter": self.layout.delimiter, "columns": self.layout.names}
-            yield Received(rows, parsed.bad_lines, {**found, "contract": self.contract})
+            self.left_out = self.left_out + left_out + parsed.found.left_out
+            found = FileFindings(type="csv", delimiter=self.layout.delimiter, columns=tuple(self.layout.names))
+            yield Received(rows, parsed.bad_lines, found, self.earlier)
 
     def _layout_of(self, text: bytes) -> Layout:
         try:
-            return find_layout(text, self.name, self.format, self._reading.get("delimiter"))
+            return find_layout(text, self.name, self.format, self._earlier_reading.delimiter)
         except BatchError:
             raise NotInPieces from None  # perhaps the rest of the file has what its beginning lacks
 
     @property
-    def found(self) -> dict[str, Any]:
+    def found(self) -> FileFindings:
         """What was found of the file."""
         assert self.layout is not None
-        decided: Mapping[str, Any] = {
-            "encoding": None if self.ascii else "utf-8",
-            "delimiter": self.layout.delimiter if self.layout.decided else None,
-        }
-        reading = {"type": "csv", **{key: value or self._reading.get(key) for key, value in decided.items()}}
-        return {
-            "type": "csv",
-            "encoding": "utf-8",
-            "delimiter": self.layout.delimiter,
-            "header_line": self.layout.header_line,
-            "columns": self.layout.names,
-            **self.left_out,
-            "contract": {**self.contract, "reading": {key: value for key, value in reading.items() if value}},
-        }
+        return FileFindings(
+            type="csv",
+            encoding="utf-8",
+            delimiter=self.layout.delimiter,
+            header_line=self.layout.header_line,
+            left_out=self.left_out,
+            columns=tuple(self.layout.names),
+        )
 
     @property
-    def _reading(self) -> dict[str, Any]:
-        return self.contract.get("reading") or {}
+    def reading(self) -> FileReading:
+        """How the file was read, for the next one."""
+        assert self.layout is not None
+        return FileReading(
+            type="csv",
+            encoding=self._earlier_reading.encoding if self.ascii else "utf-8",
+            delimiter=self.layout.delimiter if self.layout.decided else self._earlier_reading.delimiter,
+        )
+
+    @property
+    def _earlier_reading(self) -> FileReading:
+        return self.earlier.reading or FileReading()
 
     def _plain_text(self, block: bytes, *, first: bool) -> bytes:
         if first:
@@ -113,13 +120,6 @@ class PieceReader:
         elif self.format.encoding is not None:
             self.ascii = False  # declared is decided
         return line_feeds(block)
-
-    def _leave_out(self, left_out: dict[str, Any]) -> None:
-        for key, value in left_out.items():
-            self.left_out[key] = self.left_out[key] + value if key in self.left_out else value
-        for lines in self.left_out.values():
-            if isinstance(lines, list):
-                lines.sort()
 
 
 def _blocks(source: BinaryIO) -> Iterator[bytes]:

@@ -7,11 +7,11 @@ the feed says so, and rows of which `only:` says that they are another feed's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import LeftOut
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.site import FileFormat
 
@@ -129,18 +129,11 @@ def keep_only(rows: pl.DataFrame, only: Mapping[str, Sequence[str]], name: str) 
     return rows, before - rows.height
 
 
-def tidy(rows: pl.DataFrame, format: FileFormat, name: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+def tidy(rows: pl.DataFrame, format: FileFormat, name: str) -> tuple[pl.DataFrame, LeftOut]:
     """Return the rows of the feed, and what was left out; `name` is how sentences call the file."""
     rows, blank = drop_blank_rows(rows)
     rows, headers = drop_repeated_headers(rows)
     rows, totals = drop_totals_rows(rows, format.totals)
     rows, headings = drop_headings(rows) if format.headings else (rows, [])
     rows, others = keep_only(rows, format.only, name)
-    found: dict[str, Any] = {
-        "blank_rows": blank,
-        "repeated_headers": headers,
-        "totals_rows": totals,
-        "heading_rows": headings,
-        "rows_of_others": others,
-    }
-    return rows, {key: value for key, value in found.items() if value}
+    return rows, LeftOut(blank, tuple(headers), tuple(totals), tuple(headings), others)

@@ -8,13 +8,14 @@ import fastexcel
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading
 from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
 from manufacturing_copilot.site.yaml_documents import did_you_mean
 
 
-def read_workbook(content: bytes, name: str, format: FileFormat, contract: dict[str, Any]) -> Received:
+def read_workbook(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
     """Return the rows of the declared sheet (else the one read before, else the first that holds anything).
 
     Dates come as ISO texts, whole numbers without a decimal mark. `_line` is the row of the sheet.
@@ -22,18 +23,18 @@ def read_workbook(content: bytes, name: str, format: FileFormat, contract: dict[
     """
     try:
         book = fastexcel.read_excel(content)
-        sheet, cells = _cells(book, name, format.sheet or contract.get("sheet"), declared=bool(format.sheet))
+        sheet, cells = _cells(book, name, format.sheet or earlier.sheet, declared=bool(format.sheet))
     except fastexcel.FastExcelError as error:
         reason = str(error).splitlines()[0]
         raise BatchError(
             f"{name}: the workbook cannot be read ({reason}); save it without a password, or export it as CSV"
         ) from None
-    found: dict[str, Any] = {"sheet": sheet, "sheets": book.sheet_names, "reading": {"sheet": sheet}}
     names, body = _below_header(cells, name, sheet, format)
     body = body.rename(dict(zip(body.columns[:-1], names, strict=True)))
     body, bad = take_out_nul(body)
     rows, left_out = tidy(body, format, name)
-    return Received(rows, bad, {**found, **left_out, "columns": names})
+    found = FileFindings(sheet=sheet, sheets=tuple(book.sheet_names), left_out=left_out, columns=tuple(names))
+    return Received(rows, bad, found, FileContract(FileReading(sheet=sheet)))
 
 
 def _cells(book: Any, name: str, wanted: str | None, *, declared: bool) -> tuple[str, pl.DataFrame]:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.suggesting.vocabulary import means_nothing
 from manufacturing_copilot.ingest.validation.casts.dates import OrderEvidence, cast_dates, order_evidence, take_apart
-from manufacturing_copilot.ingest.validation.casts.numbers import Mark, cast_numbers, mark_evidence
+from manufacturing_copilot.ingest.validation.casts.numbers import cast_numbers, mark_evidence
 from manufacturing_copilot.ingest.validation.casts.words import cast_flags, plain_texts
 from manufacturing_copilot.ingest.validation.column_formats import TURNED_AT_LEAST
 from manufacturing_copilot.site.feeds import DateOrder
@@ -36,7 +37,7 @@ class ColumnEvidence:
     filled: int
     distinct: int
     numbers: float
-    mark: Mark | None
+    mark: DecimalMark | None
     open_mark: bool
     dates: float
     order: DateOrder | None
@@ -105,7 +106,7 @@ def _of(column: pl.Series, place: int) -> ColumnEvidence:
     nothing = tuple(word for word in sample.unique().to_list() if means_nothing(word))
     sample = sample.filter(~sample.is_in(list(nothing))) if nothing else sample
     marks = mark_evidence(held)
-    mark: Mark | None = None
+    mark: DecimalMark | None = None
     if marks.point + marks.comma:
         mark = "." if marks.point >= marks.comma else ","
     read = cast_numbers(sample, mark or ".", percent=True)

@@ -49,11 +49,16 @@ def draft(suggestion: Suggestion, file_name: str) -> str:
 
 def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
     found = suggestion.received.found
-    how = [f"{key} {found[key]!r}" for key in ("element", "sheet", "encoding", "delimiter") if found.get(key)]
+    detected = (
+        ("element", found.element),
+        ("sheet", found.sheet),
+        ("encoding", found.encoding),
+        ("delimiter", found.delimiter),
+    )
+    how = [f"{key} {value!r}" for key, value in detected if value]
     rows = suggestion.received.rows.height
-    lines = [
-        f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {', '.join([found['type'], *how])}."
-    ]
+    written = ", ".join([str(found.type), *how])
+    lines = [f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {written}."]
     bad = suggestion.received.bad_lines.height
     if bad:
         lines.append(f"{bad:,} lines of it are no rows and would be rejected.")
@@ -76,7 +81,7 @@ def _warnings(suggestion: Suggestion) -> list[str]:
     ruined = [repr(one.name) for one in suggestion.evidence if one.ruined]
     if ruined:
         lines.append(f"RUINED by a spreadsheet: {_some(tuple(ruined))}. Export again before you use this feed.")
-    others = [sheet for sheet in found.get("sheets", ()) if sheet != found.get("sheet")]
+    others = [sheet for sheet in found.sheets if sheet != found.sheet]
     if others:
         lines.append(f"Other sheets, each a feed of its own (--sheet): {_some(tuple(map(repr, others)))}.")
     if suggestion.kinds is not None:
@@ -147,7 +152,7 @@ def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple
     if column.nothing:
         spec["missing"] = sorted(column.nothing)
     if field.type in NUMERIC_TYPES or field.type is FieldType.INTEGER:
-        if column.mark and suggestion.received.found["type"] == "csv":
+        if column.mark and suggestion.received.found.type == "csv":
             spec["decimal"] = column.mark
         elif column.open_mark:
             remarks.append("add decimal: '.' or decimal: ',', the numbers do not tell")

@@ -131,7 +131,7 @@ def _as_the_system_writes(
     if not said:
         return format, received
     fitting = format.model_copy(update=said)
-    left = read_file(content, name, fitting, None)
+    left = read_file(content, name, fitting)
     return (fitting, left) if left.rows.height else (format, received)
 
 
@@ -166,17 +166,17 @@ def _pattern(name: str, source: str) -> str:
 
 def _read(content: bytes, name: str, plain: FileFormat) -> tuple[FileFormat, Received]:
     """Read the file, and where its first line is no header, find the one that is."""
-    received = read_file(content, name, plain, None)
+    received = read_file(content, name, plain)
     own_end = _own_line_end(received)
     if own_end is not None:
         plain = plain.model_copy(update={"line_end": own_end})
-        received = read_file(content, name, plain, None)
-    if received.found["type"] not in ("csv", "excel") or _is_header(received):
+        received = read_file(content, name, plain)
+    if received.found.type not in ("csv", "excel") or _is_header(received):
         return plain, received
     line = _header_line(content, name, plain)
     if line is not None:
         format = plain.model_copy(update={"header": line})
-        return format, read_file(content, name, format, None)
+        return format, read_file(content, name, format)
     if not _is_values(_names(received)):
         return plain, received
     if [one for one in _names(received) if not one.isdigit()] == []:
@@ -184,7 +184,7 @@ def _read(content: bytes, name: str, plain: FileFormat) -> tuple[FileFormat, Rec
         if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
             return plain, received  # periods, counted
     format = plain.model_copy(update={"header": False})
-    return format, read_file(content, name, format, None)
+    return format, read_file(content, name, format)
 
 
 def _header_line(content: bytes, name: str, plain: FileFormat) -> int | None:
@@ -192,14 +192,14 @@ def _header_line(content: bytes, name: str, plain: FileFormat) -> int | None:
     found = None
     for line in range(2, _HEADER_LINES + 1):
         try:
-            below = read_file(content, name, plain.model_copy(update={"header": line}), None)
+            below = read_file(content, name, plain.model_copy(update={"header": line}))
         except BatchError:
             break  # there is no such line
         names = _names(below)
         if len(names) < 2 or not _is_header(below) or any(_VALUE.match(one) for one in _given(names)):
             continue
         # blank lines are passed over on the way to a header: it stands where it was found
-        line = below.found.get("header_line") or line
+        line = below.found.header_line or line
         if len(_given(names)) == len(names):
             return line
         found = found or line
@@ -231,7 +231,7 @@ def _is_values(names: list[str]) -> bool:
 def _own_line_end(received: Received) -> str | None:
     """Return the mark that ends every row beside the line break, as in '&|', where there is one."""
     names = _names(received)
-    ending = re.search(r"[^\w\s\"'.)%]{2}$", names[-1]) if names and received.found["type"] == "csv" else None
+    ending = re.search(r"[^\w\s\"'.)%]{2}$", names[-1]) if names and received.found.type == "csv" else None
     if ending is None:
         return None
     last = received.rows.get_column(names[-1]).drop_nulls()

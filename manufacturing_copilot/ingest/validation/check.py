@@ -6,7 +6,6 @@ its records plus its rejected rows, always.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ import pandera.errors
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import DecimalMark, FileContract, FileFindings
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
 from manufacturing_copilot.ingest.validation.casts.dates import (
     DateColumn,
@@ -25,7 +25,6 @@ from manufacturing_copilot.ingest.validation.casts.dates import (
 )
 from manufacturing_copilot.ingest.validation.casts.faults import Cast
 from manufacturing_copilot.ingest.validation.casts.numbers import (
-    Mark,
     cast_integers,
     cast_numbers,
     in_days,
@@ -72,33 +71,17 @@ class _Column:
     texts: pl.Series
 
 
-def check(
-    received: Received, feed: Feed, *, file_name: str, written_on: date | None, contract: dict[str, Any] | None
-) -> Checked:
+def check(received: Received, feed: Feed, *, file_name: str, written_on: date | None) -> Checked:
     """Return the records of a file and its rejected rows, which together are all its rows.
 
     `file_name` is how sentences call the file; `written_on` the day it was written (None: unknown, then no date is
-    in the future). `contract` is what earlier files were found to be. `found["contract"]` of the result is what
-    holds for the next file; `found["columns"]` says which column each field was read from, `found["new_columns"]`
-    which columns earlier files did not have.
-    A contract is plain JSON: {"reading": {type, encoding, delimiter, sheet}, "columns": the file's names so far,
-    "decimal": {field: mark}, "dates": {field: order}, "marked_by_x": flags for which empty means no}.
+    in the future). The contract of `received` is what earlier files were found to be, that of the result what holds
+    for the next file.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
-    look = look_at(received, feed, file_name=file_name, contract=contract)
-    decided = look.evidence.decide(look.before, file_name)
+    look = look_at(received, feed, file_name=file_name)
+    decided = look.evidence.decide(received.contract.values, file_name)
     return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
-
-
-def found_of_both(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Return what was found of a file up to and with its part `after`: texts read as no value are counted over both."""
-    counts: dict[str, Counter[str]] = {}
-    for part in (before, after):
-        for name, texts in part.get("read_as_missing", {}).items():
-            counts.setdefault(name, Counter()).update(texts)
-    return (
-        {**after, "read_as_missing": {name: dict(sorted(c.items())) for name, c in counts.items()}} if counts else after
-    )
 
 
 def _sentinels(column: _Column, received: Received) -> dict[str, int]:
@@ -116,13 +99,11 @@ class Look:
     columns: dict[str, _Column]
     dates: dict[str, DateColumn]
     evidence: Evidence
-    before: dict[str, Any]
     matched: dict[str, str]
 
 
-def look_at(received: Received, feed: Feed, *, file_name: str, contract: dict[str, Any] | None) -> Look:
+def look_at(received: Received, feed: Feed, *, file_name: str) -> Look:
     """Return what the rows of a file, or a part of it, say; raises BatchError where a needed column is missing."""
-    before = {**(contract or {}), **received.found.get("contract", {})}
     matched = match_columns(received, feed, file_name)
     columns = {
         field: _Column(
@@ -134,7 +115,7 @@ def look_at(received: Received, feed: Feed, *, file_name: str, contract: dict[st
         for field, name in matched.items()
     }
     dates = {name: take_apart(c.texts) for name, c in columns.items() if c.field.type is FieldType.DATE}
-    return Look(columns, dates, _evidence(columns, dates, received, before), before, matched)
+    return Look(columns, dates, _evidence(columns, dates, received), matched)
 
 
 def check_under(
@@ -171,22 +152,21 @@ def check_under(
         records = records.filter(keep)
     if not received.bad_lines.is_empty():
         rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
-    found = _found(received, feed, look, decided.contract)
-    read_as_missing = {name: texts for name, column in columns.items() if (texts := _sentinels(column, received))}
-    if read_as_missing:
-        found["read_as_missing"] = read_as_missing
-    return Checked(records, rejected, found)
+    names = [name for name in rows.columns if name != LINE]
+    seen = tuple(dict.fromkeys([*(received.contract.columns or ()), *names]))
+    contract = FileContract(received.contract.reading, seen, decided.formats)
+    return Checked(records, rejected, _found(received, feed, look, decided), contract)
 
 
-def _evidence(
-    columns: dict[str, _Column], dates: dict[str, DateColumn], received: Received, before: dict[str, Any]
-) -> Evidence:
+def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], received: Received) -> Evidence:
     lines = received.rows.get_column(LINE)
-    held_marks, held_orders = before.get("decimal", {}), before.get("dates", {})
+    earlier = received.contract.values
     return Evidence(
         [
             (
-                Place[Mark](c.field.name, c.name, c.texts, lines, c.spec.decimal, held_marks.get(c.field.name)),
+                Place[DecimalMark](
+                    c.field.name, c.name, c.texts, lines, c.spec.decimal, earlier.decimal.get(c.field.name)
+                ),
                 mark_evidence(c.texts),
             )
             for c in columns.values()
@@ -194,22 +174,18 @@ def _evidence(
         ],
         [
             (
-                Place[DateOrder](name, c.name, c.texts, lines, c.spec.dates, _order(held_orders.get(name))),
+                Place[DateOrder](name, c.name, c.texts, lines, c.spec.dates, earlier.dates.get(name)),
                 order_evidence(dates[name]),
             )
             for name, c in columns.items()
             if name in dates
         ],
         {name: flag_words(c.texts) for name, c in columns.items() if c.field.type is FieldType.FLAG},
-        received.found.get("plain_numbers", ()),
+        received.found.plain_numbers or (),
     )
 
 
-def _order(word: str | None) -> DateOrder | None:
-    return DateOrder(word) if word else None
-
-
-def _cast(column: _Column, mark: Mark, order: DateOrder | None, dates: DateColumn | None, by_x: bool) -> Cast:
+def _cast(column: _Column, mark: DecimalMark, order: DateOrder | None, dates: DateColumn | None, by_x: bool) -> Cast:
     kind = column.field.type
     if kind is FieldType.INTEGER:
         return cast_integers(in_days(column.texts) if column.field.name.endswith("_days") else column.texts, mark)
@@ -339,16 +315,18 @@ def hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
         raise RuntimeError(f"checking let records of {kind.name} through that break their schema: {error}") from error
 
 
-def _found(received: Received, feed: Feed, look: Look, decided: dict[str, Any]) -> dict[str, Any]:
-    known, matched = look.before.get("columns"), look.matched
+def _found(received: Received, feed: Feed, look: Look, decided: Decided) -> FileFindings:
+    earlier, matched = received.contract.columns, look.matched
     names = [name for name in received.rows.columns if name != LINE]
-    found: dict[str, Any] = {key: value for key, value in received.found.items() if key not in ("contract", "columns")}
-    found["columns"] = matched
-    found["unmapped_columns"] = [name for name in names if name not in set(matched.values())]
-    found["new_columns"] = [name for name in names if known is not None and name not in known]
-    found["missing_columns"] = [
-        str(spec.column) for field, spec in feed.columns.items() if spec.constant is None and field not in matched
-    ]
-    found["decided"] = decided
-    found["contract"] = {**look.before, **decided, "columns": list(dict.fromkeys([*(known or ()), *names]))}
-    return found
+    counts = {name: _sentinels(column, received) for name, column in look.columns.items()}
+    return replace(
+        received.found,
+        matched=matched,
+        unmapped_columns=tuple(name for name in names if name not in set(matched.values())),
+        new_columns=() if earlier is None else tuple(name for name in names if name not in set(earlier)),
+        missing_columns=tuple(
+            str(spec.column) for field, spec in feed.columns.items() if spec.constant is None and field not in matched
+        ),
+        decided=decided.formats,
+        read_as_missing={name: texts for name, texts in counts.items() if texts},
+    )

@@ -16,8 +16,9 @@ from typing import Generic, TypeVar
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.validation.casts.dates import OrderEvidence
-from manufacturing_copilot.ingest.validation.casts.numbers import Mark, MarkEvidence
+from manufacturing_copilot.ingest.validation.casts.numbers import MarkEvidence
 from manufacturing_copilot.site.feeds import DateOrder
 
 Word = TypeVar("Word", bound=str)
@@ -45,13 +46,13 @@ class Place(Generic[Word]):
 
 
 def decide_marks(
-    places: list[tuple[Place[Mark], MarkEvidence]], file_name: str, *, plain: set[str]
-) -> tuple[dict[str, Mark], dict[str, Mark]]:
+    places: list[tuple[Place[DecimalMark], MarkEvidence]], file_name: str, *, plain: set[str]
+) -> tuple[dict[str, DecimalMark], dict[str, DecimalMark]]:
     """Return each field's decimal mark, and of them those that are decided and hold for the next file.
 
     `plain`: columns whose numbers come from typed values and use the point.
     """
-    marks: dict[str, Mark] = {}
+    marks: dict[str, DecimalMark] = {}
     open_places = []
     for place, evidence in places:
         told = place.declared or place.held or ("." if place.column in plain else None)
@@ -78,8 +79,8 @@ def decide_marks(
     return marks, decided
 
 
-def _clear_mark(place: Place[Mark], evidence: MarkEvidence, file_name: str) -> Mark:
-    mark: Mark = "." if evidence.point >= evidence.comma else ","
+def _clear_mark(place: Place[DecimalMark], evidence: MarkEvidence, file_name: str) -> DecimalMark:
+    mark: DecimalMark = "." if evidence.point >= evidence.comma else ","
     if max(evidence.point, evidence.comma) < _CLEAR * (evidence.point + evidence.comma):
         raise BatchError(
             f"{file_name}: the column '{place.column}' holds numbers with a decimal point"

@@ -8,24 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileFindings
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.validation.headers import declared_columns, match_name
 from manufacturing_copilot.site import ColumnSpec, Drift, Feed
 
-DISCARDED = "discarded_columns"
-"""Where `found` of a file names the columns that were dropped from it."""
 
-
-def held_to_contract(received: Received, feed: Feed, contract: dict[str, Any] | None, file_name: str) -> Received:
+def held_to_contract(received: Received, feed: Feed, file_name: str) -> Received:
     """Return the rows of a file with the columns that the feed's policy lets in.
 
-    `contract["columns"]` names the columns that earlier files had; without it every column is let in.
+    Its contract names the columns that earlier files had; where it names none, every column is let in.
     Raises BatchError, naming the column, where the feed is frozen and its columns have changed.
     """
-    known = (contract or {}).get("columns")
+    known = received.contract.columns
     if known is None or feed.drift is Drift.EVOLVE:
         return received
     names = [name for name in received.rows.columns if name != LINE]
@@ -35,16 +32,20 @@ def held_to_contract(received: Received, feed: Feed, contract: dict[str, Any] | 
         return received
     if not new:
         return received
-    return replace(received, rows=received.rows.drop(new), found={**received.found, DISCARDED: new})
+    found = replace(received.found, discarded_columns=tuple(new))
+    return replace(received, rows=received.rows.drop(new), found=found)
 
 
-def drift_of(found: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+def drift_of(found: Sequence[FileFindings]) -> dict[str, list[str]]:
     """Return in what the columns of a batch's files differed from before: new, discarded and missing ones, by name.
 
     `found`: what was found of each file. Empty where nothing differed.
     """
-    words = {"new columns": "new_columns", "discarded columns": DISCARDED, "missing columns": "missing_columns"}
-    named = {word: [name for file in found for name in file.get(key) or ()] for word, key in words.items()}
+    named = {
+        "new columns": [name for file in found for name in file.new_columns],
+        "discarded columns": [name for file in found for name in file.discarded_columns],
+        "missing columns": [name for file in found for name in file.missing_columns],
+    }
     return {word: list(dict.fromkeys(names)) for word, names in named.items() if names}
 
 

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from manufacturing_copilot.ingest.file_contract import DecimalMark, ValueFormats
 from manufacturing_copilot.ingest.validation.casts.dates import OrderEvidence, Shape
-from manufacturing_copilot.ingest.validation.casts.numbers import Mark, MarkEvidence
+from manufacturing_copilot.ingest.validation.casts.numbers import MarkEvidence
 from manufacturing_copilot.ingest.validation.column_formats import Place, decide_marks, decide_orders
 from manufacturing_copilot.site.feeds import DateOrder
 
@@ -22,27 +23,27 @@ _ORDER_ROWS = {
     "turned_row": "turned",
 }
 _Found = TypeVar("_Found", MarkEvidence, OrderEvidence)
-_Word = TypeVar("_Word", Mark, DateOrder)
+_Word = TypeVar("_Word", DecimalMark, DateOrder)
 
 
 @dataclass(frozen=True)
 class Decided:
     """How the values of a file are read: the decimal mark and the order of dates by field, flags marked by x.
 
-    `contract`: what of it holds for the next file, as plain JSON.
+    `formats`: what of it holds for the next file.
     """
 
-    marks: dict[str, Mark]
+    marks: dict[str, DecimalMark]
     orders: dict[str, DateOrder]
     marked_by_x: frozenset[str]
-    contract: dict[str, Any]
+    formats: ValueFormats
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the values of some rows say: of decimal marks, of the order of dates, and the words of flags."""
 
-    marks: Sequence[tuple[Place[Mark], MarkEvidence]]
+    marks: Sequence[tuple[Place[DecimalMark], MarkEvidence]]
     orders: Sequence[tuple[Place[DateOrder], OrderEvidence]]
     flags: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plain: Collection[str] = ()
@@ -56,20 +57,20 @@ class Evidence:
             self.plain,
         )
 
-    def decide(self, before: Mapping[str, Any], file_name: str) -> Decided:
+    def decide(self, earlier: ValueFormats, file_name: str) -> Decided:
         """Return how to read the file; raises BatchError where that would be guessing.
 
-        `before` is what earlier files of the feed were found to be.
+        `earlier` is how earlier files of the feed were read.
         """
         marks, decided_marks = decide_marks(list(self.marks), file_name, plain=set(self.plain))
         orders, decided_orders = decide_orders(list(self.orders), file_name)
-        by_x = frozenset(before.get("marked_by_x", ())) | {n for n, words in self.flags.items() if words == {"x"}}
-        contract: dict[str, Any] = {
-            "decimal": {**before.get("decimal", {}), **decided_marks},
-            "dates": {**before.get("dates", {}), **{name: str(order) for name, order in decided_orders.items()}},
-            "marked_by_x": sorted(by_x),
-        }
-        return Decided(marks, orders, by_x, {key: value for key, value in contract.items() if value})
+        by_x = frozenset(earlier.marked_by_x) | {n for n, words in self.flags.items() if words == {"x"}}
+        formats = ValueFormats(
+            decimal={**earlier.decimal, **decided_marks},
+            dates={**earlier.dates, **decided_orders},
+            marked_by_x=tuple(sorted(by_x)),
+        )
+        return Decided(marks, orders, by_x, formats)
 
 
 def _shapes_of_both(ours: OrderEvidence, theirs: OrderEvidence) -> dict[str, Shape]:

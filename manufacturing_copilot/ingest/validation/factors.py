@@ -5,9 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.validation.casts.faults import Cast
-from manufacturing_copilot.ingest.validation.casts.numbers import DECIMALS, LARGEST, Mark, cast_numbers
+from manufacturing_copilot.ingest.validation.casts.numbers import DECIMALS, LARGEST, cast_numbers
 from manufacturing_copilot.ingest.validation.casts.words import plain_texts
 from manufacturing_copilot.ingest.validation.headers import match_name
 from manufacturing_copilot.ingest.validation.reasons import Complaint
@@ -15,7 +16,7 @@ from manufacturing_copilot.site import ColumnSpec
 
 
 def scaled(
-    cast: Cast, spec: ColumnSpec, rows: pl.DataFrame, mark: Mark, file_name: str
+    cast: Cast, spec: ColumnSpec, rows: pl.DataFrame, mark: DecimalMark, file_name: str
 ) -> tuple[Cast, list[Complaint]]:
     """Return numbers times and divided by their factors, to six decimals, and what is wrong with the factors.
 
@@ -41,7 +42,7 @@ def scaled(
 
 
 def _column(
-    header: str, rows: pl.DataFrame, mark: Mark, divides: bool, file_name: str
+    header: str, rows: pl.DataFrame, mark: DecimalMark, divides: bool, file_name: str
 ) -> tuple[pl.Series, list[Complaint]]:
     name = match_name([other for other in rows.columns if other != LINE], header)
     if name is None:

@@ -41,7 +41,7 @@ def match_columns(received: Received, feed: Feed, file_name: str) -> dict[str, s
 
 def _refuse_row_as_header(matched: Mapping[str, str], received: Received, feed: Feed, file_name: str) -> None:
     """Refuse a file without header where columns are named by place: its first row would pass for the header."""
-    if feed.format.header is not True or received.found.get("type") not in ("csv", "excel"):
+    if feed.format.header is not True or received.found.type not in ("csv", "excel"):
         return
     for field, column in matched.items():
         by_place = isinstance(feed.columns[field].column, int)
@@ -58,11 +58,11 @@ def _refuse_row_as_header(matched: Mapping[str, str], received: Received, feed: 
 def _hint(received: Received, columns: Sequence[str], feed: Feed) -> str:
     """Say where the header may stand instead, if the first rows show it."""
     wanted = {_squeezed(spec.column) for spec in feed.columns.values() if isinstance(spec.column, str)}
-    if received.found.get("type") not in ("csv", "excel") or not wanted:
+    if received.found.type not in ("csv", "excel") or not wanted:
         return ""
     texts = received.rows.head(_LOOKED_AT).select(LINE, pl.concat_list(pl.exclude(LINE)).alias("cells")).rows()
     bad = received.bad_lines.head(_LOOKED_AT).select(LINE, "text").rows()
-    delimiter = received.found.get("delimiter") or ","
+    delimiter = received.found.delimiter or ","
     for line, cells in sorted([*texts, *((line, text.split(delimiter)) for line, text in bad)]):
         if len(wanted & {_squeezed(cell.strip().strip('"')) for cell in cells if cell}) > len(wanted) / 2:
             return f"; line {line} holds such names: declare format: {{header: {line}}} if that is the header"

@@ -20,7 +20,7 @@ from manufacturing_copilot_tests.ingest.plants import ORDERS
 
 def read(text: str | bytes, name: str = "file.csv", **format: object) -> Received:
     content = text.encode() if isinstance(text, str) else text
-    return read_file(content, name, FileFormat(**format), None)  # type: ignore[arg-type]
+    return read_file(content, name, FileFormat(**format))  # type: ignore[arg-type]
 
 
 def feed(records: str, format: dict[str, object] | None = None, **columns: object) -> Feed:
@@ -30,8 +30,8 @@ def feed(records: str, format: dict[str, object] | None = None, **columns: objec
 
 def checked(text: str | bytes, declared: Feed, name: str = "file.csv") -> Checked:
     content = text.encode() if isinstance(text, str) else text
-    received = read_file(content, name, declared.format, None)
-    return check(received, declared, file_name=name, written_on=date(2026, 12, 31), contract=None)
+    received = read_file(content, name, declared.format)
+    return check(received, declared, file_name=name, written_on=date(2026, 12, 31))
 
 
 def sentences(result: Checked) -> list[str]:
@@ -46,7 +46,7 @@ STOCK = feed("stock_levels", item="item", on_hand="qty")
 def test_a_header_that_comes_again_on_every_page_is_no_row() -> None:
     received = read("item,qty\nA,1\n item ,qty\nB,2\nitem,2\n")
     assert received.rows["item"].to_list() == ["A", "B", "item"]
-    assert received.found["repeated_headers"] == [3]
+    assert received.found.left_out.repeated_headers == (3,)
 
 
 def test_a_header_in_a_file_that_was_declared_to_have_none_is_no_row() -> None:
@@ -69,13 +69,13 @@ def test_an_item_may_be_called_total_where_the_feed_says_that_there_are_no_total
 def test_headings_of_groups_are_left_out_where_the_feed_says_so() -> None:
     received = read("item,qty,cost\nScrews,,\nA,1,2\nNuts\nB,2,3\nC,,\nD\n", headings=True)
     assert received.rows["item"].to_list() == ["A", "B"]
-    assert received.found["heading_rows"] == [2, 4, 6, 7]
+    assert received.found.left_out.heading_rows == (2, 4, 6, 7)
 
 
 def test_rows_of_another_feed_are_left_out_and_counted() -> None:
     received = read("Type,No.\nItem,A\nG/L Account,8400\n item,B\n,\n", only={"Type": ["Item"]})
     assert received.rows["No."].to_list() == ["A", "B"]
-    assert (received.found["rows_of_others"], received.found["blank_rows"]) == (1, 1)
+    assert (received.found.left_out.rows_of_others, received.found.left_out.blank_rows) == (1, 1)
 
 
 def test_a_missing_column_that_tells_the_rows_is_a_sentence() -> None:
@@ -127,7 +127,7 @@ def test_western_files_are_read_in_either_one_byte_encoding(encoding: str) -> No
 
 def test_lines_in_another_encoding_than_their_file_are_told_not_garbled() -> None:
     western = read(WESTERN + "D,Müller\n".encode() + "E,ÜBER “x”\n".encode("cp1252"))
-    assert western.found["encoding"] == "cp1252"
+    assert western.found.encoding == "cp1252"
     assert western.rows["item"].to_list() == ["A", "B", "C", "E"]
     assert western.bad_lines.select(LINE, "reason").rows() == [
         (5, "holds bytes that are no text in the file's encoding")
@@ -257,7 +257,7 @@ def test_a_text_that_is_declared_missing_gives_its_reason() -> None:
         "holds 'N/A', which the feed declares to mean no value, expected the day it was ordered",
         "is empty, expected the day it was ordered",
     ]
-    assert result.found["read_as_missing"] == {"ordered_on": {"date not captured": 1, "N/A": 1}}
+    assert result.found.read_as_missing == {"ordered_on": {"date not captured": 1, "N/A": 1}}
 
 
 @pytest.mark.parametrize("written", [["N/A"], "N/A", {"N/A": "none was kept"}])

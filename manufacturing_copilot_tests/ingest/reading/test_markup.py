@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileReading
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
 
 
 def read(text: str | bytes, **format: object) -> Received:
-    return read_file(text.encode() if isinstance(text, str) else text, "stock.xml", FileFormat(**format), None)  # type: ignore[arg-type]
+    return read_file(text.encode() if isinstance(text, str) else text, "stock.xml", FileFormat(**format))  # type: ignore[arg-type]
 
 
 TAGS = '["x", "y"]'
@@ -38,8 +39,8 @@ def test_the_elements_that_repeat_are_rows_and_what_they_hold_columns() -> None:
             LINE: 4,
         },
     ]
-    assert received.found["element"] == "stock/line"
-    assert received.found["contract"]["reading"] == {"type": "xml", "record": "line"}
+    assert received.found.element == "stock/line"
+    assert received.contract.reading == FileReading(type="xml", record="line")
 
 
 def test_a_named_element_is_the_row() -> None:
@@ -87,7 +88,7 @@ def test_what_is_no_xml_of_rows_is_a_sentence(text: str, said: str) -> None:
 
 def test_a_web_page_that_is_called_a_workbook_is_told_as_one() -> None:
     with pytest.raises(BatchError, match="this is a web page"):
-        read_file(b"<html><body><table></table></body></html>", "orders.xls", FileFormat(), None)
+        read_file(b"<html><body><table></table></body></html>", "orders.xls", FileFormat())
 
 
 @pytest.mark.parametrize(
@@ -105,14 +106,14 @@ def test_a_web_page_that_is_called_a_workbook_is_told_as_one() -> None:
 )
 def test_the_data_files_of_odoo_are_read(shared_data: Path, file: str, model: str, rows: int) -> None:
     path = shared_data / "erp_demos" / "odoo_oca" / file
-    received = read_file(path, path.name, FileFormat(only={"model": model}), None)
+    received = read_file(path, path.name, FileFormat(only={"model": model}))
     assert received.rows.height == rows
     assert set(received.rows["model"]) == {model}
 
 
 def test_the_fields_of_odoo_are_columns_and_its_expressions_are_never_computed(shared_data: Path) -> None:
     path = shared_data / "erp_demos" / "odoo_oca" / "mrp_multi_level_demo_mrp_bom_demo.xml"
-    received = read_file(path, path.name, FileFormat(only={"model": "mrp.bom.line"}), None)
+    received = read_file(path, path.name, FileFormat(only={"model": "mrp.bom.line"}))
     assert received.rows.select("id", "product_id", "product_qty", "bom_id").row(0) == (
         "mrp_bom_fp_1_line_pp_1",
         "product_product_pp_1",

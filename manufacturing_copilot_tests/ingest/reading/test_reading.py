@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileReading
 from manufacturing_copilot.ingest.reading import read_file, unpacking
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
@@ -14,7 +15,9 @@ from manufacturing_copilot.site import FileFormat
 FORMAT = FileFormat()
 
 
-def read(content: bytes | str, name: str = "orders.csv", contract: dict | None = None, **format: object) -> Received:
+def read(
+    content: bytes | str, name: str = "orders.csv", contract: FileContract = FIRST_FILE, **format: object
+) -> Received:
     if isinstance(content, str):
         content = content.encode()
     return read_file(content, name, FileFormat(**format), contract)
@@ -44,7 +47,7 @@ def test_the_encoding_is_told_from_the_bytes(encoding: str, mark: bytes) -> None
     received = read(mark + "Artikel;Größe\r\nMüller Öse;5\r\nNaht groß;7\r\n".encode(encoding))
     assert received.rows.columns == ["Artikel", "Größe", LINE]
     assert rows(received) == [("Müller Öse", "5", 2), ("Naht groß", "7", 3)]
-    assert received.found["encoding"] == encoding
+    assert received.found.encoding == encoding
 
 
 def test_a_mark_of_the_encoding_at_the_begin_of_a_line_is_no_text() -> None:
@@ -79,7 +82,7 @@ def test_bytes_that_are_no_text_cost_only_their_own_line() -> None:
 def test_what_earlier_files_were_decides_between_a_damaged_and_a_western_file() -> None:
     content = b"item,note\nA,M\xfcller\n"
     assert rows(read(content)) == [("A", "Müller", 2)]
-    later = read(content, contract={"reading": {"encoding": "utf-8"}})
+    later = read(content, contract=FileContract(FileReading(encoding="utf-8")))
     assert later.rows.is_empty()
     assert bad(later)[0][0] == 2
 
@@ -89,12 +92,13 @@ def test_the_delimiter_is_told_from_the_lines(delimiter: str) -> None:
     text = "\n".join(delimiter.join(row) for row in [("a", "b", "c"), ("1", "2", "3"), ("4", "", "6")])
     received = read(text)
     assert rows(received) == [("1", "2", "3", 2), ("4", "", "6", 3)]
-    assert received.found["delimiter"] == delimiter
-    assert received.found["contract"]["reading"]["delimiter"] == delimiter
+    assert received.found.delimiter == delimiter
+    assert received.contract.reading is not None
+    assert received.contract.reading.delimiter == delimiter
 
 
 def test_decimal_commas_do_not_pass_for_delimiters() -> None:
-    assert read("item;price\nA;1,5\nB;2,5\n").found["delimiter"] == ";"
+    assert read("item;price\nA;1,5\nB;2,5\n").found.delimiter == ";"
 
 
 def test_the_line_that_tells_excel_the_delimiter_is_no_row() -> None:
@@ -123,7 +127,7 @@ def test_a_declared_line_end_keeps_line_breaks_inside_cells() -> None:
 def test_junk_above_a_declared_header_is_passed_over() -> None:
     received = read("Export of 3 March,,\n\n,,\nitem,qty\nA,1\n", header=4)
     assert rows(received) == [("A", "1", 5)]
-    assert received.found["header_line"] == 4
+    assert received.found.header_line == 4
 
 
 def test_a_file_without_header_takes_the_declared_names() -> None:
@@ -157,7 +161,7 @@ def test_blank_rows_and_totals_rows_are_no_rows() -> None:
     received = read("item,qty\nA,1\n,\n \n\nB,2\n,Total 3\nTotal,3\ntotal\n", totals="Total")
     assert rows(received) == [("A", "1", 2), ("B", "2", 6)]
     assert received.bad_lines.is_empty()
-    assert received.found["totals_rows"] == [7, 8, 9]
+    assert received.found.left_out.totals_rows == (7, 8, 9)
 
 
 def test_ragged_rows_cost_no_neighbour() -> None:
@@ -274,7 +278,7 @@ def test_line_numbers_hold_where_ragged_rows_are_the_only_dirt() -> None:
 def test_a_file_may_be_named_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
     path.write_bytes(b"a,b\n1,2\n")
-    assert rows(read_file(path, path.name, FORMAT, None)) == [("1", "2", 2)]
+    assert rows(read_file(path, path.name, FORMAT)) == [("1", "2", 2)]
 
 
 def packed(name: str, content: bytes) -> bytes:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FileContract, FileReading
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.reading.columnar import as_text
 from manufacturing_copilot.ingest.received import LINE
@@ -40,7 +41,7 @@ ORDERS = [
 
 
 def test_a_workbook_is_read_as_people_see_it() -> None:
-    received = read_file(workbook(Orders=ORDERS), "o.xlsx", FORMAT, None)
+    received = read_file(workbook(Orders=ORDERS), "o.xlsx", FORMAT)
     assert received.rows.rows() == [
         ("0012", "2024-01-05 00:00:00", "100", None, 2),
         ("12", "2024-02-06 00:00:00", "1.5", "1,5", 4),
@@ -49,34 +50,34 @@ def test_a_workbook_is_read_as_people_see_it() -> None:
 
 def test_rows_above_the_header_keep_the_sheets_row_numbers() -> None:
     content = workbook(Orders=[[], ["Report", None], [], *ORDERS])
-    received = read_file(content, "o.xlsx", FileFormat(header=4), None)
+    received = read_file(content, "o.xlsx", FileFormat(header=4))
     assert received.rows[LINE].to_list() == [5, 7]
     assert received.rows.columns == ["item", "day", "qty", "note", LINE]
 
 
 def test_the_sheet_is_the_declared_one_else_the_first_that_holds_anything() -> None:
     content = workbook(Cover=[], Orders=ORDERS, Items=[["item"], ["A"]])
-    assert read_file(content, "o.xlsx", FORMAT, None).found["sheet"] == "Orders"
-    assert read_file(content, "o.xlsx", FileFormat(sheet="items"), None).rows.height == 1
-    held = {"reading": {"sheet": "Items"}}
-    assert read_file(content, "o.xlsx", FORMAT, held).found["sheet"] == "Items"
+    assert read_file(content, "o.xlsx", FORMAT).found.sheet == "Orders"
+    assert read_file(content, "o.xlsx", FileFormat(sheet="items")).rows.height == 1
+    held = FileContract(FileReading(sheet="Items"))
+    assert read_file(content, "o.xlsx", FORMAT, held).found.sheet == "Items"
 
 
 def test_a_missing_sheet_is_a_sentence() -> None:
     with pytest.raises(BatchError, match=r"no sheet 'Order'; did you mean 'Orders'\?; found Orders"):
-        read_file(workbook(Orders=ORDERS), "o.xlsx", FileFormat(sheet="Order"), None)
+        read_file(workbook(Orders=ORDERS), "o.xlsx", FileFormat(sheet="Order"))
 
 
 def test_an_empty_sheet_is_a_sentence() -> None:
     with pytest.raises(BatchError, match="the sheet 'Orders' has no header"):
-        read_file(workbook(Orders=[]), "o.xlsx", FORMAT, None)
+        read_file(workbook(Orders=[]), "o.xlsx", FORMAT)
 
 
 def test_a_totals_row_of_a_workbook_is_no_row() -> None:
     content = workbook(Orders=[*ORDERS, ["Total", None, 101.5]])
-    received = read_file(content, "o.xlsx", FileFormat(totals="total"), None)
+    received = read_file(content, "o.xlsx", FileFormat(totals="total"))
     assert received.rows.height == 2
-    assert received.found["totals_rows"] == [5]
+    assert received.found.left_out.totals_rows == (5,)
 
 
 @pytest.mark.parametrize(
@@ -85,18 +86,18 @@ def test_a_totals_row_of_a_workbook_is_no_row() -> None:
 )
 def test_a_text_that_should_be_a_workbook_or_table_is_a_sentence(name: str, type: str, found: str) -> None:
     with pytest.raises(BatchError, match=found):
-        read_file(b"a,b\n1,2\n", name, FileFormat(type=type), None)
+        read_file(b"a,b\n1,2\n", name, FileFormat(type=type))
 
 
 def test_a_workbook_that_is_called_csv_is_read_where_no_type_is_declared() -> None:
-    assert read_file(workbook(Orders=ORDERS), "o.csv", FORMAT, None).found["type"] == "excel"
+    assert read_file(workbook(Orders=ORDERS), "o.csv", FORMAT).found.type == "excel"
     with pytest.raises(BatchError, match=r"expected csv, found an Excel workbook; change format: \{type: excel\}"):
-        read_file(workbook(Orders=ORDERS), "o.csv", FileFormat(type="csv"), None)
+        read_file(workbook(Orders=ORDERS), "o.csv", FileFormat(type="csv"))
 
 
 def test_json_keeps_the_digits_as_written_and_flattens_objects() -> None:
     content = b'[{"a": 1.10, "b": {"c": true, "d": null}}, {"a": 12345678901234567890, "e": "007"}, 5, [1]]'
-    received = read_file(content, "o.json", FORMAT, None)
+    received = read_file(content, "o.json", FORMAT)
     assert received.rows.to_dicts() == [
         {"a": "1.10", "b.c": "true", "b.d": None, "e": None, LINE: 1},
         {"a": "12345678901234567890", "b.c": None, "b.d": None, "e": "007", LINE: 2},
@@ -105,9 +106,9 @@ def test_json_keeps_the_digits_as_written_and_flattens_objects() -> None:
 
 
 def test_json_may_hold_its_records_under_one_key() -> None:
-    received = read_file(json.dumps({"count": 2, "orders": [{"a": "x"}, {"a": "y"}]}).encode(), "o.json", FORMAT, None)
+    received = read_file(json.dumps({"count": 2, "orders": [{"a": "x"}, {"a": "y"}]}).encode(), "o.json", FORMAT)
     assert received.rows["a"].to_list() == ["x", "y"]
-    assert received.found["list"] == "orders"
+    assert received.found.list_key == "orders"
 
 
 @pytest.mark.parametrize(
@@ -121,18 +122,18 @@ def test_json_may_hold_its_records_under_one_key() -> None:
 )
 def test_json_without_records_is_a_sentence(content: bytes, sentence: str) -> None:
     with pytest.raises(BatchError, match=sentence):
-        read_file(content, "o.json", FORMAT, None)
+        read_file(content, "o.json", FORMAT)
 
 
 def test_a_line_that_is_no_json_costs_only_itself() -> None:
-    received = read_file(b'{"a": 1}\r\n{"a": \n\n{"a": 3}\n[]\n{"a": "\\u0000"}\n', "o.jsonl", FORMAT, None)
+    received = read_file(b'{"a": 1}\r\n{"a": \n\n{"a": 3}\n[]\n{"a": "\\u0000"}\n', "o.jsonl", FORMAT)
     assert received.rows.rows() == [("1", 1), ("3", 4)]
     assert received.bad_lines[LINE].to_list() == [2, 5, 6]
 
 
 def test_json_lines_are_told_by_their_looks() -> None:
-    assert read_file(b'{"a": 1}\n{"a": 2}\n', "o.txt", FORMAT, None).found["type"] == "jsonl"
-    assert read_file(b'{"rows": [\n{"a": 1}\n]}', "o.txt", FORMAT, None).found["type"] == "json"
+    assert read_file(b'{"a": 1}\n{"a": 2}\n', "o.txt", FORMAT).found.type == "jsonl"
+    assert read_file(b'{"rows": [\n{"a": 1}\n]}', "o.txt", FORMAT).found.type == "json"
 
 
 def test_typed_columns_become_the_texts_a_person_would_write() -> None:
@@ -158,7 +159,7 @@ def test_typed_columns_become_the_texts_a_person_would_write() -> None:
 def test_parquet_is_read_as_text_and_nulls_stay_null() -> None:
     buffer = io.BytesIO()
     pl.DataFrame({"a": [1.5, None], "b": ["x", "y"]}).write_parquet(buffer)
-    received = read_file(buffer.getvalue(), "o.parquet", FORMAT, None)
+    received = read_file(buffer.getvalue(), "o.parquet", FORMAT)
     assert received.rows.rows() == [("1.5", "x", 1), (None, "y", 2)]
 
 
@@ -166,13 +167,13 @@ def test_a_cut_off_parquet_file_is_a_sentence() -> None:
     buffer = io.BytesIO()
     pl.DataFrame({"a": [1]}).write_parquet(buffer)
     with pytest.raises(BatchError, match=r"o.parquet: the Parquet file cannot be read"):
-        read_file(buffer.getvalue()[:-20], "o.parquet", FORMAT, None)
+        read_file(buffer.getvalue()[:-20], "o.parquet", FORMAT)
 
 
 def test_a_row_of_a_table_with_a_nul_character_is_a_bad_line() -> None:
     buffer = io.BytesIO()
     pl.DataFrame({"a": ["x", "y\x00z", None], "b": [1, 2, 3]}).write_parquet(buffer)
-    received = read_file(buffer.getvalue(), "o.parquet", FORMAT, None)
+    received = read_file(buffer.getvalue(), "o.parquet", FORMAT)
     assert received.rows.rows() == [("x", "1", 1), (None, "3", 3)]
     assert received.bad_lines.rows() == [(2, "y\u2400z\t2", "holds a NUL character, which no text may hold", "nul")]
 
@@ -197,9 +198,9 @@ FAR_DAY = pa.table({"item": ["A"], "days": pa.array([[2**30]], pa.list_(pa.int32
 )
 def test_what_a_library_cannot_read_is_a_sentence(name: str, content: bytes) -> None:
     with pytest.raises(BatchError, match=name):
-        read_file(content, name, FileFormat(), None)
+        read_file(content, name, FileFormat())
 
 
 def test_a_workbook_that_makes_its_library_panic_is_a_sentence(shared_data: Path) -> None:
     with pytest.raises(BatchError, match=r"panic\.xls: the excel file is damaged"):
-        read_file(shared_data / "reader_cases" / "panic.xls", "panic.xls", FileFormat(), None)
+        read_file(shared_data / "reader_cases" / "panic.xls", "panic.xls", FileFormat())

@@ -36,8 +36,8 @@ open_quote = st.sampled_from([b'1,"A,2024-01-31,1', b'"1,A,2024-01-31,1'])
 @example([b'1,"A,2024-01-31,1', b"", b'2,"two\n\nlines",2024-01-31,1'])
 def test_the_rows_of_a_file_are_its_records_and_its_rejected_rows(entries: list[bytes]) -> None:
     content = b"\n".join([b"no,item,day,qty", *entries]) + b"\n"
-    received = read_file(content, "f.csv", FileFormat(encoding="utf-8"), None)
-    result = check(received, FEED, file_name="f.csv", written_on=date(2024, 6, 1), contract=None)
+    received = read_file(content, "f.csv", FileFormat(encoding="utf-8"))
+    result = check(received, FEED, file_name="f.csv", written_on=date(2024, 6, 1))
 
     starts, line = {}, 2
     for entry in entries:
@@ -71,7 +71,7 @@ def is_good(entry: bytes) -> bool:
 @example(b"a\x00b\x00\n\x00")
 def test_no_bytes_make_reading_fail_without_a_sentence(content: bytes) -> None:
     try:
-        received = read_file(content, "f", FileFormat(), None)
+        received = read_file(content, "f", FileFormat())
     except BatchError as error:
         assert str(error).startswith("f")
         return
@@ -87,7 +87,7 @@ table = st.lists(st.lists(cell, min_size=3, max_size=3), max_size=12)
 @given(table, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_properly_is_read_as_it_was(rows: list[list[str]], delimiter: str, end: str) -> None:
     quoted = [delimiter.join('"' + cell.replace('"', '""') + '"' for cell in row) for row in [["a", "b", "c"], *rows]]
-    received = read_file(end.join(quoted).encode(), "f.csv", FileFormat(delimiter=delimiter, encoding="utf-8"), None)
+    received = read_file(end.join(quoted).encode(), "f.csv", FileFormat(delimiter=delimiter, encoding="utf-8"))
     filled = [tuple(row) for row in rows if any(cell.strip() for cell in row)]
     assert received.bad_lines.is_empty()
     assert received.rows.drop(LINE).rows() == filled

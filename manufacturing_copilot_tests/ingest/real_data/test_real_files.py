@@ -31,9 +31,9 @@ def bcp_format(folder: Path, table: str) -> FileFormat:
 
 
 def load(path: Path, feed: Feed, **format: object) -> Checked:
-    received = read_file(path, path.name, FileFormat(**format), None)
+    received = read_file(path, path.name, FileFormat(**format))
     assert received.bad_lines.is_empty()
-    result = check(received, feed, file_name=path.name, written_on=date(2026, 1, 1), contract=None)
+    result = check(received, feed, file_name=path.name, written_on=date(2026, 1, 1))
     assert result.records.height + result.rejected.height == received.rows.height
     return result
 
@@ -49,7 +49,7 @@ def test_every_table_of_the_bulk_copies_is_read_whole(adventureworks: Path) -> N
         for path in sorted((adventureworks / folder).glob("*.csv")):
             if path.stem not in described:
                 continue
-            received = read_file(path, path.name, bcp_format(adventureworks, path.stem), None)
+            received = read_file(path, path.name, bcp_format(adventureworks, path.stem))
             assert received.bad_lines.is_empty(), path
             assert received.rows.height == described[path.stem]["rows"], path
             read += 1
@@ -60,10 +60,10 @@ def test_utf_16_and_utf_8_editions_of_a_table_say_the_same(adventureworks: Path)
     """The byte order mark that strays into the XML is part of the data in both."""
     format = bcp_format(adventureworks, "Store")
     old, new = (
-        read_file(adventureworks / folder / "Store.csv", "Store.csv", format, None)
+        read_file(adventureworks / folder / "Store.csv", "Store.csv", format)
         for folder in ("oltp_ms_2017_utf16", "oltp_ms_raw")
     )
-    assert (old.found["encoding"], new.found["encoding"]) == ("utf-16-le", "utf-8")
+    assert (old.found.encoding, new.found.encoding) == ("utf-16-le", "utf-8")
     assert old.rows["Name"].to_list() == new.rows["Name"].to_list()
 
 
@@ -131,7 +131,7 @@ def test_the_same_sales_are_read_from_either_order_of_dates(
     records = result.records.filter(~planted)
     assert (records.height, records["quantity"].sum()) == YEARS[year]
     assert {day.year for day in records["ordered_on"]} == {year}
-    assert result.found["decided"]["dates"] == {"ordered_on": order}
+    assert result.found.decided.dates == {"ordered_on": order}
     assert result.rejected.is_empty()
 
 
@@ -139,9 +139,9 @@ def test_junk_rows_of_a_messy_file_are_left_out_or_rejected(adventureworks: Path
     path = adventureworks / "maven_csv_messy" / "AdventureWorks_Sales_2015.csv"
     result = load(path, SALES, header=2)
     assert (result.records.height, result.records["quantity"].sum()) == YEARS[2015]
-    assert result.rejected.height + result.found["blank_rows"] == 8
+    assert result.rejected.height + result.found.left_out.blank_rows == 8
     declared = SALES.model_copy(update={"columns": SALES.columns | {"ordered_on": DAY_FIRST}})
-    assert load(path.with_stem("AdventureWorks_Sales_2017"), declared).found["blank_rows"] == 10
+    assert load(path.with_stem("AdventureWorks_Sales_2017"), declared).found.left_out.blank_rows == 10
 
 
 DEMAND = feed(
@@ -217,7 +217,7 @@ def test_decimal_commas_are_told_from_thousands_over_the_whole_file(shared_data:
 def test_lines_that_end_with_two_carriage_returns_are_one_line_each(shared_data: Path) -> None:
     path = shared_data / "quality" / "secom_labels.data"
     format = FileFormat(header=False, columns=["label", "at"], delimiter=" ")
-    received = read_file(path, path.name, format, None)
+    received = read_file(path, path.name, format)
     assert received.rows.height == 1567
     assert received.rows.row(0) == ("-1", "19/07/2008 11:55:00", 1)
     assert received.rows["_line"][-1] == 1567

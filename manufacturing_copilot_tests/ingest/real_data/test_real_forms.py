@@ -100,9 +100,9 @@ def records_of(path: Path, table: str, described: dict[str, Any], declared: Feed
     if path.suffix == ".csv" and "." not in path.stem:
         of_table = described[table]
         format = FileFormat(header=False, columns=of_table["columns"], delimiter=of_table["field_terminator"])
-    received = read_file(path, path.name, format, None)
+    received = read_file(path, path.name, format)
     assert received.bad_lines.is_empty()
-    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1), contract=None)
+    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1))
     assert result.rejected.is_empty(), (path, result.rejected.row(0))
     return result.records.drop(LINE, *BY_EDITION & set(result.records.columns)).sort(pl.all())
 
@@ -140,8 +140,8 @@ DECLARED = ColumnSpec(column="OrderDate", dates="day-first")
 def sales_of(folder: Path, edition: str, name: str, declared: Feed) -> pl.DataFrame:
     path = folder / edition / f"AdventureWorks_{name}.csv"
     header = 2 if (edition, name) == ("maven_csv_messy", "Sales_2015") else True
-    received = read_file(path, path.name, FileFormat(header=header), None)
-    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1), contract=None)
+    received = read_file(path, path.name, FileFormat(header=header))
+    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1))
     return result.records.drop(LINE).sort(pl.all())
 
 
@@ -202,7 +202,7 @@ def test_returns_are_the_same_in_three_orders_of_dates(shared_data: Path) -> Non
 
 
 def texts(path: Path, **format: object) -> pl.DataFrame:
-    received = read_file(path, path.name, FileFormat(**format), None)  # type: ignore[arg-type]
+    received = read_file(path, path.name, FileFormat(**format))  # type: ignore[arg-type]
     assert received.bad_lines.is_empty()
     return received.rows
 
@@ -253,12 +253,15 @@ def test_a_file_without_header_and_one_with_a_blank_last_row_are_read_whole(shar
     told = json.loads((folder / "EXPECTED.json").read_text())["hpd_98k_date_sales.csv"]
     names = ["code", "warehouse", "category", "year", "month", "quantity"]
     assert texts(folder / "hpd_5k_stripped.csv", header=False, columns=names).height == 5000
-    received = read_file(folder / "hpd_98k_date_sales.csv", "sales.csv", FileFormat(), None)
+    received = read_file(folder / "hpd_98k_date_sales.csv", "sales.csv", FileFormat())
     declared = feed(
         "stock_movements", item={"constant": "all"}, moved_on="Date", quantity="Sales", movement={"constant": "sale"}
     )
-    result = check(received, declared, file_name="sales.csv", written_on=date(2026, 1, 1), contract=None)
-    assert (result.records.height, received.found["blank_rows"]) == (told["rows_with_data"], told["trailing_blank_row"])
+    result = check(received, declared, file_name="sales.csv", written_on=date(2026, 1, 1))
+    assert (result.records.height, received.found.left_out.blank_rows) == (
+        told["rows_with_data"],
+        told["trailing_blank_row"],
+    )
     assert result.records["quantity"].sum() == told["sum_Sales"]
     days = result.records["moved_on"]
     assert (days.n_unique(), str(days.min()), str(days.max())) == (

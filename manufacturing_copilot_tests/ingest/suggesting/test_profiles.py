@@ -100,7 +100,7 @@ def test_no_file_of_another_system_is_taken_for_a_known_one(shared_data: Path) -
         if path.stat().st_size > 2_000_000:
             continue
         try:
-            received = read_file(path, path.name, FileFormat(), None)
+            received = read_file(path, path.name, FileFormat())
         except CopilotError:
             continue
         looked += 1

@@ -34,8 +34,8 @@ def loaded(suggestion: Suggestion, name: str, folder: Path) -> Feed:
 
 
 def taken(content: bytes, name: str, feed: Feed) -> Checked:
-    received = read_file(content, name, feed.format, None)
-    return check(received, feed, file_name=name, written_on=date(2026, 12, 31), contract=None)
+    received = read_file(content, name, feed.format)
+    return check(received, feed, file_name=name, written_on=date(2026, 12, 31))
 
 
 def both(text: str, name: str, folder: Path, **told: Any) -> tuple[Feed, Checked, str]:
@@ -203,7 +203,7 @@ def test_lines_of_business_central_that_are_no_items_are_left_out(tmp_path: Path
     feed, checked, _ = both(BC_LINES, "Sales Lines.csv", tmp_path, records="order_lines")
     assert feed.format.only == {"Type": ("Item", "Artikel")}
     assert checked.records["item"].to_list() == ["1000"]
-    assert (checked.rejected.height, checked.found["rows_of_others"]) == (0, 2)
+    assert (checked.rejected.height, checked.found.left_out.rows_of_others) == (0, 2)
 
 
 def test_groups_and_totals_of_a_valuation_summary_are_left_out_and_stock_may_be_negative(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ from datetime import date
 import polars as pl
 import pytest
 
+from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.validation.casts.dates import cast_dates, order_evidence, take_apart
 from manufacturing_copilot.ingest.validation.casts.faults import Cast
-from manufacturing_copilot.ingest.validation.casts.numbers import Mark, cast_integers, cast_numbers, mark_evidence
+from manufacturing_copilot.ingest.validation.casts.numbers import cast_integers, cast_numbers, mark_evidence
 from manufacturing_copilot.ingest.validation.casts.words import cast_choices, cast_flags, flag_words, plain_texts
 from manufacturing_copilot.site.feeds import DateOrder
 
@@ -54,7 +55,7 @@ def one(cast: Cast) -> tuple[object, str | None]:
         (",", "1 234,56 €", 1234.56),
     ],
 )
-def test_numbers_are_read_as_people_write_them(mark: Mark, text: str, value: float) -> None:
+def test_numbers_are_read_as_people_write_them(mark: DecimalMark, text: str, value: float) -> None:
     assert one(cast_numbers(texts(text), mark)) == (value, None)
 
 
@@ -87,7 +88,7 @@ def test_numbers_are_read_as_people_write_them(mark: Mark, text: str, value: flo
         (".", "9" * 400, "magnitude"),
     ],
 )
-def test_what_is_no_number_breaks_a_rule(mark: Mark, text: str, rule: str) -> None:
+def test_what_is_no_number_breaks_a_rule(mark: DecimalMark, text: str, rule: str) -> None:
     assert one(cast_numbers(texts(text), mark)) == (None, rule)
 
 

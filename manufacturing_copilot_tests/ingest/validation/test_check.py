@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked
 from manufacturing_copilot.ingest.validation.check import check, hold_the_door
@@ -23,11 +24,11 @@ def checked(
     declared: Feed | None = None,
     *,
     written_on: date | None = date(2026, 3, 10),
-    contract: dict | None = None,
+    contract: FileContract = FIRST_FILE,
 ) -> Checked:
     declared = declared or feed()
     received = read_file(text.encode(), "orders.csv", declared.format, contract)
-    result = check(received, declared, file_name="orders.csv", written_on=written_on, contract=contract)
+    result = check(received, declared, file_name="orders.csv", written_on=written_on)
     assert result.records.height + result.rejected.height == received.rows.height + received.bad_lines.height
     return result
 
@@ -138,17 +139,17 @@ def test_an_optional_column_may_be_absent() -> None:
     declared = feed(**ORDERS, price={"column": "Preis", "optional": True})
     result = checked(orders("A1;007;2026-03-01;1"), declared)
     assert result.records["price"].to_list() == [None]
-    assert result.found["missing_columns"] == ["Preis"]
+    assert result.found.missing_columns == ("Preis",)
 
 
 def test_a_new_column_is_a_finding() -> None:
     first = checked(orders("A1;007;2026-03-01;1"))
-    assert first.found["new_columns"] == []
+    assert first.found.new_columns == ()
     text = "Auftrag;Artikel;Datum;Menge;Rabatt\nA2;007;2026-03-01;1;5\n"
-    second = checked(text, contract=first.found["contract"])
+    second = checked(text, contract=first.contract)
     assert second.records.height == 1
-    assert second.found["new_columns"] == ["Rabatt"]
-    assert checked(text, contract=second.found["contract"]).found["new_columns"] == []
+    assert second.found.new_columns == ("Rabatt",)
+    assert checked(text, contract=second.contract).found.new_columns == ()
 
 
 def test_constants_defaults_and_signs_are_applied() -> None:
@@ -217,7 +218,7 @@ def test_stock_without_a_day_is_of_the_day_the_file_was_written() -> None:
 def test_the_decimal_mark_is_decided_over_the_whole_column() -> None:
     result = checked(orders("A;1;2026-03-01;1.250", "B;1;2026-03-01;0,5"))
     assert result.records["quantity"].to_list() == [1250, 0.5]
-    assert result.found["contract"]["decimal"] == {"quantity": ","}
+    assert result.contract.values.decimal == {"quantity": ","}
 
 
 def test_a_mark_that_could_be_either_is_a_question() -> None:
@@ -254,7 +255,7 @@ def test_a_single_other_mark_costs_its_row_alone() -> None:
 def test_the_order_of_dates_is_decided_over_the_whole_column(last: str, order: str, first: date) -> None:
     result = checked(orders("A;1;01/02/2026;1", f"B;1;{last};1"))
     assert result.records["ordered_on"][0] == first
-    assert result.found["contract"]["dates"] == {"ordered_on": order}
+    assert result.contract.values.dates == {"ordered_on": order}
 
 
 def test_dates_that_could_be_either_are_a_question() -> None:
@@ -282,20 +283,20 @@ def test_two_orders_of_dates_in_one_column_stop_the_file() -> None:
 
 
 def test_what_was_decided_holds_for_the_next_file() -> None:
-    contract = checked(orders("A;1;31.01.2026;0,5")).found["contract"]
+    contract = checked(orders("A;1;31.01.2026;0,5")).contract
     later = checked(orders("B;1;01.02.2026;1.250"), contract=contract)
     assert later.records.select("ordered_on", "quantity").rows() == [(date(2026, 2, 1), 1250)]
-    assert later.found["contract"]["decimal"] == {"quantity": ","}
+    assert later.contract.values.decimal == {"quantity": ","}
 
 
 def test_a_few_values_against_the_contract_are_rejected() -> None:
-    contract = checked(orders("A;1;31.01.2026;0,5")).found["contract"]
+    contract = checked(orders("A;1;31.01.2026;0,5")).contract
     later = checked(orders("B;1;28.02.2026;1,5", "C;1;02.28.2026;1,5", "D;1;28.02.2026;1.5"), contract=contract)
     assert reasons(later) == [(3, "Datum", "date"), (4, "Menge", "number")]
 
 
 def test_a_column_that_contradicts_the_contract_stops_the_file() -> None:
-    contract = checked(orders("A;1;31.01.2026;0,5")).found["contract"]
+    contract = checked(orders("A;1;31.01.2026;0,5")).contract
     with pytest.raises(BatchError, match="earlier files had the order of dates 'day-first' in the column 'Datum'"):
         checked(orders("B;1;02.28.2026;1", "C;1;02.03.2026;1"), contract=contract)
     with pytest.raises(BatchError, match=r"earlier files had the decimal mark ',' in the column 'Menge'"):
@@ -317,7 +318,7 @@ def test_flags_marked_by_x_stay_so_in_files_without_any() -> None:
     declared = feed("items", item="item", service="service")
     first = checked("item;service\nA;x\nB;\n", declared)
     assert first.records["service"].to_list() == [True, False]
-    later = checked("item;service\nC;\n", declared, contract=first.found["contract"])
+    later = checked("item;service\nC;\n", declared, contract=first.contract)
     assert later.records["service"].to_list() == [False]
     assert checked("item;service\nC;\n", declared).records["service"].to_list() == [None]
 
@@ -336,9 +337,9 @@ def test_a_record_that_breaks_its_schema_is_a_defect_of_checking_not_of_the_file
         hold_the_door(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
 
 
-def test_a_contract_is_plain_json() -> None:
-    contract = checked(orders("A;1;31.01.2026;0,5")).found["contract"]
-    assert json.loads(json.dumps(contract)) == contract
+def test_a_contract_comes_back_from_json_as_it_was() -> None:
+    contract = checked(orders("A;1;31.01.2026;0,5")).contract
+    assert FileContract.from_json(json.loads(json.dumps(contract.to_json()))) == contract
 
 
 @pytest.mark.parametrize("kind", RECORD_KINDS.values(), ids=list(RECORD_KINDS))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
+from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.validation.casts.faults import Cast, faults_of, spread
-
-Mark = Literal[".", ","]
 
 DECIMALS = 6
 LARGEST = 1e12
@@ -68,7 +66,7 @@ def mark_evidence(texts: pl.Series) -> MarkEvidence:
     return MarkEvidence(*counts, *rows)
 
 
-def cast_numbers(texts: pl.Series, mark: Mark, *, percent: bool = False) -> Cast:
+def cast_numbers(texts: pl.Series, mark: DecimalMark, *, percent: bool = False) -> Cast:
     """Return `texts` (stripped, null where empty) as Float64, read with the decimal mark `mark`.
 
     `percent` allows "5 %" for 0.05. Exact to six decimals: a number with more is a fault, except where only the
@@ -101,7 +99,7 @@ def cast_numbers(texts: pl.Series, mark: Mark, *, percent: bool = False) -> Cast
     )
 
 
-def _written_numbers(texts: pl.Series, mark: Mark, percent: bool) -> pl.DataFrame:
+def _written_numbers(texts: pl.Series, mark: DecimalMark, percent: bool) -> pl.DataFrame:
     """Read distinct texts; gives text, value, rule (null where the text is a number)."""
     group = "," if mark == "." else "."
     d = f"\\{mark}"
@@ -171,7 +169,7 @@ def _written_numbers(texts: pl.Series, mark: Mark, percent: bool) -> pl.DataFram
     return table.select("text", pl.when(pl.col("rule").is_null()).then(pl.col("value")).alias("value"), "rule")
 
 
-def cast_integers(texts: pl.Series, mark: Mark) -> Cast:
+def cast_integers(texts: pl.Series, mark: DecimalMark) -> Cast:
     """Return `texts` as Int64; "3.0" is 3, "3.5" is a fault."""
     plain = texts.str.contains("^-?[0-9]{1,12}$")
     if plain.all():
