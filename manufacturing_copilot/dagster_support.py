@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, home_folder, open_store
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Plant(dg.ConfigurableResource):
                 run_id = context.run.run_id
                 try:
                     store = until_the_end.enter_context(self.open())
-                    until_the_end.enter_context(held(store, life_lock(run_id), wait=False, once=True))
+                    until_the_end.enter_context(named_lock(store, life_lock(run_id), wait=False, once=True))
                 except (StoreError, sa.exc.OperationalError):
                     logger.warning("the database does not answer; what the run does with it will say why")
                 else:

@@ -13,7 +13,7 @@ import manufacturing_copilot.cli.operations as operations
 from manufacturing_copilot.cli import alerts, batches, database, feeds, models, overrides, sites
 from manufacturing_copilot.cli.console import complain
 from manufacturing_copilot.errors import CopilotError
-from manufacturing_copilot.store.machine_errors import trouble_in_words
+from manufacturing_copilot.store.machine_errors import describe_machine_error
 
 app = typer.Typer(
     name="copilot",
@@ -43,7 +43,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(1)
     except (OSError, sa.exc.SQLAlchemyError) as error:
-        trouble = trouble_in_words(error)
+        trouble = describe_machine_error(error)
         if trouble is None:
             raise
         complain(trouble)

@@ -19,7 +19,7 @@ from manufacturing_copilot.records import RECORD_KINDS, polars_type
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.durations import parse_time_of_day
 from manufacturing_copilot.store import Store, insert_frame, read_frame, staged
-from manufacturing_copilot.store.shadow_tables import fill, permanent, rolled_back
+from manufacturing_copilot.store.shadow_tables import create_from_query, permanent, rolled_back
 from manufacturing_copilot.store.tables import accepted, batch, batch_file, changed_record
 
 ALWAYS = date(1900, 1, 1)
@@ -208,4 +208,4 @@ def _lay_view(connection: sa.Connection, table: sa.Table, earlier: sa.Table | No
         columns = [earlier.c[column.name] for column in held.c]
         then = sa.select(*columns).where(earlier.c.known_from <= day, earlier.c.known_until > day)
         query = sa.union_all(query, then)
-    fill(connection, f"CREATE TEMPORARY VIEW {table.name} AS", query)
+    create_from_query(connection, f"CREATE TEMPORARY VIEW {table.name} AS", query)

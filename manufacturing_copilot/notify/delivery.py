@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.notify.sender import SEND_SECONDS, Answer, Outcome, send
 from manufacturing_copilot.site import Severity, Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import delivery, delivery_attempt, notification
 from manufacturing_copilot.store.types import utc_now
 
@@ -87,7 +87,7 @@ def deliver(
     is unknown and stays so. Waits while another process delivers.
     """
     summary = DeliverySummary()
-    with held(store, "deliveries"):
+    with named_lock(store, "deliveries"):
         summary.interrupted = _free_interrupted(store, now)
         while (claim := _claim(store, now, run_id)) is not None:
             addresses = {number: one.variable for number, one in claim.deliveries.items()}

@@ -12,7 +12,7 @@ import dagster as dg
 
 from manufacturing_copilot.dagster_support import LIVES_TAG, life_lock, mark_of
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 
 ENDS_WITHIN_SECONDS = 3.0
 """A run that has given its lock back says within this how it ended."""
@@ -43,5 +43,5 @@ def end(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
 
 
 def _is_free(store: Store, run_id: str) -> bool:
-    with held(store, life_lock(run_id), wait=False, once=True) as is_free:
+    with named_lock(store, life_lock(run_id), wait=False, once=True) as is_free:
         return is_free

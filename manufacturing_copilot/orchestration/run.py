@@ -20,7 +20,7 @@ from manufacturing_copilot.notify.outbox import unplanned
 from manufacturing_copilot.orchestration.staleness import stages_behind
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.types import utc_now
 
 if TYPE_CHECKING:  # importing Dagster takes seconds, and a run that finds nothing new does without
@@ -81,7 +81,7 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     if not is_anything_to_do(store, site):
         return outcome
     flow = _Flow(store, site, outcome, tell, told)
-    with held(store, _UNDER_WAY), flow.instance() as instance:
+    with named_lock(store, _UNDER_WAY), flow.instance() as instance:
         flow.end_dead_runs(instance)
         flow.ingest(instance)
         flow.stages(instance)

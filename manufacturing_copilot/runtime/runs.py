@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.store import Store, insert_frame
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import model_run, series_score
 from manufacturing_copilot.store.types import utc_now
 
@@ -127,7 +127,7 @@ def end_killed(store: Store) -> int:
         ).all()
     ended = 0
     for worker in workers:
-        with held(store, _lock(worker), wait=False) as nobody_works:
+        with named_lock(store, _lock(worker), wait=False) as nobody_works:
             if nobody_works:
                 ended += _end(store, model_run.c.worker == worker, "killed", KILLED)
     return ended
@@ -173,7 +173,7 @@ def record_scores(connection: sa.Connection, scores: pl.DataFrame) -> int:
 @contextmanager
 def _free_worker(store: Store) -> Iterator[int]:
     for worker in range(WORKERS):
-        with held(store, _lock(worker), wait=False) as is_mine:
+        with named_lock(store, _lock(worker), wait=False) as is_mine:
             if is_mine:
                 yield worker
                 return

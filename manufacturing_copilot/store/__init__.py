@@ -1,6 +1,13 @@
 """The one database of a site: tables, engine, bulk load, migrations. Knows no stage and no Dagster."""
 
-from manufacturing_copilot.store.bulk import UpsertCounts, index_new_rows, insert_frame, looked_up, staged, upsert_frame
+from manufacturing_copilot.store.bulk import (
+    UpsertCounts,
+    index_new_rows,
+    insert_frame,
+    prefer_indexes,
+    staged,
+    upsert_frame,
+)
 from manufacturing_copilot.store.engine import Store, database_url, home_folder
 from manufacturing_copilot.store.frames import read_frame, read_frames
 from manufacturing_copilot.store.opening import open_store
@@ -12,8 +19,8 @@ __all__ = [
     "home_folder",
     "index_new_rows",
     "insert_frame",
-    "looked_up",
     "open_store",
+    "prefer_indexes",
     "read_frame",
     "read_frames",
     "staged",

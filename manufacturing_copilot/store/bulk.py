@@ -85,7 +85,7 @@ def _drop_quietly(connection: sa.Connection, temporary: sa.Table) -> None:
 
 
 @contextmanager
-def looked_up(connection: sa.Connection) -> Iterator[None]:
+def prefer_indexes(connection: sa.Connection) -> Iterator[None]:
     """Let queries within the context find rows of a large table by its indexes, and not by reading all of it.
 
     PostgreSQL knows nothing yet of a table that was just staged, or of a batch that was just loaded, and would rather
@@ -128,7 +128,7 @@ def upsert_frame(
         return UpsertCounts(0, 0)
     with staged(connection, table, frame) as stage:
         same_key = sa.and_(*(table.c[name] == stage.c[name] for name in key))
-        with looked_up(connection):
+        with prefer_indexes(connection):
             known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
         touched = _upsert_from(connection, table, stage, key, touch)
     inserted = frame.height - int(known)

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.store.machine_errors import told_in_words
+from manufacturing_copilot.store.machine_errors import translate_machine_errors
 
 BUSY_TIMEOUT_SECONDS = 60
 _WRITES = "copilot_writes"
@@ -27,10 +27,10 @@ def database_url(home: Path | None = None) -> sa.URL:
     named = os.environ.get("COPILOT_DATABASE_URL")
     if not named:
         return sa.URL.create("sqlite", database=str((home or home_folder()) / "copilot.db"))
-    return usable(named, "COPILOT_DATABASE_URL")
+    return parse_database_url(named, "COPILOT_DATABASE_URL")
 
 
-def usable(named: str, where: str) -> sa.URL:
+def parse_database_url(named: str, where: str) -> sa.URL:
     """Return the database URL that `named` is; raises StoreError, naming `where` it stands, where we cannot use it."""
     try:
         url = sa.make_url(named)
@@ -66,7 +66,7 @@ class Store:
 
         Raises StoreError where the disk is full or the database does not answer any more.
         """
-        with told_in_words(), self.engine.connect() as connection, connection.begin():
+        with translate_machine_errors(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -77,7 +77,7 @@ class Store:
         writes later would fail with "database is locked" instead of waiting. Raises StoreError as `read` does.
         """
         engine = self.engine.execution_options(**{_WRITES: True})
-        with told_in_words(), engine.connect() as connection, connection.begin():
+        with translate_machine_errors(), engine.connect() as connection, connection.begin():
             yield connection
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ def lock_until_commit(connection: sa.Connection, name: str) -> None:
 
 
 @contextmanager
-def held(store: Store, name: str, *, wait: bool = True, once: bool = False) -> Iterator[bool]:
+def named_lock(store: Store, name: str, *, wait: bool = True, once: bool = False) -> Iterator[bool]:
     """Hold the lock `name` within the context; gives whether it is held.
 
     With `wait` it waits until the lock is free; without, it gives False at once where another has it. `once`: the name

@@ -20,7 +20,7 @@ _FULL_WORDS = ("No space left on device", "database or disk is full", "Disk quot
 _AGAIN = "what was not finished is as before, and the next `copilot run` takes it up"
 
 
-def trouble_in_words(error: BaseException) -> str | None:
+def describe_machine_error(error: BaseException) -> str | None:
     """Return what is wrong with the machine beneath in a sentence; None where the error says something else."""
     for cause in _causes(error):
         if _is_full(cause):
@@ -35,14 +35,14 @@ def trouble_in_words(error: BaseException) -> str | None:
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
+def translate_machine_errors() -> Iterator[None]:
     """Raise StoreError, with the sentence, in the place of an error that is trouble of the machine beneath."""
     try:
         yield
     except CopilotError:
         raise
     except Exception as error:
-        sentence = trouble_in_words(error)
+        sentence = describe_machine_error(error)
         if sentence is None:
             raise
         raise StoreError(sentence) from error

@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from manufacturing_copilot.store import insert_frame, looked_up, read_frame, staged, upsert_frame
+from manufacturing_copilot.store import insert_frame, prefer_indexes, read_frame, staged, upsert_frame
 from manufacturing_copilot.store.tables import metadata
 from manufacturing_copilot.store.types import SCALE, ExactDecimal
 
@@ -84,7 +84,7 @@ def add_frame(
     if frame.is_empty():
         return SyncCounts(0)
     names = frame.columns
-    with staged(connection, table, frame) as stage, looked_up(connection):
+    with staged(connection, table, frame) as stage, prefer_indexes(connection):
         same = sa.and_(*(table.c[name] == stage.c[name] for name in key))
         known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same))) or 0
         dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite

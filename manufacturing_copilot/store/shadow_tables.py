@@ -62,7 +62,7 @@ def permanent(connection: sa.Connection, table: sa.Table) -> sa.Table:
     return table.to_metadata(sa.MetaData(), schema=str(schema))
 
 
-def count_on(connection: sa.Connection, table: sa.Table, *, temporary: bool = False) -> None:
+def advance_sequence(connection: sa.Connection, table: sa.Table, *, temporary: bool = False) -> None:
     """Let new rows be numbered after those that were written with the numbers they have elsewhere."""
     if connection.dialect.name == "postgresql" and "id" in table.c:
         newest = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0) + 1).scalar_subquery()
@@ -70,7 +70,9 @@ def count_on(connection: sa.Connection, table: sa.Table, *, temporary: bool = Fa
         connection.execute(sa.select(sa.func.setval(sequence, newest, False)))
 
 
-def fill(connection: sa.Connection, statement: str, query: sa.Select[Any] | sa.CompoundSelect[Any]) -> None:
+def create_from_query(
+    connection: sa.Connection, statement: str, query: sa.Select[Any] | sa.CompoundSelect[Any]
+) -> None:
     """Execute a statement that ends with a query, such as CREATE VIEW … AS: the values are written into its text."""
     compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
     connection.exec_driver_sql(f"{statement} {compiled}")

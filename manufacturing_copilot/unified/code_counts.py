@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.store import looked_up, read_frame, staged
+from manufacturing_copilot.store import prefer_indexes, read_frame, staged
 from manufacturing_copilot.store.merge import add_frame, sync_frame
 from manufacturing_copilot.store.tables import accepted, code_count
 from manufacturing_copilot.unified.changes import Changes, came, replaced
@@ -133,7 +133,7 @@ def _recounted(connection: sa.Connection, site: Site, kind: str) -> pl.DataFrame
 
 def _now(connection: sa.Connection, codes: pl.DataFrame) -> pl.DataFrame:
     """Return means, source, records, code and rows: the counts of these codes."""
-    with staged(connection, code_count, codes.select(_CODE)) as stage, looked_up(connection):
+    with staged(connection, code_count, codes.select(_CODE)) as stage, prefer_indexes(connection):
         same = sa.and_(*(code_count.c[name] == stage.c[name] for name in _CODE))
         columns = [code_count.c[name] for name in (*_CODE, "rows")]
         return _summed(read_frame(connection, sa.select(*columns).select_from(stage.join(code_count, same))))
@@ -195,7 +195,7 @@ def _lost_an_example(connection: sa.Connection, gone: pl.DataFrame) -> bool:
     if gone.is_empty():
         return False
     places = _with_examples(gone).drop("rows")
-    with staged(connection, code_count, places) as stage, looked_up(connection):
+    with staged(connection, code_count, places) as stage, prefer_indexes(connection):
         same = sa.and_(*(code_count.c[name] == stage.c[name] for name in (*_KEY, *_EXAMPLE)))
         return bool(connection.scalar(sa.select(sa.func.count()).select_from(stage.join(code_count, same))))
 

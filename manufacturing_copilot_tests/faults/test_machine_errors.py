@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.store.machine_errors import told_in_words
+from manufacturing_copilot.store.machine_errors import translate_machine_errors
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests import postgres
 from manufacturing_copilot_tests.faults.places import Copies, Place, State, differences
@@ -191,11 +191,11 @@ def wait_for_rows_under_way(place: Place) -> None:
     ],
 )
 def test_trouble_of_the_machine_is_a_sentence_that_says_what_to_do(error: Exception, words: str) -> None:
-    with pytest.raises(StoreError, match=words), told_in_words():
+    with pytest.raises(StoreError, match=words), translate_machine_errors():
         raise RuntimeError("the load failed") from error
 
 
 def test_what_is_no_trouble_of_the_machine_stays_the_error_that_it_is() -> None:
     for error in (ValueError("x"), OSError(2, "no such file"), psycopg.errors.UniqueViolation("twice")):
-        with pytest.raises(type(error)), told_in_words():
+        with pytest.raises(type(error)), translate_machine_errors():
             raise error

@@ -18,7 +18,7 @@ from manufacturing_copilot.ingest.defs.sensors import REFERENCES_TAG
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.attempts import begin
 from manufacturing_copilot.orchestration import orphaned_runs
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests.end_to_end import tiny
 from manufacturing_copilot_tests.end_to_end.running import QUIET, Running, running
@@ -92,7 +92,7 @@ def test_a_run_that_lives_or_works_for_another_site_is_left_alone(
         )
         instance.add_run(ours)
         instance.add_run(other)
-        with held(plant.store, life_lock(ours.run_id)):
+        with named_lock(plant.store, life_lock(ours.run_id)):
             assert orphaned_runs.end_dead_runs(instance, plant.store) == []
         assert orphaned_runs.end_dead_runs(instance, plant.store) == [ours.run_id]
 
@@ -102,7 +102,7 @@ def test_a_run_holds_its_lock_until_it_ends(plant: Running) -> None:
 
     @dg.op(required_resource_keys={"plant"})
     def look(context) -> None:  # type: ignore[no-untyped-def]  # dagster reads no postponed annotation
-        with held(plant.store, life_lock(context.run_id), wait=False) as is_free:
+        with named_lock(plant.store, life_lock(context.run_id), wait=False) as is_free:
             free.append(is_free)
 
     @dg.job(executor_def=dg.in_process_executor, resource_defs={"plant": Plant(site_folder=str(plant.site.folder))})
@@ -113,7 +113,7 @@ def test_a_run_holds_its_lock_until_it_ends(plant: Running) -> None:
         result = looking.execute_in_process(instance=instance)
         run = instance.get_run_by_id(result.run_id)
         assert run is not None and run.tags[LIVES_TAG] == mark_of(plant.store)
-    with held(plant.store, life_lock(result.run_id), wait=False) as is_free:
+    with named_lock(plant.store, life_lock(result.run_id), wait=False) as is_free:
         free.append(is_free)
     assert free == [False, True]
 
@@ -123,7 +123,7 @@ def test_no_other_call_runs_meanwhile_and_no_daemon_retries_its_runs(plant: Runn
     free: list[bool] = []
 
     def look(_name: str) -> None:
-        with held(plant.store, "copilot run", wait=False) as is_free:
+        with named_lock(plant.store, "copilot run", wait=False) as is_free:
             free.append(is_free)
 
     assert plant.run(look).success

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.store import Store, index_new_rows, insert_frame, looked_up, read_frame, upsert_frame
+from manufacturing_copilot.store import Store, index_new_rows, insert_frame, prefer_indexes, read_frame, upsert_frame
 from manufacturing_copilot.store.tables import batch, duplicate_record, feed, inventory_snapshot, item, location
 
 
@@ -123,7 +123,7 @@ def _two_batches(store: Store) -> None:
 
 def _read_in_vain(store: Store) -> int:
     """Return how many rows PostgreSQL reads and throws away to find those of the second batch by its index."""
-    with store.read() as connection, looked_up(connection):
+    with store.read() as connection, prefer_indexes(connection):
         connection.execute(sa.text("SET LOCAL enable_indexscan = off"))
         [plan] = connection.scalar(sa.text(f"EXPLAIN (ANALYZE, FORMAT json) {_OF_BATCH.text}"))
     return int(plan["Plan"]["Rows Removed by Index Recheck"])

@@ -5,27 +5,27 @@ import time
 from pathlib import Path
 
 from manufacturing_copilot.store import Store, open_store
-from manufacturing_copilot.store.locks import held, lock_until_commit
+from manufacturing_copilot.store.locks import lock_until_commit, named_lock
 
 _HOLD_FOR_EVER = """
 import time
 from manufacturing_copilot.store import open_store
-from manufacturing_copilot.store.locks import held
-with held(open_store(), "load erp/items"):
+from manufacturing_copilot.store.locks import named_lock
+with named_lock(open_store(), "load erp/items"):
     print("held", flush=True)
     time.sleep(600)
 """
 
 
 def test_a_lock_is_held_by_one_at_a_time(store: Store) -> None:
-    with held(store, "load erp/items") as first, held(store, "load erp/items", wait=False) as second:
+    with named_lock(store, "load erp/items") as first, named_lock(store, "load erp/items", wait=False) as second:
         assert (first, second) == (True, False)
-    with held(store, "load erp/items", wait=False) as again:
+    with named_lock(store, "load erp/items", wait=False) as again:
         assert again
 
 
 def test_locks_of_other_names_do_not_meet(store: Store) -> None:
-    with held(store, "load erp/items"), held(store, "load erp/boms", wait=False) as other:
+    with named_lock(store, "load erp/items"), named_lock(store, "load erp/boms", wait=False) as other:
         assert other
 
 
@@ -33,11 +33,11 @@ def test_a_waiting_holder_gets_the_lock_when_it_is_given_back(store: Store) -> N
     got = threading.Event()
 
     def wait_for_it() -> None:
-        with held(store, "load erp/items") as is_held:
+        with named_lock(store, "load erp/items") as is_held:
             assert is_held
             got.set()
 
-    with held(store, "load erp/items"):
+    with named_lock(store, "load erp/items"):
         waiting = threading.Thread(target=wait_for_it)
         waiting.start()
         assert not got.wait(0.3)
@@ -50,20 +50,20 @@ def test_a_killed_process_gives_its_lock_back(store: Store) -> None:
     try:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        with held(store, "load erp/items", wait=False) as meanwhile:
+        with named_lock(store, "load erp/items", wait=False) as meanwhile:
             assert not meanwhile
     finally:
         holder.kill()
         holder.communicate()
     started = time.monotonic()
-    with held(store, "load erp/items") as after:
+    with named_lock(store, "load erp/items") as after:
         assert after
     assert time.monotonic() - started < 5
 
 
 def test_a_lock_whose_name_is_used_once_leaves_nothing_behind(home: Path) -> None:
     opened = open_store()
-    with held(opened, "run 1", once=True) as first, held(opened, "run 1", wait=False, once=True) as second:
+    with named_lock(opened, "run 1", once=True) as first, named_lock(opened, "run 1", wait=False, once=True) as second:
         assert (first, second) == (True, False)
     assert list((home / "copilot.db.locks").iterdir()) == []
     opened.close()

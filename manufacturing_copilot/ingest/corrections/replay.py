@@ -35,7 +35,7 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.validation.unit_guard import REFUSED, RELEASABLE, unit_jumps
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
-from manufacturing_copilot.store.locks import held, lock_until_commit
+from manufacturing_copilot.store.locks import lock_until_commit, named_lock
 from manufacturing_copilot.store.tables import batch, batch_file, mended_record, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
 from manufacturing_copilot.store.types import utc_now
@@ -155,7 +155,7 @@ def _among_rejected(connection: sa.Connection, reference: str, lines: Collection
 def _settling(store: Store, again: Rereading) -> Iterator[sa.Connection]:
     """Give a writing transaction under the feed's load lock."""
     name = load_lock(again.feed.feed)
-    with held(store, name), store.write() as connection:
+    with named_lock(store, name), store.write() as connection:
         lock_until_commit(connection, name)
         yield connection
 

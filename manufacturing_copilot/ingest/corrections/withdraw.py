@@ -14,7 +14,7 @@ from manufacturing_copilot.ingest.loading.reclassify import Moves, apply_moves
 from manufacturing_copilot.ingest.loading.reprocess import Rereading
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held, lock_until_commit
+from manufacturing_copilot.store.locks import lock_until_commit, named_lock
 from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, rejected_record
 from manufacturing_copilot.store.types import utc_now
 
@@ -30,7 +30,7 @@ def withdraw(store: Store, site: Site, reference: str, *, home: Path, actor: str
     if not reason.strip():
         raise BatchError("a batch is withdrawn with a reason, for whoever asks later; give one: --reason TEXT")
     feed = site.feed(counts_of(store, reference).feed)
-    with held(store, load_lock(feed.feed)), store.write() as connection:
+    with named_lock(store, load_lock(feed.feed)), store.write() as connection:
         lock_until_commit(connection, load_lock(feed.feed))
         row = connection.execute(
             sa.select(batch.c.id, batch.c.feed_id, batch.c.status).where(batch.c.reference == reference)

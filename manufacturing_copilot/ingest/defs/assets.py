@@ -19,7 +19,7 @@ from manufacturing_copilot.ingest.validation.drift import drift_of
 from manufacturing_copilot.ingest.validation.unit_guard import waiting_rows
 from manufacturing_copilot.ingest.validation.volume_guard import volume_in_words, volumes
 from manufacturing_copilot.site import Feed
-from manufacturing_copilot.store import Store, looked_up, read_frame
+from manufacturing_copilot.store import Store, prefer_indexes, read_frame
 from manufacturing_copilot.store.tables import accepted, batch
 
 POOL = "bulk_load"
@@ -125,7 +125,7 @@ def batch_metadata(store: Store, feed: Feed, reference: str) -> dict[str, Any]:
     story = story_of(store, reference)
     columns = [table.c[name] for name in feed.columns]
     number = sa.select(batch.c.id).where(batch.c.reference == reference)
-    with store.read() as connection, looked_up(connection):
+    with store.read() as connection, prefer_indexes(connection):
         of_batch = table.c.batch_id == connection.scalar(number)
         accepted_rows = read_frame(connection, sa.select(*columns, table.c.line).where(of_batch).limit(PREVIEW_ROWS))
     counts = story.counts

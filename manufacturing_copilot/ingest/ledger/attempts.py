@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import batch, batch_event, feed
 from manufacturing_copilot.store.types import utc_now
 
@@ -207,7 +207,7 @@ def sweep(store: Store, *, actor: str) -> list[str]:
         found = connection.execute(left).all()
     swept = []
     for row in found:
-        with held(store, load_lock(row.name), wait=False) as nobody_loads:
+        with named_lock(store, load_lock(row.name), wait=False) as nobody_loads:
             if nobody_loads and _put_back(store, row.id, row.attempts, actor):
                 swept.append(row.reference)
     return swept

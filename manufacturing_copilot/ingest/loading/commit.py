@@ -23,7 +23,15 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.validation.unit_guard import UnitWatch, jumps_under
 from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site
-from manufacturing_copilot.store import Store, index_new_rows, insert_frame, looked_up, read_frame, staged, upsert_frame
+from manufacturing_copilot.store import (
+    Store,
+    index_new_rows,
+    insert_frame,
+    prefer_indexes,
+    read_frame,
+    staged,
+    upsert_frame,
+)
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import accepted as accepted_tables
 from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
@@ -208,7 +216,7 @@ def known_records(connection: sa.Connection, feed: Feed, feed_id: int, records: 
         return nothing
     keys = records.select(pl.col(KEY).unique().sort())  # neighbours lie on the same pages
     wanted = [table.c[name] for name in (*feed.kind.field_names, KEY, FILE, "line")]
-    with staged(connection, table, keys) as stage, looked_up(connection):
+    with staged(connection, table, keys) as stage, prefer_indexes(connection):
         same = (table.c.feed_id == feed_id) & (table.c.record_key == stage.c.record_key)
         found = read_frame(connection, sa.select(*wanted).select_from(stage.join(table, same)))
     return found.rename({"line": LINE}).select(records.columns).cast(dict(records.schema))  # type: ignore[arg-type]

@@ -34,8 +34,8 @@ from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.unit_guard import UnitWatch, watch_units
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import held
-from manufacturing_copilot.store.machine_errors import told_in_words, trouble_in_words
+from manufacturing_copilot.store.locks import named_lock
+from manufacturing_copilot.store.machine_errors import describe_machine_error, translate_machine_errors
 from manufacturing_copilot.store.tables import batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
@@ -53,7 +53,7 @@ def load_batch(
     again.
     """
     feed = site.feed(attempts.counts_of(store, reference).feed)
-    with told_in_words(), held(store, load_lock(feed.feed)):
+    with translate_machine_errors(), named_lock(store, load_lock(feed.feed)):
         attempt = attempts.begin(store, reference, run_id=run_id, actor=actor)
         if attempt is None:
             return attempts.counts_of(store, reference)
@@ -71,7 +71,7 @@ def load_batch(
 
 def _note_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) -> None:
     """Write to the ledger that an attempt ended: by trouble of the machine, so that it waits; or by a mistake."""
-    trouble = str(error) if isinstance(error, StoreError) else trouble_in_words(error)
+    trouble = str(error) if isinstance(error, StoreError) else describe_machine_error(error)
     first_line = (str(error).strip().splitlines() or ["no details"])[0][:300]
     try:
         if trouble is not None:

@@ -20,7 +20,7 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.validation.reasons import one_reason
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
-from manufacturing_copilot.store import looked_up, read_frame, staged
+from manufacturing_copilot.store import prefer_indexes, read_frame, staged
 from manufacturing_copilot.store.tables import accepted, batch, mended_record, rejected_record
 from manufacturing_copilot.store.types import SCALE
 
@@ -177,7 +177,7 @@ def _history(connection: sa.Connection, feed: Feed, feed_id: int, watches: list[
     query = sa.select(*(table.c[name] for name in names)).where(table.c.batch_id.in_(chosen)).limit(HISTORY_ROWS)
     if not chosen:
         return pl.DataFrame()
-    with looked_up(connection):
+    with prefer_indexes(connection):
         return read_frame(connection, query)
 
 

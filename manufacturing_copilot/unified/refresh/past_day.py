@@ -19,7 +19,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.store.merge import delete_rows, sync_frame
-from manufacturing_copilot.store.shadow_tables import count_on, fill, permanent, temporary
+from manufacturing_copilot.store.shadow_tables import advance_sequence, create_from_query, permanent, temporary
 from manufacturing_copilot.store.types import ExactDecimal
 from manufacturing_copilot.unified.changes import Changes
 from manufacturing_copilot.unified.code_counts import refresh_code_counts
@@ -67,8 +67,8 @@ def make_room(connection: sa.Connection) -> None:
     for table in TABLES:
         temporary(table).create(connection)
         if table in _NAMES:
-            fill(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
-            count_on(connection, table, temporary=True)
+            create_from_query(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
+            advance_sequence(connection, table, temporary=True)
 
 
 def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date) -> None:
@@ -91,7 +91,7 @@ def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date
             ids = read_frame(lasting, sa.select(table.c.id, table.c.code))
         delete_rows(connection, table, unknown.select("id"))
         insert_frame(connection, table, unknown.drop("id").join(ids, on="code"))
-        count_on(connection, table, temporary=True)
+        advance_sequence(connection, table, temporary=True)
 
 
 def to_todays_items(connection: sa.Connection) -> None:

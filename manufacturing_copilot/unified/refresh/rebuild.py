@@ -16,9 +16,9 @@ from manufacturing_copilot.ingest.as_of import known_files, records_as_known
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame, read_frames
 from manufacturing_copilot.store import tables as t
-from manufacturing_copilot.store.engine import connect_store, usable
+from manufacturing_copilot.store.engine import connect_store, parse_database_url
 from manufacturing_copilot.store.migrate import upgrade
-from manufacturing_copilot.store.shadow_tables import count_on
+from manufacturing_copilot.store.shadow_tables import advance_sequence
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh, refresh_within
 
@@ -52,7 +52,7 @@ def place_of(into: str | None, home: Path, day: date) -> sa.URL:
     Raises StoreError where it is a URL of a database that we cannot use.
     """
     if into is not None and "://" in into:
-        return usable(into, "--into")
+        return parse_database_url(into, "--into")
     path = past_home(home, day) if into is None else Path(into).expanduser().resolve()
     return sa.URL.create("sqlite", database=str(path if path.suffix == ".db" else path / "copilot.db"))
 
@@ -142,7 +142,7 @@ def _copy_ledger(connection: sa.Connection, files: pl.DataFrame, target: sa.Conn
     }
     for table, frame in rows.items():
         insert_frame(target, table, frame)
-        count_on(target, table)
+        advance_sequence(target, table)
 
 
 def _with_counts(
@@ -173,7 +173,7 @@ def _copy_rows(connection: sa.Connection, table: sa.Table, files: pl.DataFrame, 
         ours = _of_files(rows, files)
         insert_frame(target, table, ours)
         met.append(ours.group_by("batch_id").agg(rows=pl.len()))
-    count_on(target, table)
+    advance_sequence(target, table)
     return pl.concat(met).group_by("batch_id").agg(pl.col("rows").sum())
 
 

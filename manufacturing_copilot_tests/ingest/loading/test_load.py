@@ -22,7 +22,7 @@ from manufacturing_copilot.ingest.loading.archive import original_bytes
 from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
-from manufacturing_copilot.store.locks import held
+from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import (
     accepted,
     batch,
@@ -316,7 +316,7 @@ def test_the_sweep_puts_back_what_nobody_works_on(store: Store, home: Path) -> N
     site = site_of(home / "site")
     drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
     [found] = claim(store, site, home, actor="test")
-    with held(store, load_lock("shop/orders")):
+    with named_lock(store, load_lock("shop/orders")):
         begin(store, found.reference, run_id="alive", actor="test")
         assert sweep(store, actor="test") == []
         assert counts_of(store, found.reference).status == "in_progress"
