@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from markupsafe import Markup
 
 from manufacturing_copilot import formatting
+from manufacturing_copilot.report.alert_order import UNSETTLED, by_urgency
+from manufacturing_copilot.report.chart_data import Outlook, read_control_chart, read_outlooks
 from manufacturing_copilot.report.evidence import Fact, as_day, facts_of, pick, places_of, runway_of
-from manufacturing_copilot.report.outlook import Outlook, read_control_chart, read_outlooks
 from manufacturing_copilot.report.plots import control_chart, forecast_plot, runway_strip
-from manufacturing_copilot.report.urgency import UNSETTLED, by_urgency
 from manufacturing_copilot.site.rules import Topic
 from manufacturing_copilot.store.tables import item, location
 

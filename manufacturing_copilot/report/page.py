@@ -12,11 +12,11 @@ import jinja2
 import sqlalchemy as sa
 
 from manufacturing_copilot import __version__, formatting
-from manufacturing_copilot.report.arrivals import duplicate_findings, rejected_findings
+from manufacturing_copilot.report.alert_order import UNSETTLED
 from manufacturing_copilot.report.cards import Card, read_cards
 from manufacturing_copilot.report.forecast_scores import Score, read_scores
+from manufacturing_copilot.report.row_problems import duplicate_findings, rejected_findings
 from manufacturing_copilot.report.status import Status, read_status
-from manufacturing_copilot.report.urgency import UNSETTLED
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.rules import Severity, Topic
 from manufacturing_copilot.store import Store

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.report.arrivals import Finding, rejected_findings
-from manufacturing_copilot.report.urgency import by_urgency
+from manufacturing_copilot.report.alert_order import by_urgency
+from manufacturing_copilot.report.row_problems import Finding, rejected_findings
 from manufacturing_copilot.site import Frequency, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import (

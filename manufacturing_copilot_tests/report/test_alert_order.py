@@ -1,6 +1,6 @@
 from typing import Any
 
-from manufacturing_copilot.report.urgency import by_urgency
+from manufacturing_copilot.report.alert_order import by_urgency
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import alert
 from manufacturing_copilot_tests.report import scenes
