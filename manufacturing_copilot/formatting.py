@@ -15,9 +15,16 @@ def number(value: float | None) -> str:
         return NOTHING
     size = abs(value)
     if size >= 100 or value == int(value):
-        return f"{value:,.0f}"
-    places = 1 if size >= 10 else 2 if size >= 0.1 else 4
-    return f"{value:,.{places}f}".rstrip("0").rstrip(".")
+        return rounded(value, 0)
+    return rounded(value, 1 if size >= 10 else 2 if size >= 0.1 else 4)
+
+
+def rounded(value: float | None, places: int = 2, *, missing: str = NOTHING) -> str:
+    """Return a number with thousands marks and at most `places` decimals: 1,250; 0.25. No number gives `missing`."""
+    if value is None:
+        return missing
+    text = f"{value:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def compact(value: float | None) -> str:
@@ -48,6 +55,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 def day(value: date | None) -> str:
     """Return a day with its weekday: Mon 3 Mar 2026."""
     return NOTHING if value is None else f"{value:%a} {value.day} {value:%b %Y}"
+
+
+def spoken_day(value: date | None, *, missing: str = NOTHING) -> str:
+    """Return a day as people say it, without its year: Thursday 3 December. No day gives `missing`."""
+    return missing if value is None else f"{value:%A} {value.day} {value:%B}"
 
 
 def short_day(value: date | None) -> str:

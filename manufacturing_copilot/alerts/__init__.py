@@ -1,1 +1,4 @@
-"""Rules over facts and forecasts: what needs a person, and what to do."""
+"""What needs a person: rules over facts, the life of each alert, and its evidence in words.
+
+Who is told of an alert, and how, belongs to `notify`.
+"""

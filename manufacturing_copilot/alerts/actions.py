@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,11 +18,11 @@ class AlertError(CopilotError):
 
 
 def acknowledge(store: Store, alert_id: int, actor: str, note: str = "", *, now: datetime | None = None) -> None:
-    """Say that `actor` takes care of the alert: it stays open to see, and tells nobody again unless it worsens.
+    """Mark the alert as taken care of by `actor`: it stays visible, and nobody is told again unless it worsens.
 
     Raises AlertError where there is no such alert, or it is resolved.
     """
-    _settle(store, alert_id, actor, "acknowledged", note, now or utc_now(), {"snoozed_until": None})
+    _change_status(store, alert_id, actor, "acknowledged", note, now or utc_now())
 
 
 def snooze(
@@ -36,7 +35,7 @@ def snooze(
     at = now or utc_now()
     if until <= at:
         raise AlertError(f"alert {alert_id} cannot be snoozed until {until:%Y-%m-%d %H:%M}: that moment is past")
-    _settle(store, alert_id, actor, "snoozed", note, at, {"snoozed_until": until})
+    _change_status(store, alert_id, actor, "snoozed", note, at, until)
 
 
 def resolve(store: Store, alert_id: int, actor: str, note: str = "", *, now: datetime | None = None) -> None:
@@ -44,11 +43,17 @@ def resolve(store: Store, alert_id: int, actor: str, note: str = "", *, now: dat
 
     Raises AlertError where there is no such alert, or it is resolved.
     """
-    _settle(store, alert_id, actor, "resolved", note, now or utc_now(), {"snoozed_until": None})
+    _change_status(store, alert_id, actor, "resolved", note, now or utc_now())
 
 
-def _settle(
-    store: Store, alert_id: int, actor: str, status: str, note: str, now: datetime, also: dict[str, Any]
+def _change_status(
+    store: Store,
+    alert_id: int,
+    actor: str,
+    status: str,
+    note: str,
+    now: datetime,
+    snoozed_until: datetime | None = None,
 ) -> None:
     with store.write() as connection:
         row = connection.execute(sa.select(alert).where(alert.c.id == alert_id).with_for_update()).one_or_none()
@@ -56,16 +61,20 @@ def _settle(
             raise AlertError(f"there is no alert {alert_id}; `copilot alert list` shows those there are")
         if row.status not in LIVE:
             raise AlertError(f"alert {alert_id} is {row.status} already: {row.title}")
-        connection.execute(sa.update(alert).where(alert.c.id == alert_id).values(status=status, changed_at=now, **also))
+        connection.execute(
+            sa.update(alert)
+            .where(alert.c.id == alert_id)
+            .values(status=status, changed_at=now, snoozed_until=snoozed_until)
+        )
         connection.execute(
             sa.insert(alert_event).values(alert_id=alert_id, at=now, actor=actor, event=status, note=note)
         )
         if status == "resolved":
-            same = (fact_seen.c.rule == row.rule) & (fact_seen.c.subject == row.subject)
-            connection.execute(sa.update(fact_seen).where(same).values(settled=row.severity))
+            same_trouble = (fact_seen.c.rule == row.rule) & (fact_seen.c.subject == row.subject)
+            connection.execute(sa.update(fact_seen).where(same_trouble).values(settled=row.severity))
         detail = {"note": note, "was": row.status, "title": row.title}
-        if "snoozed_until" in also and also["snoozed_until"] is not None:
-            detail["until"] = also["snoozed_until"].isoformat()
+        if snoozed_until is not None:
+            detail["until"] = snoozed_until.isoformat()
         connection.execute(
             sa.insert(audit_event).values(
                 at=now, actor=actor, verb=f"alert {status}", subject=f"alert {alert_id}", detail=detail

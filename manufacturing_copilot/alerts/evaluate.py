@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.alerts import templates
+from manufacturing_copilot.alerts.alert_evidence import Evidence, SourceLine
 from manufacturing_copilot.alerts.facts import FACTS, Question, stale_kinds
 from manufacturing_copilot.alerts.facts.base import LINES_SHOWN
 from manufacturing_copilot.errors import SiteError
@@ -38,7 +37,7 @@ class Hit:
     severity: Severity
     title: str
     advice: str
-    evidence: dict[str, Any]
+    evidence: Evidence
 
     @property
     def key(self) -> tuple[str, str]:
@@ -47,15 +46,15 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What the rules found: hits by (rule, subject), rules nothing is known for, and stale record kinds."""
+class RuleResults:
+    """What the rules gave: hits by (rule, subject), rules nothing is known for, and stale record kinds by feed."""
 
     hits: dict[tuple[str, str], Hit]
     unknown: tuple[str, ...]
     stale: Mapping[str, str]
 
 
-def find(connection: sa.Connection, question: Question) -> Findings:
+def evaluate_rules(connection: sa.Connection, question: Question) -> RuleResults:
     """Gather every fact that a rule of the site watches, once, and return where the rules hold.
 
     Raises SiteError where a rule's text or scope uses what its fact does not have.
@@ -69,7 +68,7 @@ def find(connection: sa.Connection, question: Question) -> Findings:
         if frame is not None:
             hits.update({hit.key: hit for hit in _hits(connection, rule, frame)})
     unknown = tuple(rule.rule for rule in rules if frames[rule.when] is None)
-    return Findings(hits, unknown, stale_kinds(connection, question))
+    return RuleResults(hits, unknown, stale_kinds(connection, question))
 
 
 def stale_feed_behind(rule: Rule, stale: Mapping[str, str]) -> str | None:
@@ -78,48 +77,35 @@ def stale_feed_behind(rule: Rule, stale: Mapping[str, str]) -> str | None:
 
 
 def _hits(connection: sa.Connection, rule: Rule, frame: pl.DataFrame) -> list[Hit]:
-    lowest = min(rule.levels.values())
-    rows = _within(rule, frame).filter(pl.col("value") >= lowest).sort("subject")
+    lowest_level = min(rule.levels.values())
+    rows = _within_scope(rule, frame).filter(pl.col("value") >= lowest_level).sort("subject")
     if rows.is_empty():
         return []
     traced = FACTS[rule.when].trace(connection, rows)
-    origins: dict[str, list[dict[str, Any]]] = {}
-    for (subject,), lines in traced.sort("batch", "file", "line").group_by("subject", maintain_order=True):
-        origins[str(subject)] = lines.drop("subject").head(LINES_SHOWN).to_dicts()
-    return [_hit(rule, row, origins.get(row["subject"], [])) for row in rows.iter_rows(named=True)]
+    lines: dict[str, tuple[SourceLine, ...]] = {}
+    for (subject,), of_subject in traced.sort("batch", "file", "line").group_by("subject", maintain_order=True):
+        first = of_subject.drop("subject").head(LINES_SHOWN)
+        lines[str(subject)] = tuple(SourceLine(**line) for line in first.iter_rows(named=True))
+    return [_hit(rule, row, lines.get(row["subject"], ())) for row in rows.iter_rows(named=True)]
 
 
-def _within(rule: Rule, frame: pl.DataFrame) -> pl.DataFrame:
-    for name, wanted in rule.scope.items():
-        columns = [column for column in _SCOPE_COLUMNS[name] if column in frame.columns]
+def _within_scope(rule: Rule, frame: pl.DataFrame) -> pl.DataFrame:
+    for scope, wanted in rule.scope.items():
+        columns = [column for column in _SCOPE_COLUMNS[scope] if column in frame.columns]
         if not columns:
-            known = [key for key, names in _SCOPE_COLUMNS.items() if names[0] in FACTS[rule.when].names]
+            possible = [key for key, columns in _SCOPE_COLUMNS.items() if columns[0] in FACTS[rule.when].names]
             raise SiteError(
-                f"rules.yaml, rule {rule.rule!r}, key for: {rule.when.value} has no {name};"
-                f" it can be narrowed by {', '.join(known)}"
+                f"rules.yaml, rule {rule.rule!r}, key for: {rule.when.value} has no {scope};"
+                f" it can be narrowed by {', '.join(possible)}"
             )
         frame = frame.filter(pl.any_horizontal(pl.col(column).is_in(list(wanted)) for column in columns))
     return frame
 
 
-def _hit(rule: Rule, row: dict[str, Any], lines: list[dict[str, Any]]) -> Hit:
-    facts = {name: row[name] for name in FACTS[rule.when].names} | {"value": row["value"]}
-    title, advice = templates.render(rule, templates.nested(facts))
+def _hit(rule: Rule, row: Mapping[str, Any], lines: tuple[SourceLine, ...]) -> Hit:
+    values = {name: row[name] for name in FACTS[rule.when].names}
+    title, advice = templates.render(rule, values | {"value": row["value"]})
     severity = rule.severity_of(row["value"])
     assert severity is not None  # rows below the lowest level were left out
-    evidence = templates.nested({name: row[name] for name in FACTS[rule.when].names}) | {
-        "batches": sorted({line["batch"] for line in lines}),
-        "lines": lines,
-    }
-    return Hit(rule, row["subject"], row["item_id"], float(row["value"]), severity, title, advice, _as_stored(evidence))
-
-
-def _as_stored(evidence: dict[str, Any]) -> dict[str, Any]:
-    """Return the evidence as JSON gives it back, so that what is stored can be compared with what is found."""
-
-    def plain(value: Any) -> str:
-        if isinstance(value, date | datetime):
-            return value.isoformat()
-        raise TypeError(f"{type(value).__name__} is no evidence")
-
-    return json.loads(json.dumps(evidence, default=plain))
+    evidence = Evidence(values, lines)
+    return Hit(rule, row["subject"], row["item_id"], float(row["value"]), severity, title, advice, evidence)

@@ -1,4 +1,4 @@
-"""The life of an alert: opened, worsened, eased and resolved by what the rules find; settled by people.
+"""The life of an alert: opened, worsened, eased and resolved as its rule holds or not; people act on it in between.
 
 The same rule about the same subject is one alert until the trouble is over. Its events are the outbox that
 `notify` reads, so an alert and the news of it are written in one transaction.
@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.evaluate import Findings, Hit, find, stale_feed_behind
+from manufacturing_copilot.alerts.evaluate import Hit, RuleResults, evaluate_rules, stale_feed_behind
 from manufacturing_copilot.alerts.facts import Question
 from manufacturing_copilot.progress import is_current, note_follows
 from manufacturing_copilot.site import Severity, Site
@@ -25,8 +25,8 @@ LIVE = ("open", "acknowledged", "snoozed")
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What one evaluation did: how many alerts it changed, and what it held back and why."""
+class AlertChanges:
+    """What one evaluation of the rules did: how many alerts it changed, and what it held back and why."""
 
     opened: int = 0
     worsened: int = 0
@@ -49,109 +49,113 @@ class Evaluation:
         return self.opened + self.worsened + self.eased + self.resolved + self.woken
 
 
-def evaluate(store: Store, site: Site, as_of: date, *, actor: str, now: datetime) -> Evaluation:
+def update_alerts(store: Store, site: Site, as_of: date, *, actor: str, now: datetime) -> AlertChanges:
     """Apply the site's rules to what is known at the end of `as_of`, and write what changed, in one transaction.
 
     A second evaluation of the same facts writes nothing. That the stage is up to date is noted with the alerts.
     Raises SiteError where a rule's text or scope is wrong; then nothing is written.
     """
     with store.read() as connection:
-        findings = find(connection, Question(site, as_of, now))
+        results = evaluate_rules(connection, Question(site, as_of, now))
     with store.write() as connection:
         lock_until_commit(connection, STAGE)
-        done = _Pass(connection, site, as_of, actor, now).run(findings)
+        changes = _Update(connection, site, as_of, actor, now).apply(results)
         if not is_current(connection, site, as_of, STAGE):
             note_follows(connection, site, as_of, STAGE)
-        return done
+        return changes
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Holding:
+    """Since when a rule has held for a subject, and the severity at which a person resolved it in that time."""
+
     since: date
-    settled: str | None
+    resolved_at: str | None
 
 
-class _Pass:
-    """One pass over the findings, inside one transaction."""
+class _Update:
+    """One update of the alerts from what the rules gave, inside one transaction."""
 
     def __init__(self, connection: sa.Connection, site: Site, as_of: date, actor: str, now: datetime) -> None:
         self.connection, self.site, self.as_of, self.actor, self.now = connection, site, as_of, actor, now
         self.events: list[dict[str, Any]] = []
 
-    def run(self, findings: Findings) -> Evaluation:
+    def apply(self, results: RuleResults) -> AlertChanges:
         """Write what changed and return the counts."""
-        live = self._live()
-        seen = self._remember(findings)
-        opened, waiting, inhibited = self._choose_new(findings, live, seen)
-        self._open(opened)
-        refreshed = sum(
-            self._bring_up_to_date(row, findings.hits[key]) for key, row in live.items() if key in findings.hits
-        )
+        live = self._live_alerts()
+        holding = self._remember_since(results)
+        to_open, waiting, inhibited = self._choose_new(results, live, holding)
+        self._open(to_open)
+        refreshed = sum(self._refresh(row, results.hits[key]) for key, row in live.items() if key in results.hits)
         for key, row in live.items():
-            if key not in findings.hits and key[0] not in findings.unknown:
+            if key not in results.hits and key[0] not in results.unknown:
                 self._resolve(row)
         if self.events:
             self.connection.execute(sa.insert(alert_event), self.events)
-        words = [event["event"] for event in self.events]
-        woken = sum(event["note"] == _WOKEN for event in self.events)
-        return Evaluation(
-            opened=len(opened),
-            worsened=words.count("worsened"),
-            eased=words.count("eased"),
-            resolved=words.count("resolved"),
+        kinds = [event["event"] for event in self.events]
+        woken = sum(event["note"] == _SNOOZE_OVER for event in self.events)
+        return AlertChanges(
+            opened=len(to_open),
+            worsened=kinds.count("worsened"),
+            eased=kinds.count("eased"),
+            resolved=kinds.count("resolved"),
             refreshed=refreshed,
             woken=woken,
             waiting=waiting,
             inhibited=inhibited,
-            unknown=findings.unknown,
+            unknown=results.unknown,
         )
 
-    def _live(self) -> dict[tuple[str, str], sa.Row[Any]]:
+    def _live_alerts(self) -> dict[tuple[str, str], sa.Row[Any]]:
         rows = self.connection.execute(sa.select(alert).where(alert.c.status.in_(LIVE)))
         return {(row.rule, row.subject): row for row in rows}
 
-    def _remember(self, findings: Findings) -> dict[tuple[str, str], _Seen]:
+    def _remember_since(self, results: RuleResults) -> dict[tuple[str, str], _Holding]:
         """Keep since when each hit has held without a break; forget the others. Rules without facts keep theirs."""
         rows = self.connection.execute(sa.select(fact_seen))
-        known = {(row.rule, row.subject): _Seen(row.since, row.settled) for row in rows}
-        gone = [key for key in known if key not in findings.hits and key[0] not in findings.unknown]
-        new = [key for key in findings.hits if key not in known]
+        existing = {(row.rule, row.subject): _Holding(row.since, row.settled) for row in rows}
+        gone = [key for key in existing if key not in results.hits and key[0] not in results.unknown]
+        new = [key for key in results.hits if key not in existing]
         if gone:
             same = (fact_seen.c.rule == sa.bindparam("r")) & (fact_seen.c.subject == sa.bindparam("s"))
-            self.connection.execute(sa.delete(fact_seen).where(same), [{"r": rule, "s": about} for rule, about in gone])
+            self.connection.execute(
+                sa.delete(fact_seen).where(same), [{"r": rule, "s": subject} for rule, subject in gone]
+            )
         if new:
             self.connection.execute(
                 sa.insert(fact_seen),
-                [{"rule": rule, "subject": about, "since": self.as_of} for rule, about in new],
+                [{"rule": rule, "subject": subject, "since": self.as_of} for rule, subject in new],
             )
-        return known | dict.fromkeys(new, _Seen(self.as_of, None))
+        return existing | dict.fromkeys(new, _Holding(self.as_of, None))
 
     def _choose_new(
-        self, findings: Findings, live: dict[tuple[str, str], Any], seen: dict[tuple[str, str], _Seen]
+        self, results: RuleResults, live: dict[tuple[str, str], sa.Row[Any]], holding: dict[tuple[str, str], _Holding]
     ) -> tuple[list[Hit], int, dict[str, int]]:
-        opened, waiting, inhibited = [], 0, dict[str, int]()
-        for key, hit in findings.hits.items():
-            if key in live or _is_settled(hit, seen[key]):
+        """Return the hits to open as alerts, how many must last longer first, and how many each stale feed holds."""
+        to_open, waiting, inhibited = [], 0, dict[str, int]()
+        for key, hit in results.hits.items():
+            if key in live or _is_resolved_by_a_person(hit, holding[key]):
                 continue
-            if self.as_of - seen[key].since < hit.rule.lasting:
+            if self.as_of - holding[key].since < hit.rule.lasting:
                 waiting += 1
                 continue
-            stale = stale_feed_behind(hit.rule, findings.stale)
+            stale = stale_feed_behind(hit.rule, results.stale)
             if stale is not None:
                 inhibited[stale] = inhibited.get(stale, 0) + 1
                 continue
-            opened.append(hit)
-        return opened, waiting, inhibited
+            to_open.append(hit)
+        return to_open, waiting, inhibited
 
     def _open(self, hits: list[Hit]) -> None:
         if not hits:
             return
-        before = self._openings()
-        rows = [self._as_row(hit, before.get(hit.key, 0) + 1) for hit in hits]
-        made = self.connection.execute(sa.insert(alert).returning(alert.c.id, alert.c.title), rows)
-        self.events.extend(self._event(row.id, "opened", row.title) for row in made)
+        earlier = self._times_opened()
+        rows = [self._as_row(hit, earlier.get(hit.key, 0) + 1) for hit in hits]
+        inserted = self.connection.execute(sa.insert(alert).returning(alert.c.id, alert.c.title), rows)
+        for row in inserted:
+            self._record_event(row.id, "opened", row.title)
 
-    def _openings(self) -> dict[tuple[str, str], int]:
+    def _times_opened(self) -> dict[tuple[str, str], int]:
         query = sa.select(alert.c.rule, alert.c.subject, sa.func.count()).group_by(alert.c.rule, alert.c.subject)
         return {(rule, subject): int(count) for rule, subject, count in self.connection.execute(query)}
 
@@ -175,34 +179,35 @@ class _Pass:
             "title": hit.title,
             "advice": hit.advice,
             "value": hit.value,
-            "evidence": hit.evidence,
+            "evidence": hit.evidence.as_json(),
             "last_seen_on": self.as_of,
         }
 
-    def _bring_up_to_date(self, row: Any, hit: Hit) -> bool:
+    def _refresh(self, row: sa.Row[Any], hit: Hit) -> bool:
         """Write what differs about a live alert; return whether it changed without news."""
         content = self._content(hit)
         changes = {name: value for name, value in content.items() if getattr(row, name) != value}
         before, after = Severity(row.severity), hit.severity
-        event = None
+        is_news = True
         if after.rank > before.rank:
-            event = self._event(row.id, "worsened", f"from {before} to {after}: {hit.title}")
-            # what somebody had settled at a lower severity needs to be looked at again
+            self._record_event(row.id, "worsened", f"from {before} to {after}: {hit.title}")
+            # what somebody acknowledged or snoozed at a lower severity needs to be looked at again
             changes |= {"status": "open", "snoozed_until": None}
         elif after.rank < before.rank:
-            event = self._event(row.id, "eased", f"from {before} to {after}: {hit.title}")
+            self._record_event(row.id, "eased", f"from {before} to {after}: {hit.title}")
         elif row.status == "snoozed" and row.snoozed_until is not None and row.snoozed_until <= self.now:
-            event = self._event(row.id, "opened", _WOKEN)
+            self._record_event(row.id, "opened", _SNOOZE_OVER)
             changes |= {"status": "open", "snoozed_until": None}
+        else:
+            is_news = False
         if not changes:
             return False
-        if event is not None:
-            self.events.append(event)
+        if is_news:
             changes["changed_at"] = self.now
         self.connection.execute(sa.update(alert).where(alert.c.id == row.id).values(changes))
-        return event is None
+        return not is_news
 
-    def _resolve(self, row: Any) -> None:
+    def _resolve(self, row: sa.Row[Any]) -> None:
         declared = any(rule.rule == row.rule for rule in self.site.rules)
         note = "it no longer holds" if declared else "the rule is no longer declared"
         self.connection.execute(
@@ -210,15 +215,15 @@ class _Pass:
             .where(alert.c.id == row.id)
             .values(status="resolved", changed_at=self.now, snoozed_until=None)
         )
-        self.events.append(self._event(row.id, "resolved", note))
+        self._record_event(row.id, "resolved", note)
 
-    def _event(self, alert_id: int, event: str, note: str) -> dict[str, Any]:
-        return {"alert_id": alert_id, "at": self.now, "actor": self.actor, "event": event, "note": note}
-
-
-_WOKEN = "the snooze is over"
+    def _record_event(self, alert_id: int, event: str, note: str) -> None:
+        self.events.append({"alert_id": alert_id, "at": self.now, "actor": self.actor, "event": event, "note": note})
 
 
-def _is_settled(hit: Hit, seen: _Seen) -> bool:
+_SNOOZE_OVER = "the snooze is over"
+
+
+def _is_resolved_by_a_person(hit: Hit, holding: _Holding) -> bool:
     """Whether a person resolved this trouble while it lasted, and it has not become worse since."""
-    return seen.settled is not None and hit.severity.rank <= Severity(seen.settled).rank
+    return holding.resolved_at is not None and hit.severity.rank <= Severity(holding.resolved_at).rank

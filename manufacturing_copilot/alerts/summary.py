@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.alert_evidence import Evidence
 from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import alert
@@ -32,10 +33,9 @@ def newest(connection: sa.Connection, rows: int) -> pl.DataFrame:
 
 
 def without_evidence(connection: sa.Connection) -> list[int]:
-    """Return the ids of live alerts whose evidence holds no fact."""
+    """Return the ids of live alerts whose evidence holds no value."""
     query = sa.select(alert.c.id, alert.c.evidence).where(alert.c.status.in_(LIVE))
-    bookkeeping = {"batches", "lines"}
-    return [number for number, evidence in connection.execute(query) if not set(evidence or {}) - bookkeeping]
+    return [alert_id for alert_id, stored in connection.execute(query) if not Evidence.from_json(stored).values]
 
 
 def twice_open(connection: sa.Connection) -> int:

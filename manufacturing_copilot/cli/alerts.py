@@ -98,6 +98,6 @@ def told(
     from manufacturing_copilot.notify import delivery_ledger
 
     with opened_store() as store, store.read() as connection:
-        found = delivery_ledger.told(connection, person=person, alert_id=alert_id, limit=limit)
+        found = delivery_ledger.newest_deliveries(connection, person=person, alert_id=alert_id, limit=limit)
     shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]
     show(found, as_json=as_json, empty="nobody was told anything yet", columns=shown)

@@ -1,1 +1,4 @@
-"""Who is told, how and when; the ledger of deliveries."""
+"""Who is told of alerts, when and on which channel: messages, their delivery and its ledger.
+
+What an alert is, and why it was raised, belongs to `alerts`.
+"""

@@ -22,12 +22,27 @@ from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import delivery, delivery_attempt, notification
 from manufacturing_copilot.store.types import utc_now
 
-WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
-"""How long to wait after the first, second, ... attempt that was refused."""
-MAX_ATTEMPTS = len(WAITS) + 1
 _RETRIED = (Outcome.REFUSED, Outcome.NOBODY)
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DeliverySettings:
+    """How deliveries are sent and tried again."""
+
+    seconds: float = SEND_SECONDS
+    """how long one address may take to answer"""
+    waits: tuple[timedelta, ...] = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 240))
+    """how long to wait after the first, second, ... attempt that was refused"""
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a delivery is tried before it is given up."""
+        return len(self.waits) + 1
+
+
+DEFAULT_SETTINGS = DeliverySettings()
 
 
 @dataclass
@@ -54,17 +69,19 @@ class DeliverySummary:
 
 @dataclass(frozen=True)
 class _Claim:
-    """One message with the deliveries of it that are ours to send: id → variable, channel, attempt, its number."""
+    """One message with the deliveries of it that this process is to send, by id."""
 
     title: str
     body: str
     severity: Severity
     person: str
-    deliveries: dict[int, _Try]
+    deliveries: dict[int, _Attempt]
 
 
 @dataclass(frozen=True)
-class _Try:
+class _Attempt:
+    """One attempt, the `number`th of its delivery; `variable` names the environment variable with the address."""
+
     variable: str
     channel: str
     attempt_id: int
@@ -78,27 +95,27 @@ def deliver(
     *,
     run_id: str | None,
     environment: Mapping[str, str] = os.environ,
-    seconds: float = SEND_SECONDS,
+    settings: DeliverySettings = DEFAULT_SETTINGS,
 ) -> DeliverySummary:
     """Send every delivery that is due at `now`, message by message, and record what became of each.
 
-    `environment` holds the apprise URLs under the names that the site's people declare; `seconds` is how long one
-    address may take. A refused delivery waits and is tried again, up to MAX_ATTEMPTS times; one without an answer
-    is unknown and stays so. Waits while another process delivers.
+    `environment` holds the apprise URLs under the names that the site's people declare. A refused delivery waits and
+    is tried again, as often as `settings` allow; one without an answer is unknown and stays so. Waits while another
+    process delivers.
     """
     summary = DeliverySummary()
     with named_lock(store, "deliveries"):
-        summary.interrupted = _free_interrupted(store, now)
+        summary.interrupted = _release_interrupted(store, now, settings)
         while (claim := _claim(store, now, run_id)) is not None:
-            addresses = {number: one.variable for number, one in claim.deliveries.items()}
-            answers = send(claim.title, claim.body, claim.severity, addresses, environment, seconds=seconds)
-            _record(store, claim, answers, now, summary)
+            addresses = {delivery_id: attempt.variable for delivery_id, attempt in claim.deliveries.items()}
+            answers = send(claim.title, claim.body, claim.severity, addresses, environment, seconds=settings.seconds)
+            _record(store, claim, answers, now, summary, settings)
     for problem in summary.problems:
         logger.warning("%s: %s", site.site, problem)
     return summary
 
 
-def due(connection: sa.Connection, now: datetime) -> int:
+def due_deliveries(connection: sa.Connection, now: datetime) -> int:
     """Return how many deliveries wait to be sent at `now`, those included that a process left half sent."""
     query = (
         sa.select(sa.func.count())
@@ -108,8 +125,8 @@ def due(connection: sa.Connection, now: datetime) -> int:
     return int(connection.scalar(query) or 0)
 
 
-def _free_interrupted(store: Store, now: datetime) -> int:
-    """Put back what a process that ended left half sent. Only under the lock: nobody else is sending."""
+def _release_interrupted(store: Store, now: datetime, settings: DeliverySettings) -> int:
+    """Put back what a process that ended left half sent; needs the lock, under which nobody else is sending."""
     with store.write() as connection:
         ids = connection.scalars(sa.select(delivery.c.id).where(delivery.c.status == "sending")).all()
         if not ids:
@@ -123,8 +140,8 @@ def _free_interrupted(store: Store, now: datetime) -> int:
                 detail="the process that sent it ended before an answer; it is sent again",
             )
         )
-        # what ends its process time and again must not hold up everybody else's messages for ever
-        status = sa.case((delivery.c.attempts < MAX_ATTEMPTS, "pending"), else_="failed")
+        # a message that ends its process every time must not hold up everybody else's
+        status = sa.case((delivery.c.attempts < settings.max_attempts, "pending"), else_="failed")
         connection.execute(sa.update(delivery).where(delivery.c.id.in_(ids)).values(status=status))
         return len(ids)
 
@@ -133,58 +150,65 @@ def _claim(store: Store, now: datetime, run_id: str | None) -> _Claim | None:
     """Mark the due deliveries of one message as being sent, with an attempt each; None where nothing is due."""
     is_due = (delivery.c.status == "pending") & (delivery.c.due_at <= now)
     with store.write() as connection:
-        first = connection.scalar(
+        message_id = connection.scalar(
             sa.select(delivery.c.notification_id).where(is_due).order_by(delivery.c.due_at, delivery.c.id).limit(1)
         )
-        if first is None:
+        if message_id is None:
             return None
         rows = connection.execute(
-            sa.select(delivery).where(is_due, delivery.c.notification_id == first).with_for_update()
+            sa.select(delivery).where(is_due, delivery.c.notification_id == message_id).with_for_update()
         ).all()
-        tries = {row.id: _begin(connection, row, run_id) for row in rows}
-        what = connection.execute(sa.select(notification).where(notification.c.id == first)).one()
-    return _Claim(what.title, what.body, Severity(what.severity), what.person, tries)
+        attempts = {row.id: _begin_attempt(connection, row, run_id) for row in rows}
+        message = connection.execute(sa.select(notification).where(notification.c.id == message_id)).one()
+    return _Claim(message.title, message.body, Severity(message.severity), message.person, attempts)
 
 
-def _begin(connection: sa.Connection, row: Any, run_id: str | None) -> _Try:
+def _begin_attempt(connection: sa.Connection, row: sa.Row[Any], run_id: str | None) -> _Attempt:
     number = row.attempts + 1
     connection.execute(sa.update(delivery).where(delivery.c.id == row.id).values(status="sending", attempts=number))
-    attempt = connection.execute(
+    attempt_id = connection.execute(
         sa.insert(delivery_attempt)
         .values(delivery_id=row.id, started_at=utc_now(), run_id=run_id)
         .returning(delivery_attempt.c.id)
     ).scalar_one()
-    return _Try(row.address, row.channel, attempt, number)
+    return _Attempt(row.address, row.channel, attempt_id, number)
 
 
 def _record(
-    store: Store, claim: _Claim, answers: Mapping[int, Answer], now: datetime, summary: DeliverySummary
+    store: Store,
+    claim: _Claim,
+    answers: Mapping[int, Answer],
+    now: datetime,
+    summary: DeliverySummary,
+    settings: DeliverySettings,
 ) -> None:
     with store.write() as connection:
-        for number, one in claim.deliveries.items():
-            answer = answers[number]
-            change = _consequence(answer, one, now)
+        for delivery_id, attempt in claim.deliveries.items():
+            answer = answers[delivery_id]
+            status = _status_after(answer, attempt, settings)
             finished = utc_now()
-            if change["status"] == "accepted":
-                change["accepted_at"] = finished
-            connection.execute(sa.update(delivery).where(delivery.c.id == number).values(change))
+            changes: dict[str, Any] = {"status": status}
+            if status == "accepted":
+                changes["accepted_at"] = finished
+            elif status == "pending":
+                changes["due_at"] = now + settings.waits[attempt.number - 1]
+            connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(changes))
             connection.execute(
                 sa.update(delivery_attempt)
-                .where(delivery_attempt.c.id == one.attempt_id)
+                .where(delivery_attempt.c.id == attempt.attempt_id)
                 .values(finished_at=finished, outcome=answer.outcome.value, detail=answer.detail)
             )
-            _count(summary, change["status"], f"{claim.person} by {one.channel}: {answer.detail}")
+            _count(summary, status, f"{claim.person} by {attempt.channel}: {answer.detail}")
 
 
-def _consequence(answer: Answer, one: _Try, now: datetime) -> dict[str, Any]:
-    """Return what an answer makes of a delivery."""
+def _status_after(answer: Answer, attempt: _Attempt, settings: DeliverySettings) -> str:
     if answer.outcome is Outcome.ACCEPTED:
-        return {"status": "accepted"}
+        return "accepted"
     if answer.outcome is Outcome.TIMEOUT:
-        return {"status": "unknown"}
-    if answer.outcome in _RETRIED and one.number < MAX_ATTEMPTS:
-        return {"status": "pending", "due_at": now + WAITS[one.number - 1]}
-    return {"status": "failed"}
+        return "unknown"
+    if answer.outcome in _RETRIED and attempt.number < settings.max_attempts:
+        return "pending"
+    return "failed"
 
 
 def _count(summary: DeliverySummary, status: str, problem: str) -> None:

@@ -25,7 +25,7 @@ def totals(connection: sa.Connection) -> dict[str, int]:
     return {status: counts.get(status, 0) for status in STATUSES}
 
 
-def told(
+def newest_deliveries(
     connection: sa.Connection, *, person: str | None = None, alert_id: int | None = None, limit: int = 100
 ) -> pl.DataFrame:
     """Return the newest deliveries, of one person or about one alert where asked.
@@ -61,10 +61,10 @@ def told(
     if person is not None:
         query = query.where(notification.c.person == person)
     if alert_id is not None:
-        about = (
+        messages_about_alert = (
             sa.select(notification_alert.c.notification_id)
             .join(alert_event, alert_event.c.id == notification_alert.c.alert_event_id)
             .where(alert_event.c.alert_id == alert_id)
         )
-        query = query.where(notification.c.id.in_(about))
+        query = query.where(notification.c.id.in_(messages_about_alert))
     return read_frame(connection, query).sort("delivery_id", descending=True)

@@ -6,27 +6,27 @@ and pending deliveries, in one transaction; planning again adds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.alert_evidence import Evidence
 from manufacturing_copilot.clock import held_day
 from manufacturing_copilot.notify.messages import News, message, severity_of
 from manufacturing_copilot.notify.schedule import due_at, in_digest
 from manufacturing_copilot.site import Person, Severity, Site, Topic
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
-from manufacturing_copilot.store.tables import alert, alert_event, delivery, notification, notification_alert
+from manufacturing_copilot.store.tables import alert, alert_event, delivery, item, notification, notification_alert
 
 _TROUBLE = ("opened", "worsened")
 
 
 @dataclass(frozen=True)
-class _Group:
-    """What makes one message: person, kind, topic (none in a digest), channels, and the moment it is due."""
+class _MessageGroup:
+    """What the news in one message shares: person, kind, topic (none in a digest), channels, and when it is due."""
 
     person: str
     kind: str
@@ -35,7 +35,7 @@ class _Group:
     due_at: datetime
 
 
-def plan(store: Store, site: Site, now: datetime) -> int:
+def plan_messages(store: Store, site: Site, now: datetime) -> int:
     """Write the messages for news that people have not been told of, and their deliveries; return how many messages.
 
     A message that still waits (for a digest, or the end of quiet hours) takes up later news instead of a second
@@ -49,26 +49,27 @@ def plan(store: Store, site: Site, now: datetime) -> int:
         return len(groups)
 
 
-def unplanned(connection: sa.Connection, site: Site, now: datetime) -> int:
+def unplanned_messages(connection: sa.Connection, site: Site, now: datetime) -> int:
     """Return how many messages a plan would write or extend; reads only."""
     return len(_groups(connection, site, now))
 
 
-def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_Group, list[int]]:
-    groups: dict[_Group, list[int]] = {}
+def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_MessageGroup, list[int]]:
+    """Return the ids of the events that each message is to bring."""
+    groups: dict[_MessageGroup, list[int]] = {}
     if held_day(connection) is not None:
         return groups  # what would have been said on a past day is nobody's news
     for person in site.people:
-        for event in _untold(connection, person):
+        for event in _news_for(connection, person):
             severity = Severity.INFO if event.event == "resolved" else Severity(event.severity)
             channels = (
-                _channels_told(connection, person, event.alert_id)
+                _channels_used(connection, person, event.alert_id)
                 if event.event == "resolved"
-                else _channels(person, Topic(event.topic), severity)
+                else _channels_declared(person, Topic(event.topic), severity)
             )
             if channels:
                 digest = in_digest(person, severity)
-                group = _Group(
+                group = _MessageGroup(
                     person.person,
                     "digest" if digest else "alert",
                     None if digest else event.topic,
@@ -79,31 +80,31 @@ def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_Group
     return groups
 
 
-def _untold(connection: sa.Connection, person: Person) -> Sequence[Any]:
+def _news_for(connection: sa.Connection, person: Person) -> Sequence[sa.Row]:
     """Return the events that are news to the person: of open alerts, and the end of what they were told of."""
-    mine = notification_alert.c.person == person.person
-    told = sa.select(notification_alert.c.alert_event_id).where(mine)
-    told_alerts = (
+    to_person = notification_alert.c.person == person.person
+    events_told = sa.select(notification_alert.c.alert_event_id).where(to_person)
+    alerts_told = (
         sa.select(alert_event.c.alert_id)
         .join(notification_alert, notification_alert.c.alert_event_id == alert_event.c.id)
-        .where(mine)
+        .where(to_person)
     )
     is_news = sa.or_(
         sa.and_(alert_event.c.event.in_(_TROUBLE), alert.c.status == "open"),
         sa.and_(
-            alert_event.c.event == "resolved", alert.c.status == "resolved", alert_event.c.alert_id.in_(told_alerts)
+            alert_event.c.event == "resolved", alert.c.status == "resolved", alert_event.c.alert_id.in_(alerts_told)
         ),
     )
     query = (
         sa.select(alert_event.c.id, alert_event.c.alert_id, alert_event.c.event, alert.c.topic, alert.c.severity)
         .join(alert, alert.c.id == alert_event.c.alert_id)
-        .where(is_news, alert_event.c.id.not_in(told))
+        .where(is_news, alert_event.c.id.not_in(events_told))
         .order_by(alert_event.c.id)
     )
     return connection.execute(query).all()
 
 
-def _channels(person: Person, topic: Topic, severity: Severity) -> tuple[str, ...]:
+def _channels_declared(person: Person, topic: Topic, severity: Severity) -> tuple[str, ...]:
     wanted = {
         channel
         for line in person.hears
@@ -113,7 +114,7 @@ def _channels(person: Person, topic: Topic, severity: Severity) -> tuple[str, ..
     return tuple(sorted(wanted))
 
 
-def _channels_told(connection: sa.Connection, person: Person, alert_id: int) -> tuple[str, ...]:
+def _channels_used(connection: sa.Connection, person: Person, alert_id: int) -> tuple[str, ...]:
     query = (
         sa.select(delivery.c.channel)
         .join(notification_alert, notification_alert.c.notification_id == delivery.c.notification_id)
@@ -124,24 +125,24 @@ def _channels_told(connection: sa.Connection, person: Person, alert_id: int) -> 
     return tuple(sorted(channel for channel in connection.scalars(query) if channel in person.channels))
 
 
-def _write(connection: sa.Connection, site: Site, group: _Group, events: list[int], now: datetime) -> None:
-    number = _waiting(connection, group, now)
-    if number is None:
-        number = _new(connection, site, group, now)
+def _write(connection: sa.Connection, site: Site, group: _MessageGroup, events: list[int], now: datetime) -> None:
+    message_id = _waiting_message(connection, group, now)
+    if message_id is None:
+        message_id = _new_message(connection, site, group, now)
     connection.execute(
         sa.insert(notification_alert),
-        [{"notification_id": number, "alert_event_id": event, "person": group.person} for event in events],
+        [{"notification_id": message_id, "alert_event_id": event, "person": group.person} for event in events],
     )
-    news = _news(connection, number)
+    news = _news_of(connection, message_id)
     title, body = message(news, site.site)
     connection.execute(
         sa.update(notification)
-        .where(notification.c.id == number)
+        .where(notification.c.id == message_id)
         .values(title=title, body=body, severity=severity_of(news).value)
     )
 
 
-def _waiting(connection: sa.Connection, group: _Group, now: datetime) -> int | None:
+def _waiting_message(connection: sa.Connection, group: _MessageGroup, now: datetime) -> int | None:
     """Return the message of the same group that is not due yet, if there is one."""
     if group.due_at <= now:
         return None
@@ -158,59 +159,66 @@ def _waiting(connection: sa.Connection, group: _Group, now: datetime) -> int | N
             delivery.c.attempts == 0,
         )
     )
-    found: dict[int, set[tuple[str, str, str]]] = {}
+    rows_of: dict[int, list[sa.Row]] = {}
     for row in connection.execute(query):
-        found.setdefault(row.id, set()).add((row.channel, row.status, row.topic))
-    for number, rows in found.items():
-        channels, statuses, topics = ({row[place] for row in rows} for place in range(3))
-        if (
-            channels == set(group.channels)
-            and statuses == {"pending"}
-            and (group.topic is None or topics == {group.topic})
-        ):
-            return number
+        rows_of.setdefault(row.id, []).append(row)
+    for message_id, rows in rows_of.items():
+        same_channels = {row.channel for row in rows} == set(group.channels)
+        same_topic = group.topic is None or {row.topic for row in rows} == {group.topic}
+        if same_channels and same_topic and all(row.status == "pending" for row in rows):
+            return message_id
     return None
 
 
-def _new(connection: sa.Connection, site: Site, group: _Group, now: datetime) -> int:
-    number = connection.execute(
+def _new_message(connection: sa.Connection, site: Site, group: _MessageGroup, now: datetime) -> int:
+    message_id = connection.execute(
         sa.insert(notification)
         .values(person=group.person, kind=group.kind, severity="info", title="", body="", created_at=now)
         .returning(notification.c.id)
     ).scalar_one()
-    person = next(one for one in site.people if one.person == group.person)
-    connection.execute(sa.insert(delivery), list(_deliveries(person, group, number)))
-    return int(number)
-
-
-def _deliveries(person: Person, group: _Group, number: int) -> Iterable[dict[str, Any]]:
-    for channel in group.channels:
-        yield {
-            "notification_id": number,
+    person = next(declared for declared in site.people if declared.person == group.person)
+    deliveries = [
+        {
+            "notification_id": message_id,
             "channel": channel,
             "address": person.channels[channel].removeprefix("env:"),
             "status": "pending",
             "due_at": group.due_at,
             "attempts": 0,
         }
+        for channel in group.channels
+    ]
+    connection.execute(sa.insert(delivery), deliveries)
+    return int(message_id)
 
 
-def _news(connection: sa.Connection, number: int) -> list[News]:
+def _news_of(connection: sa.Connection, message_id: int) -> list[News]:
     """Return what the message says: each of its alerts once, as it stands now."""
     query = (
         sa.select(
-            alert.c.id, alert.c.topic, alert.c.severity, alert.c.title, alert.c.advice, alert.c.evidence, alert.c.status
+            alert.c.id, alert.c.topic, alert.c.severity, alert.c.title, alert.c.advice, alert.c.evidence,
+            alert.c.status, item.c.base_unit,
         )
+        .outerjoin(item, item.c.id == alert.c.item_id)
         .where(
             alert.c.id.in_(
                 sa.select(alert_event.c.alert_id)
                 .join(notification_alert, notification_alert.c.alert_event_id == alert_event.c.id)
-                .where(notification_alert.c.notification_id == number)
+                .where(notification_alert.c.notification_id == message_id)
             )
         )
         .order_by(alert.c.id)
-    )
+    )  # fmt: skip
     return [
-        News(row.id, row.topic, Severity(row.severity), row.title, row.advice, row.evidence, row.status == "resolved")
+        News(
+            alert_id=row.id,
+            topic=row.topic,
+            severity=Severity(row.severity),
+            title=row.title,
+            advice=row.advice,
+            evidence=Evidence.from_json(row.evidence),
+            item_unit=row.base_unit or "",
+            resolved=row.status == "resolved",
+        )
         for row in connection.execute(query)
     ]

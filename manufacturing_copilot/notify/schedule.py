@@ -17,7 +17,7 @@ def due_at(person: Person, severity: Severity, now: datetime, site: Site) -> dat
     if severity is Severity.CRITICAL:
         return now
     zone = zone_of(person, site)
-    due = now if person.digest is None else _next(person.digest, now, zone)
+    due = now if person.digest is None else _next_time(person.digest, now, zone)
     return due if person.quiet is None else _after_quiet(person.quiet, due, zone)
 
 
@@ -31,7 +31,7 @@ def zone_of(person: Person, site: Site) -> ZoneInfo:
     return ZoneInfo(person.quiet.zone if person.quiet is not None and person.quiet.zone else site.zone)
 
 
-def _next(at: time, now: datetime, zone: ZoneInfo) -> datetime:
+def _next_time(at: time, now: datetime, zone: ZoneInfo) -> datetime:
     """Return the next moment at which the clock in `zone` shows `at`; `now` itself where it shows it now."""
     local = now.astimezone(zone)
     today = datetime.combine(local.date(), at, zone)
@@ -42,4 +42,4 @@ def _after_quiet(quiet: QuietHours, moment: datetime, zone: ZoneInfo) -> datetim
     clock = moment.astimezone(zone).time().replace(tzinfo=None)
     over_midnight = quiet.start > quiet.end
     is_quiet = clock >= quiet.start or clock < quiet.end if over_midnight else quiet.start <= clock < quiet.end
-    return _next(quiet.end, moment, zone) if is_quiet else moment
+    return _next_time(quiet.end, moment, zone) if is_quiet else moment

@@ -27,7 +27,7 @@ class SecretFilter(logging.Filter):
 
     def clean(self, text: str) -> str:
         """Return `text` without secrets and URLs."""
-        without_urls = _URL.sub(lambda found: found.group().partition("://")[0] + "://" + _HIDDEN, text)
+        without_urls = _URL.sub(lambda match: match.group().partition("://")[0] + "://" + _HIDDEN, text)
         for secret in sorted(self._secrets, key=len, reverse=True):
             without_urls = without_urls.replace(secret, _HIDDEN)
         return without_urls
@@ -47,12 +47,12 @@ def secrets_of(url: str) -> set[str]:
         return {url}
     _, _, password = parts.netloc.rpartition("@")[0].partition(":")
     options = [value for key, value in parse_qsl(parts.query) if key.lower() not in _OPEN_KEYS]
-    found = {url, password, *parts.path.split("/"), *options}
+    secret_parts = {url, password, *parts.path.split("/"), *options}
     # services like Slack carry a token where others carry the host
     host = parts.netloc.rpartition("@")[2]
     if not re.search(r"[.:]|^localhost$", host):
-        found.add(host)
-    return {shown for text in found for shown in (text, unquote(text)) if len(shown) >= _SHORTEST}
+        secret_parts.add(host)
+    return {form for part in secret_parts for form in (part, unquote(part)) if len(form) >= _SHORTEST}
 
 
 _filter = SecretFilter()

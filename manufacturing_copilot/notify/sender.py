@@ -1,4 +1,4 @@
-"""Sending one message to several addresses through apprise, and saying for each what became of it."""
+"""Sending one message to several addresses through apprise, with an outcome for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manufacturing_copilot.site import Severity
 
 SEND_SECONDS = 20.0
 """How long one address may take. After it we no longer wait, and do not know whether the message will arrive."""
-_LONGER = 5.0
+_LONGER_THAN_OURS = 5.0
 
 
 class Outcome(StrEnum):
@@ -45,12 +45,12 @@ def send(
     """Send one message to every address at the same time; return the answer for each.
 
     `addresses`: number of the delivery → environment variable that holds the apprise URL of one recipient.
-    The services are made anew each time: repeated sends on one instance are slowed down by apprise.
+    Each call creates the services again: apprise slows down repeated sends on one instance.
     """
     import apprise
 
     urls = {number: environment.get(name, "").strip() for number, name in addresses.items()}
-    hidden = guard(*(url for url in urls.values() if url))
+    secrets = guard(*(url for url in urls.values() if url))
     asset = apprise.AppriseAsset(service_timeout=seconds)
     outbox = apprise.Apprise(asset=asset)
     answers: dict[int, Answer] = {}
@@ -64,8 +64,8 @@ def send(
         result = outbox.notify(
             body=body, title=title, notify_type=_type_of(severity), body_format=apprise.NotifyFormat.TEXT
         )
-        told = {tag: one for one in result for tag in one.tag}
-        answers |= {number: _answer(told.get(_tag(number)), hidden.clean) for number in waiting}
+        by_tag = {tag: of_service for of_service in result for tag in of_service.tag}
+        answers |= {number: _answer(by_tag.get(_tag(number)), secrets.clean) for number in waiting}
     return answers
 
 
@@ -90,10 +90,10 @@ def _service(url: str, variable: str, tag: str, asset: Any, seconds: float) -> A
         )
     # Apprise reports a silent server as a failure when its own socket timeout comes first (4 s), although the
     # message may have been taken. Ours comes first, and reads "unknown".
-    service.socket_read_timeout = max(float(service.socket_read_timeout), seconds + _LONGER)
+    service.socket_read_timeout = max(float(service.socket_read_timeout), seconds + _LONGER_THAN_OURS)
     if service.secure_protocol == "mailtos":
         # SMTP uses the timeout of connecting for every answer that follows
-        service.socket_connect_timeout = max(float(service.socket_connect_timeout), seconds + _LONGER)
+        service.socket_connect_timeout = max(float(service.socket_connect_timeout), seconds + _LONGER_THAN_OURS)
     return service
 
 
@@ -102,8 +102,8 @@ def _answer(result: Any, clean: Any) -> Answer:
 
     if result is None:
         return Answer(Outcome.NOBODY, "nobody was told: no service took the message")
-    said = [clean(entry.message) for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]
-    detail = "; ".join(dict.fromkeys(said))
+    complaints = [clean(entry.message) for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]
+    detail = "; ".join(dict.fromkeys(complaints))
     if result.status == Status.SUCCESS:
         return Answer(Outcome.ACCEPTED, f"accepted by {result.name}")
     if result.status == Status.TIMEOUT:

@@ -15,8 +15,8 @@ from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.errors import SiteError, StoreError
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.batches import pending_batches, sweep
-from manufacturing_copilot.notify.delivery import due
-from manufacturing_copilot.notify.outbox import unplanned
+from manufacturing_copilot.notify.delivery import due_deliveries
+from manufacturing_copilot.notify.outbox import unplanned_messages
 from manufacturing_copilot.orchestration.staleness import stages_behind
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
@@ -102,7 +102,7 @@ def is_anything_to_do(store: Store, site: Site) -> bool:
 def _is_news(store: Store, site: Site) -> bool:
     now = utc_now()
     with store.read() as connection:
-        return unplanned(connection, site, now) > 0 or due(connection, now) > 0
+        return unplanned_messages(connection, site, now) > 0 or due_deliveries(connection, now) > 0
 
 
 class _Flow:

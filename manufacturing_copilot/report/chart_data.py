@@ -1,4 +1,4 @@
-"""What is behind an item's alert, for its pictures: demand so far and ahead, stock so far and ahead, defects."""
+"""The numbers of a card's pictures: an item's demand and stock with their forecasts, and a process's control chart."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SUBGROUPS = 40
 
 
 @dataclass(frozen=True)
-class Outlook:
+class ForecastChart:
     """One series: its frequency, its history by period (day, quantity) and its newest forecast."""
 
     frequency: str
@@ -29,10 +29,10 @@ class Outlook:
     bands: tuple[Band, ...]
 
 
-def read_outlooks(
+def read_forecast_charts(
     connection: sa.Connection, target: str, items: Sequence[int], as_of: date
-) -> dict[tuple[int, int | None], Outlook]:
-    """Return the outlook of `target` ("demand" or "inventory") by (item, location), and by (item, None) the largest.
+) -> dict[tuple[int, int | None], ForecastChart]:
+    """Return the chart of `target` ("demand" or "inventory") by (item, location), and by (item, None) the largest.
 
     The frequency is the first of weekly, daily, monthly, quarterly at which the item has a forecast.
     """
@@ -43,17 +43,17 @@ def read_outlooks(
         return {}
     past = _past_demand(connection, items, as_of) if target == "demand" else _past_stock(connection, items, as_of)
     preferred = pl.col("frequency").replace_strict({name: n for n, name in enumerate(_EVERY)}, return_dtype=pl.Int64)
-    best = ahead.with_columns(preferred.alias("place")).filter(pl.col("place") == pl.col("place").min().over("item_id"))
+    best = ahead.with_columns(preferred.alias("rank")).filter(pl.col("rank") == pl.col("rank").min().over("item_id"))
     by_size = best.group_by("item_id", "location_id", "frequency").agg(pl.col("mean").sum()).sort("mean", "location_id")
-    found: dict[tuple[int, int | None], Outlook] = {}
+    charts: dict[tuple[int, int | None], ForecastChart] = {}
     for row in by_size.iter_rows(named=True):
         own = best.filter(pl.col("item_id") == row["item_id"], pl.col("location_id").eq_missing(row["location_id"]))
         bands = tuple(Band(*values) for values in own.sort("period").select("period", "mean", *_BOUNDS).rows())
         history = _history(past, row["item_id"], row["location_id"], row["frequency"], bands[0].period, target)
-        outlook = Outlook(row["frequency"], history, bands)
-        found[row["item_id"], row["location_id"]] = outlook
-        found[row["item_id"], None] = outlook  # the largest comes last
-    return found
+        chart = ForecastChart(row["frequency"], history, bands)
+        charts[row["item_id"], row["location_id"]] = chart
+        charts[row["item_id"], None] = chart  # the largest comes last
+    return charts
 
 
 _BOUNDS = ("q10", "q90", "q025", "q975")
@@ -154,9 +154,9 @@ def read_control_chart(
     charted = p_chart(points)
     if charted.is_empty():
         return ControlChart((), 0.0)
-    found = set(signals(charted)["period"])
+    signalling = set(signals(charted)["period"])
     newest = charted.sort("period").tail(SUBGROUPS).select("period", "inspected", "bad", "limit").rows()
     return ControlChart(
-        tuple(Subgroup(day, inspected, bad, limit, day in found) for day, inspected, bad, limit in newest),
+        tuple(Subgroup(day, inspected, bad, limit, day in signalling) for day, inspected, bad, limit in newest),
         charted["centre"][0],
     )

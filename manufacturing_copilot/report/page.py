@@ -6,16 +6,15 @@ import os
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import sqlalchemy as sa
 
 from manufacturing_copilot import __version__, formatting
-from manufacturing_copilot.report.alert_order import UNSETTLED
+from manufacturing_copilot.report.alert_order import UNRESOLVED
 from manufacturing_copilot.report.cards import Card, read_cards
 from manufacturing_copilot.report.forecast_scores import Score, read_scores
-from manufacturing_copilot.report.row_problems import duplicate_findings, rejected_findings
+from manufacturing_copilot.report.row_problems import RowProblem, duplicate_rows, rejected_rows
 from manufacturing_copilot.report.status import Status, read_status
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.rules import Severity, Topic
@@ -24,7 +23,7 @@ from manufacturing_copilot.store.tables import alert, delivery, delivery_attempt
 from manufacturing_copilot.store.types import utc_now
 
 FIRST = 5
-FINDINGS = 20
+ROW_PROBLEMS = 20
 DELIVERIES = 30
 CODES = 20
 DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -64,14 +63,14 @@ class Contents:
     as_of: date
     cards: tuple[Card, ...]
     scores: tuple[Score, ...]
-    rejected: tuple[Any, ...]
-    duplicates: tuple[Any, ...]
+    rejected: tuple[RowProblem, ...]
+    duplicates: tuple[RowProblem, ...]
     sent: tuple[Sent, ...]
     unmapped: tuple[UnmappedCode, ...]
     critical: int
 
     @property
-    def unsettled(self) -> int:
+    def unresolved(self) -> int:
         """How many alerts are not resolved; the page shows the first of each topic."""
         counts = self.status.alerts
         return counts.open + counts.acknowledged + counts.snoozed
@@ -86,9 +85,9 @@ def write_report(store: Store, site: Site, home: Path, *, as_of: date) -> Path:
     folder = home / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{as_of.isoformat()}.html"
-    beside = folder / f".{path.name}.{os.getpid()}"
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    unfinished = folder / f".{path.name}.{os.getpid()}"
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
     return path
 
 
@@ -102,8 +101,8 @@ def read_contents(store: Store, site: Site, as_of: date) -> Contents:
             as_of=as_of,
             cards=cards,
             scores=read_scores(connection, as_of),
-            rejected=rejected_findings(connection, FINDINGS),
-            duplicates=duplicate_findings(connection, FINDINGS),
+            rejected=rejected_rows(connection, ROW_PROBLEMS),
+            duplicates=duplicate_rows(connection, ROW_PROBLEMS),
             sent=_sent(connection),
             unmapped=_unmapped(connection),
             critical=_critical(connection),
@@ -146,7 +145,7 @@ def _by_topic(cards: tuple[Card, ...]) -> list[tuple[str, list[Card]]]:
 
 
 def _critical(connection: sa.Connection) -> int:
-    query = sa.select(sa.func.count()).where(alert.c.severity == Severity.CRITICAL, alert.c.status.in_(UNSETTLED))
+    query = sa.select(sa.func.count()).where(alert.c.severity == Severity.CRITICAL, alert.c.status.in_(UNRESOLVED))
     return connection.scalar(query) or 0
 
 

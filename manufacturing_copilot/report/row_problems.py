@@ -1,4 +1,4 @@
-"""What was wrong with what came in: rejected and duplicate records, grouped by reason, each with an example."""
+"""Why rows were not accepted: rejected and duplicate records, grouped by reason, each with an example."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, feed, rejected_record
 
 
-class Finding(BaseModel):
+class RowProblem(BaseModel):
     """Records of one feed that share a reason: how many, and where one of them stands."""
 
     model_config = ConfigDict(frozen=True)
@@ -22,7 +22,7 @@ class Finding(BaseModel):
     line: int
 
 
-def rejected_findings(connection: sa.Connection, limit: int) -> tuple[Finding, ...]:
+def rejected_rows(connection: sa.Connection, limit: int) -> tuple[RowProblem, ...]:
     """Return the most frequent reasons for rejected records, grouped by feed, column and rule; at most `limit`.
 
     A record counts under its first reason. The sentence is the newest such record's own.
@@ -49,12 +49,12 @@ def rejected_findings(connection: sa.Connection, limit: int) -> tuple[Finding, .
         .order_by(groups.c.rows.desc(), groups.c.example.desc())
     )  # fmt: skip
     return tuple(
-        Finding(feed=name, rows=rows, sentence=_sentence(reasons), file=PurePath(path).name, line=line)
+        RowProblem(feed=name, rows=rows, sentence=_sentence(reasons), file=PurePath(path).name, line=line)
         for name, rows, _example, reasons, path, line in connection.execute(query)
     )
 
 
-def duplicate_findings(connection: sa.Connection, limit: int) -> tuple[Finding, ...]:
+def duplicate_rows(connection: sa.Connection, limit: int) -> tuple[RowProblem, ...]:
     """Return the most frequent reasons for duplicate records, grouped by feed; at most `limit`."""
     groups = (
         sa.select(
@@ -83,7 +83,7 @@ def duplicate_findings(connection: sa.Connection, limit: int) -> tuple[Finding, 
         .order_by(groups.c.rows.desc(), groups.c.example.desc())
     )  # fmt: skip
     return tuple(
-        Finding(
+        RowProblem(
             feed=name,
             rows=rows,
             sentence=f"{reason}; this one repeats {PurePath(of_path).name}, line {of_line}",

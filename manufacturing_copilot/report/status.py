@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.report.alert_order import by_urgency
-from manufacturing_copilot.report.row_problems import Finding, rejected_findings
+from manufacturing_copilot.report.alert_order import most_urgent_first
+from manufacturing_copilot.report.row_problems import RowProblem, rejected_rows
 from manufacturing_copilot.site import Frequency, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import (
@@ -26,7 +26,7 @@ from manufacturing_copilot.store.tables import (
     unmapped_id,
 )
 
-FINDINGS_SHOWN = 5
+ROW_PROBLEMS_SHOWN = 5
 URGENT_SHOWN = 5
 _LENGTHS = {frequency.value: place for place, frequency in enumerate(Frequency)}
 
@@ -137,7 +137,7 @@ class Status(_Part):
     deliveries: DeliveryCounts
     unmapped_ids: int
     feeds: tuple[FeedStatus, ...]
-    rejected: tuple[Finding, ...]
+    rejected: tuple[RowProblem, ...]
     forecasts: tuple[ForecastStatus, ...]
     urgent: tuple[UrgentAlert, ...]
     told: tuple[Told, ...]
@@ -169,7 +169,7 @@ def read_status(store: Store, site: Site) -> Status:
             deliveries=_deliveries(connection),
             unmapped_ids=_count(connection, unmapped_id),
             feeds=read_feeds(connection, site),
-            rejected=rejected_findings(connection, FINDINGS_SHOWN),
+            rejected=rejected_rows(connection, ROW_PROBLEMS_SHOWN),
             forecasts=read_forecasts(connection),
             urgent=_urgent(connection),
             told=read_told(connection),
@@ -260,7 +260,7 @@ _DELIVERED = {
 
 
 def _urgent(connection: sa.Connection) -> tuple[UrgentAlert, ...]:
-    found = connection.execute(by_urgency(("open",)).limit(URGENT_SHOWN)).mappings()
+    found = connection.execute(most_urgent_first(("open",)).limit(URGENT_SHOWN)).mappings()
     return tuple(UrgentAlert(**{name: row[name] for name in UrgentAlert.model_fields}) for row in found)
 
 

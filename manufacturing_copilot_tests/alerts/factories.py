@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.lifecycle import Evaluation, evaluate
+from manufacturing_copilot.alerts.lifecycle import AlertChanges, update_alerts
 from manufacturing_copilot.site import Rule, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import (
@@ -52,8 +52,8 @@ def a_site(*rules: dict[str, Any], feeds: tuple[str, ...] = ("erp/items",), **ke
     return make_site(*feeds, **keys).model_copy(update={"rules": made})
 
 
-def judge(store: Store, site: Site, as_of: date = DAY, now: datetime | None = None) -> Evaluation:
-    return evaluate(store, site, as_of, actor="test", now=now or NOW + (as_of - DAY))
+def judge(store: Store, site: Site, as_of: date = DAY, now: datetime | None = None) -> AlertChanges:
+    return update_alerts(store, site, as_of, actor="test", now=now or NOW + (as_of - DAY))
 
 
 def insert(store: Store, table: sa.Table, **values: Any) -> int:

@@ -18,10 +18,16 @@ def _rule(**keys: object) -> Rule:
     return Rule.model_validate({**LOW, **keys})
 
 
+def _written(text: str, value: object) -> str:
+    return templates.render(_rule(say=text, advise=""), {"supplier": value})[0]
+
+
 def test_days_and_numbers_read_as_people_say_them() -> None:
-    assert templates.day(date(2026, 12, 3)) == "Thursday 3 December"
-    assert templates.day(None) == "an unknown day"
-    assert [templates.number(value) for value in (1250.0, 0.25, 1234567.891, 0.0, 100)] == [
+    assert _written("{{ supplier | day }}", date(2026, 12, 3)) == "Thursday 3 December"
+    assert _written("{{ supplier | day }}", None) == "an unknown day"
+    assert _written("{{ supplier | number }}", None) == "an unknown number"
+    assert _written("{{ supplier | number(1) }}", 0.25) == "0.2"
+    assert [_written("{{ supplier | number }}", value) for value in (1250.0, 0.25, 1234567.891, 0.0, 100)] == [
         "1,250", "0.25", "1,234,567.89", "0", "100",
     ]  # fmt: skip
 

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.demo.listener import Listener, Message
-from manufacturing_copilot.notify.delivery import MAX_ATTEMPTS, DeliverySummary, deliver, due
-from manufacturing_copilot.notify.delivery_ledger import told, totals
-from manufacturing_copilot.notify.outbox import plan
+from manufacturing_copilot.notify.delivery import DeliverySettings, DeliverySummary, deliver, due_deliveries
+from manufacturing_copilot.notify.delivery_ledger import newest_deliveries, totals
+from manufacturing_copilot.notify.outbox import plan_messages
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import delivery, delivery_attempt, metadata
@@ -28,6 +28,7 @@ from manufacturing_copilot_tests.notify.factories import (
 )
 
 SITE = a_site(BUYER, PLANNER)
+MAX_ATTEMPTS = DeliverySettings().max_attempts
 
 
 class Scripted:
@@ -62,7 +63,8 @@ def _send(
     store: Store, listener: Listener, minutes: float = 0, site: Site = SITE, seconds: float = 15
 ) -> DeliverySummary:
     now = NOW + timedelta(minutes=minutes)
-    return deliver(store, site, now, run_id="run-1", environment=listener.environment(site.people), seconds=seconds)
+    environment = listener.environment(site.people)
+    return deliver(store, site, now, run_id="run-1", environment=environment, settings=DeliverySettings(seconds))
 
 
 def _statuses(store: Store) -> dict[str, str]:
@@ -71,7 +73,7 @@ def _statuses(store: Store) -> dict[str, str]:
 
 def test_each_recipient_gets_the_message_and_the_ledger_says_so(store: Store, listener: Listener) -> None:
     number = add_alert(store, severity="critical")
-    plan(store, SITE, NOW)
+    plan_messages(store, SITE, NOW)
     done = _send(store, listener)
     assert (done.accepted, done.problems) == (3, [])
     arrived = sorted((one.kind, one.to, one.subject) for one in listener.messages)
@@ -82,9 +84,9 @@ def test_each_recipient_gets_the_message_and_the_ledger_says_so(store: Store, li
     ]
     assert all("To do: order 600" in one.body for one in listener.messages)
     with store.read() as connection:
-        ledger = told(connection, alert_id=number)
+        ledger = newest_deliveries(connection, alert_id=number)
         assert totals(connection) == {"pending": 0, "accepted": 3, "failed": 0, "unknown": 0}
-        assert told(connection, person="planner").height == 1
+        assert newest_deliveries(connection, person="planner").height == 1
     assert set(ledger["outcome"]) == {"accepted"}
     assert {one.run_id for one in attempts(store)} == {"run-1"}
     assert _send(store, listener).attempted == 0  # nothing is left, and nothing is sent twice
@@ -93,7 +95,7 @@ def test_each_recipient_gets_the_message_and_the_ledger_says_so(store: Store, li
 
 def test_a_refused_delivery_waits_is_tried_again_and_arrives(store: Store, listener: Listener, judge: Scripted) -> None:
     add_alert(store, severity="critical")
-    plan(store, SITE, NOW)
+    plan_messages(store, SITE, NOW)
     judge.refuse = {"buyer-chat": 500}
     first = _send(store, listener)
     assert (first.accepted, first.retried) == (2, 1)
@@ -110,7 +112,7 @@ def test_one_rejected_mail_recipient_does_not_cost_the_other_hers(
     store: Store, listener: Listener, judge: Scripted
 ) -> None:
     add_alert(store)
-    plan(store, SITE, NOW)
+    plan_messages(store, SITE, NOW)
     judge.refuse = {"buyer@": 550}
     done = _send(store, listener)
     assert (done.accepted, done.retried) == (1, 1)
@@ -123,7 +125,7 @@ def test_what_is_refused_for_good_fails_after_the_last_attempt(
 ) -> None:
     site = a_site(PLANNER)
     add_alert(store)
-    plan(store, site, NOW)
+    plan_messages(store, site, NOW)
     judge.refuse = {"planner": 550}
     for attempt in range(MAX_ATTEMPTS):
         assert _statuses(store) == {"PLANNER_MAIL": "pending"}
@@ -138,7 +140,7 @@ def test_a_server_that_does_not_answer_leaves_it_unknown_and_it_is_not_sent_agai
     store: Store, listener: Listener, judge: Scripted, silent: str
 ) -> None:
     add_alert(store, severity="critical")
-    plan(store, a_site(BUYER), NOW)
+    plan_messages(store, a_site(BUYER), NOW)
     judge.hang = {silent}
     done = _send(store, listener, site=a_site(BUYER), seconds=1)
     judge.over.set()
@@ -150,13 +152,13 @@ def test_a_server_that_does_not_answer_leaves_it_unknown_and_it_is_not_sent_agai
 def test_a_delivery_that_a_killed_process_left_half_sent_is_delivered(store: Store, listener: Listener) -> None:
     site = a_site(PLANNER)
     add_alert(store)
-    plan(store, site, NOW)
+    plan_messages(store, site, NOW)
     with store.write() as connection:  # what is written before sending, and no more
         number = connection.scalar(sa.select(delivery.c.id))
         connection.execute(sa.update(delivery).values(status="sending", attempts=1))
         connection.execute(sa.insert(delivery_attempt).values(delivery_id=number, started_at=utc_now(), run_id="dead"))
     with store.read() as connection:
-        assert due(connection, NOW) == 1
+        assert due_deliveries(connection, NOW) == 1
         assert totals(connection)["pending"] == 1
     done = _send(store, listener, site=site)
     assert (done.interrupted, done.accepted) == (1, 1)
@@ -167,7 +169,7 @@ def test_a_delivery_that_a_killed_process_left_half_sent_is_delivered(store: Sto
 def test_what_kills_its_process_every_time_ends_as_failed(store: Store, listener: Listener) -> None:
     site = a_site(PLANNER)
     add_alert(store)
-    plan(store, site, NOW)
+    plan_messages(store, site, NOW)
     with store.write() as connection:
         connection.execute(sa.update(delivery).values(status="sending", attempts=MAX_ATTEMPTS))
     assert _send(store, listener, site=site).attempted == 0
@@ -177,7 +179,7 @@ def test_what_kills_its_process_every_time_ends_as_failed(store: Store, listener
 def test_two_deliverers_at_once_send_each_message_once(store: Store, listener: Listener) -> None:
     for number in range(6):
         add_alert(store, f"ITEM{number}", topic=("stock", "quality", "supply")[number % 3])
-    plan(store, SITE, NOW)
+    plan_messages(store, SITE, NOW)
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: _send(store, listener), range(3)))
     assert sum(one.accepted for one in done) == len(deliveries(store)) == 4
@@ -188,7 +190,7 @@ def test_nothing_is_sent_before_it_is_due(store: Store, listener: Listener) -> N
     quiet = {**PLANNER, "quiet": {"from": "10:00", "to": "12:00"}}
     site = a_site(quiet)
     add_alert(store)
-    plan(store, site, NOW)  # eleven o'clock in Berlin
+    plan_messages(store, site, NOW)  # eleven o'clock in Berlin
     assert _send(store, listener, minutes=59, site=site).attempted == 0
     assert _send(store, listener, minutes=60, site=site).accepted == 1
 
@@ -206,7 +208,7 @@ def test_without_a_usable_address_nobody_was_told_and_the_variable_is_named(
 ) -> None:
     site = a_site(PLANNER)
     add_alert(store)
-    plan(store, site, NOW)
+    plan_messages(store, site, NOW)
     done = deliver(store, site, NOW, run_id=None, environment={"PLANNER_MAIL": url} if url else {})
     (attempt,) = attempts(store)
     assert (done.accepted, done.retried, attempt.outcome) == (0, 1, "nobody")
@@ -223,7 +225,7 @@ def test_secrets_of_addresses_are_nowhere(
         monkey_level.setLevel(logging.NOTSET)
     judge.refuse = {"t0ken-in-path": 500}
     add_alert(store, severity="critical")
-    plan(store, SITE, NOW)
+    plan_messages(store, SITE, NOW)
     hook = f"127.0.0.1:{listener.http_port}"
     environment = {
         "BUYER_MAIL": "mailto://bob:p4ssw0rd-mail@127.0.0.1:1?from=a@b.test&to=c@d.test&mode=insecure",
@@ -245,7 +247,7 @@ def test_messages_one_after_another_do_not_wait_for_each_other(store: Store, lis
     site = a_site({**PLANNER, "hears": [{"about": ["stock", "supply", "quality", "data"], "by": "mail"}]})
     for topic in ("stock", "supply", "quality", "data"):
         add_alert(store, topic, topic=topic)
-    plan(store, site, NOW)
+    plan_messages(store, site, NOW)
     begun = utc_now()
     assert _send(store, listener, site=site).accepted == 4
     assert utc_now() - begun < timedelta(seconds=5)

@@ -2,26 +2,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from manufacturing_copilot.notify.explanation import reasons
-from manufacturing_copilot.notify.messages import TITLE_LENGTH, News, message
+from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.notify.messages import TITLE_LENGTH, News, explained, message
 from manufacturing_copilot.site import Severity
 
 
-def _news(title: str = "T", severity: str = "warning", *, over: bool = False, **evidence: Any) -> News:
-    return News(1, "stock", Severity(severity), title, "", evidence, over)
+def _news(title: str = "T", severity: str = "warning", *, resolved: bool = False, **evidence: Any) -> News:
+    return News(1, "stock", Severity(severity), title, "", Evidence.from_json(evidence), "pcs", resolved)
 
 
 def test_reasons_read_the_same_however_the_database_orders_them() -> None:
-    evidence = {"on_hand": 4.0, "runout": {"p50": "2026-12-03", "p10": None}, "probability": 0.625, "new_fact": 7}
+    evidence = {"on_hand": 4.0, "runout": {"p50": "2026-12-03", "p10": None}, "probability": 0.62, "undeclared": 7}
     expected = [
-        "Why: chance to run out before new stock arrives 62.5 %; likely to run out by Thursday 3 December; on hand 4;"
-        " new fact 7"
+        "Why: chance to run out before an order arrives 62\u00a0%; likely to run out by Thu 3 Dec 2026;"
+        " on hand 4 pcs; undeclared 7"
     ]
-    assert reasons(evidence) == reasons(dict(reversed(evidence.items()))) == expected
+    assert explained(_news(**evidence)) == explained(_news(**dict(reversed(evidence.items())))) == expected
 
 
 def test_the_worst_comes_first_and_what_is_over_last() -> None:
-    subject, body = message([_news("small", "info"), _news("gone", over=True), _news("big", "critical")], "Hall 4")
+    subject, body = message([_news("small", "info"), _news("gone", resolved=True), _news("big", "critical")], "Hall 4")
     assert subject == "critical: 2 stock alerts: big, ..."
     assert body.index("big") < body.index("small") < body.index("No longer so") < body.index("gone")
 

@@ -1,6 +1,6 @@
 from typing import Any
 
-from manufacturing_copilot.report.alert_order import by_urgency
+from manufacturing_copilot.report.alert_order import most_urgent_first
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import alert
 from manufacturing_copilot_tests.report import scenes
@@ -8,7 +8,7 @@ from manufacturing_copilot_tests.report import scenes
 
 def _order(store: Store, **options: Any) -> list[str]:
     with store.read() as connection:
-        return [row.subject for row in connection.execute(by_urgency(**options))]
+        return [row.subject for row in connection.execute(most_urgent_first(**options))]
 
 
 def test_critical_comes_before_warning_and_what_is_in_hand_comes_last(store: Store) -> None:

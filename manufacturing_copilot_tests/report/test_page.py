@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.lifecycle import evaluate
+from manufacturing_copilot.alerts.lifecycle import update_alerts
 from manufacturing_copilot.report.page import write_report
 from manufacturing_copilot.site import Rule
 from manufacturing_copilot.store import Store
@@ -61,7 +61,10 @@ def test_a_stock_out_card_says_what_to_order_by_when_and_why(store: Store, home:
     assert "chance to run out before an order arrives 73 %" in said
     for fact in ("on hand 42 pcs", "on order 12 pcs", "lead time 14 days", "expected demand in the lead time 61.5 pcs"):
         assert fact in said
-    assert "count: stock_0315.csv, line 119 (batch 00000002); item: items.csv, line 13 (batch 00000001)" in said
+    assert (
+        "forecast run 1; count: stock_0315.csv, line 119 (batch 00000002); item: items.csv, line 13 (batch 00000001)"
+        in said
+    )
 
 
 def test_a_stock_out_card_shows_demand_and_stock_with_both_bands(store: Store, home: Path) -> None:
@@ -145,7 +148,7 @@ def test_the_evidence_that_the_alerts_stage_keeps_is_understood(store: Store, ho
     scenes.add(store, t.supply_line, {**line, **what})
     with store.write() as connection:
         connection.execute(sa.delete(t.alert))
-    evaluate(store, site, scenes.AS_OF, actor="test", now=scenes.NOON)
+    update_alerts(store, site, scenes.AS_OF, actor="test", now=scenes.NOON)
     said = _words(_card(_page(store, home), _number_of(store, "supply")))
     for fact in ("PO-9 is late", "still to come 120 pcs", "late 9 days", "promised Fri 6 Mar 2026"):
         assert fact in said

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from manufacturing_copilot.alerts import summary
-from manufacturing_copilot.alerts.lifecycle import evaluate
+from manufacturing_copilot.alerts.lifecycle import update_alerts
 from manufacturing_copilot.clock import as_of_day, moment
 from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, preview, table_metadata
 from manufacturing_copilot.site import Site
@@ -35,27 +35,27 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
             with store.read() as connection:
                 now = moment(connection, plant.site)
                 as_of = as_of_day(connection, plant.site, now)
-            done = evaluate(store, plant.site, as_of, actor=f"run {context.run_id}", now=now)
+            changes = update_alerts(store, plant.site, as_of, actor=f"run {context.run_id}", now=now)
             with store.read() as connection:
                 counts = summary.live_counts(connection)
                 shown = summary.newest(connection, PREVIEW_ROWS)
-        for feed, held in done.inhibited.items():
-            context.log.warning("%s alerts are not opened while %s is stale: they rest on it", held, feed)
-        for rule in done.unknown:
+        for feed, count in changes.inhibited.items():
+            context.log.warning("%s alerts are not opened while %s is stale: they rest on it", count, feed)
+        for rule in changes.unknown:
             context.log.warning("nothing is known for the rule %r: its alerts stay as they are", rule)
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(alert, rows=int(counts["alerts"].sum()), frame=shown),
                 "as of": as_of.isoformat(),
                 "live by rule and severity": preview(counts, counts.height),
-                "opened": done.opened,
-                "worsened": done.worsened,
-                "eased": done.eased,
-                "resolved": done.resolved,
-                "refreshed": done.refreshed,
-                "waiting to last": done.waiting,
-                "inhibited": dict(done.inhibited),
-                "nothing known for": list(done.unknown),
+                "opened": changes.opened,
+                "worsened": changes.worsened,
+                "eased": changes.eased,
+                "resolved": changes.resolved,
+                "refreshed": changes.refreshed,
+                "waiting to last": changes.waiting,
+                "inhibited": dict(changes.inhibited),
+                "nothing known for": list(changes.unknown),
             }
         )
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts.names import ITEM_ABC, ITEM_CATEGORY, ITEM_NAME, ITEM_SKU, EvidenceName
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, batch, batch_file, external_id, feed, item, supplier
@@ -25,7 +26,7 @@ LINE_SCHEMA = pl.Schema(
 )
 """Columns of a trace: for each subject, the file lines that its numbers came from."""
 
-ITEM_NAMES = ("item.sku", "item.name", "item.category", "item.abc")
+ITEM_NAMES = (ITEM_SKU, ITEM_NAME, ITEM_CATEGORY, ITEM_ABC)
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,35 @@ class Question:
 class Fact:
     """One named fact.
 
-    `gather` gives one row a subject: `subject` (stable text), `item_id` (or null), `value` (grows with the
-    trouble) and the columns in `names`; columns that start with "_" serve `trace` alone. It gives None where
-    nothing can be known, which is not the same as no trouble. `names` are what a rule's texts may use, dotted.
-    `trace` takes rows of that frame and gives a frame with the columns of LINE_SCHEMA.
-    `rests_on` are the record kinds without whose news the fact misleads.
+    `meaning` says what its value is. `gather` gives a frame with `schema`, one row a subject, and columns that start
+    with "_", which serve `trace` alone; None where nothing can be known, which is not the same as no trouble.
+    `evidence` are the names that a rule's texts may use. `trace` takes rows of that frame and gives a frame with
+    LINE_SCHEMA. `rests_on` are the record kinds without whose news the fact misleads.
     """
+
+    meaning: str
 
     gather: Callable[[sa.Connection, Question], pl.DataFrame | None]
     trace: Callable[[sa.Connection, pl.DataFrame], pl.DataFrame]
-    names: tuple[str, ...]
+    evidence: tuple[EvidenceName, ...]
     rests_on: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The dotted names that a rule's texts may use besides `value`."""
+        return tuple(name.name for name in self.evidence)
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns that others read: subject (stable text), item_id or null, value, and the evidence."""
+        return pl.Schema(
+            {
+                "subject": pl.String(),
+                "item_id": pl.Int64(),
+                "value": pl.Float64(),
+                **{name.name: name.kind for name in self.evidence},
+            }
+        )
 
 
 def items(connection: sa.Connection) -> pl.DataFrame:
@@ -78,16 +97,16 @@ def items(connection: sa.Connection) -> pl.DataFrame:
 
 def file_lines(connection: sa.Connection, rows: pl.DataFrame, *, file: str, line: str, what: str) -> pl.DataFrame:
     """Return the trace of rows that hold their file's id and line in the columns `file` and `line`."""
-    known = rows.filter(pl.col(file).is_not_null())
-    if known.is_empty():
+    from_files = rows.filter(pl.col(file).is_not_null())
+    if from_files.is_empty():
         return pl.DataFrame(schema=LINE_SCHEMA)
     query = (
         sa.select(batch_file.c.id.label(file), batch_file.c.path.label("file"), batch.c.reference.label("batch"))
         .join(batch, batch.c.id == batch_file.c.batch_id)
-        .where(batch_file.c.id.in_(known[file].unique().to_list()))
+        .where(batch_file.c.id.in_(from_files[file].unique().to_list()))
     )
-    found = known.join(read_frame(connection, query), on=file).with_columns(pl.lit(what).alias("what"))
-    return found.select("subject", "what", "file", pl.col(line).alias("line"), "batch").cast(LINE_SCHEMA)
+    lines = from_files.join(read_frame(connection, query), on=file).with_columns(pl.lit(what).alias("what"))
+    return lines.select("subject", "what", "file", pl.col(line).alias("line"), "batch").cast(LINE_SCHEMA)
 
 
 def record_lines(

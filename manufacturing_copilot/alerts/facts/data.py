@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import LINE_SCHEMA, LINES_SHOWN, Fact, Question
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame
@@ -81,7 +82,7 @@ def gather_stale_feeds(connection: sa.Connection, question: Question) -> pl.Data
     With the system's clock a feed is as old as its last good batch; one that never delivered, as old as the
     first batch of all. With the data's clock, or a fixed day, it is as old as the newest day it speaks of.
     """
-    limited = {one.feed: one for one in question.site.feeds if one.fresh_within is not None}
+    limited = {declared.feed: declared for declared in question.site.feeds if declared.fresh_within is not None}
     if question.site.clock == "system":
         silent = _since_last_batch(connection, limited, question.now)
     else:
@@ -117,13 +118,14 @@ def _with_examples(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFram
 def _refused(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the first few refused rows of each feed, in the order of batch, file and line."""
     numbers = rows["_batch_ids"].explode().drop_nulls().to_list()
-    place = sa.func.row_number().over(
+    position = sa.func.row_number().over(
         partition_by=batch.c.feed_id, order_by=(rejected_record.c.batch_id, rejected_record.c.id)
     )
     numbered = (
         sa.select(
             feed.c.name.label("feed"), batch_file.c.path.label("file"), rejected_record.c.line,
-            batch.c.reference.label("batch"), rejected_record.c.reasons, rejected_record.c.id, place.label("place"),
+            batch.c.reference.label("batch"), rejected_record.c.reasons, rejected_record.c.id,
+            position.label("position"),
         )
         .select_from(rejected_record)
         .join(batch, batch.c.id == rejected_record.c.batch_id)
@@ -132,7 +134,7 @@ def _refused(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
         .where(rejected_record.c.batch_id.in_(numbers))
         .subquery()
     )  # fmt: skip
-    return read_frame(connection, sa.select(numbered).where(numbered.c.place <= LINES_SHOWN)).sort("id")
+    return read_frame(connection, sa.select(numbered).where(numbered.c.position <= LINES_SHOWN)).sort("id")
 
 
 _STALE_SCHEMA = {
@@ -147,29 +149,29 @@ _STALE_SCHEMA = {
 }
 
 
-def _stale(one: Feed, silence: tuple[datetime, timedelta]) -> dict[str, Any]:
+def _stale(declared: Feed, silence: tuple[datetime, timedelta]) -> dict[str, Any]:
     since, age = silence
-    allowed = one.fresh_within or timedelta(0)
+    allowed = declared.fresh_within or timedelta(0)
     return {
-        "feed": one.feed,
-        "subject": one.feed,
+        "feed": declared.feed,
+        "subject": declared.feed,
         "item_id": None,
         "value": round((age - allowed) / _HOUR, 1),
         "hours_silent": round(age / _HOUR, 1),
         "fresh_within": f"{allowed / _HOUR:g} hours",
         "since": since,
-        "_records": one.records,
+        "_records": declared.records,
     }
 
 
 def _since_last_batch(
     connection: sa.Connection, limited: dict[str, Feed], now: datetime
 ) -> dict[str, tuple[datetime, timedelta]]:
-    good = batch.c.status == "success"
+    loaded = batch.c.status == "success"
     query = (
         sa.select(feed.c.name, sa.func.max(batch.c.claimed_at, type_=batch.c.claimed_at.type))
         .join(batch, batch.c.feed_id == feed.c.id)
-        .where(good)
+        .where(loaded)
         .group_by(feed.c.name)
     )
     last = {name: moment for name, moment in connection.execute(query)}
@@ -183,19 +185,19 @@ def _since_last_batch(
 def _since_newest_day(
     connection: sa.Connection, limited: dict[str, Feed], end: datetime
 ) -> dict[str, tuple[datetime, timedelta]]:
-    found = {}
-    for name, one in limited.items():
-        column = _NEWS_DAY.get(one.records)
+    silences = {}
+    for name, declared in limited.items():
+        column = _NEWS_DAY.get(declared.records)
         if column is None:
             continue
-        table = accepted[one.records]
+        table = accepted[declared.records]
         newest = connection.scalar(
             sa.select(sa.func.max(table.c[column])).join(feed, feed.c.id == table.c.feed_id).where(feed.c.name == name)
         )
         if newest is not None:
             since = datetime.combine(newest + timedelta(days=1), time(), end.tzinfo)
-            found[name] = (since.astimezone(UTC), max(end - since, timedelta(0)))
-    return found
+            silences[name] = (since.astimezone(UTC), max(end - since, timedelta(0)))
+    return silences
 
 
 def _end_of_day(question: Question) -> datetime:
@@ -208,5 +210,15 @@ def stale_kinds(connection: sa.Connection, question: Question) -> dict[str, str]
     return dict(zip(stale["_records"], stale["feed"], strict=True))
 
 
-REJECTED_ROWS = Fact(gather_rejected_rows, trace_rejected_rows, ("feed", "rows_rejected", "rows_received", "example"))
-STALE_FEED = Fact(gather_stale_feeds, trace_nothing, ("feed", "hours_silent", "fresh_within", "since"))
+REJECTED_ROWS = Fact(
+    "rows of a feed that were rejected on its newest day with batches",
+    gather_rejected_rows,
+    trace_rejected_rows,
+    (names.FEED, names.ROWS_REJECTED, names.ROWS_RECEIVED, names.EXAMPLE),
+)
+STALE_FEED = Fact(
+    "hours by which a feed has been silent for longer than its fresh_within",
+    gather_stale_feeds,
+    trace_nothing,
+    (names.FEED, names.HOURS_SILENT, names.FRESH_WITHIN, names.SINCE),
+)

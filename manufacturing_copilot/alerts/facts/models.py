@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import LINE_SCHEMA, Fact, Question
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store.tables import model, model_run, model_version
@@ -98,4 +99,9 @@ def _runs(connection: sa.Connection, as_of: date) -> pl.DataFrame:
     return frame.drop_nulls().filter(pl.col("naive_rmsse") > 0)
 
 
-MODEL_DECAY = Fact(gather_model_decay, trace_nothing, ("model", "version", "newest_error", "usual_error", "as_of"))
+MODEL_DECAY = Fact(
+    "per cent by which a model's newest error is above its usual one",
+    gather_model_decay,
+    trace_nothing,
+    (names.MODEL, names.VERSION, names.NEWEST_ERROR, names.USUAL_ERROR, names.AS_OF),
+)

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import (
     ITEM_NAMES,
     LINE_SCHEMA,
@@ -49,8 +50,8 @@ def gather_signals(connection: sa.Connection, question: Question) -> pl.DataFram
     )
     by_day = _dense_enough(daily)
     by_week = _dense_enough(weekly).join(by_day.select("chart").unique(), on="chart", how="anti")
-    found = [_newest_signal(points, question.as_of, days) for points, days in ((by_day, 1), (by_week, 7))]
-    return pl.concat(found).join(items(connection), on="item_id").with_columns(_subject())
+    newest = [_newest_signal(points, question.as_of, days) for points, days in ((by_day, 1), (by_week, 7))]
+    return pl.concat(newest).join(items(connection), on="item_id").with_columns(_subject())
 
 
 def trace(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
@@ -112,8 +113,8 @@ def _newest_signal(points: pl.DataFrame, as_of: date, days: int) -> pl.DataFrame
 
 
 def _subject() -> pl.Expr:
-    place = pl.when(pl.col("operation") == "").then(pl.lit("")).otherwise(pl.format(" at {}", "operation"))
-    return pl.concat_str(pl.col("item.sku"), place, pl.lit(" by "), pl.col("_origin")).alias("subject")
+    at_operation = pl.when(pl.col("operation") == "").then(pl.lit("")).otherwise(pl.format(" at {}", "operation"))
+    return pl.concat_str(pl.col("item.sku"), at_operation, pl.lit(" by "), pl.col("_origin")).alias("subject")
 
 
 def _origin_lines(connection: sa.Connection, rows: pl.DataFrame, origin: str) -> pl.DataFrame:
@@ -123,14 +124,14 @@ def _origin_lines(connection: sa.Connection, rows: pl.DataFrame, origin: str) ->
     table = accepted[origin]
     first, last = rows["period.from"].min(), rows["period.to"].max()
     columns = [day, *(["operation"] if "operation" in table.c else [])]
-    found = record_lines(
+    lines = record_lines(
         connection, origin, rows["item_id"].unique().to_list(), columns,
         table.c[day].between(first, last), table.c[bad] > 0,
     )  # fmt: skip
     operation = pl.col("operation_right").fill_null("") if "operation" in columns else pl.col("operation")
     return (
         rows.select("subject", "item_id", "operation", "period.from", "period.to")
-        .join(found, on="item_id")
+        .join(lines, on="item_id")
         .filter(pl.col(day).is_between("period.from", "period.to") & (operation == pl.col("operation")))
         .with_columns(pl.lit(origin.removesuffix("s").replace("_", " ")).alias("what"))
         .select(LINE_SCHEMA.keys())
@@ -139,11 +140,12 @@ def _origin_lines(connection: sa.Connection, rows: pl.DataFrame, origin: str) ->
 
 
 QUALITY_SIGNAL = Fact(
+    "standard deviations by which a process signals above the centre of its control chart",
     gather_signals,
     trace,
     (
-        *ITEM_NAMES, "operation", "rate", "centre", "limit", "sigmas", "signal",
-        "inspected", "bad", "period.from", "period.to", "supplier",
+        *ITEM_NAMES, names.OPERATION, names.RATE, names.CENTRE, names.LIMIT, names.SIGMAS, names.SIGNAL,
+        names.INSPECTED, names.BAD, names.PERIOD_FROM, names.PERIOD_TO, names.SUPPLIER,
     ),
     frozenset({"inspections", "work_orders"}),
 )  # fmt: skip

@@ -5,23 +5,24 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import ITEM_NAMES, Fact, Question, file_lines, items, record_lines
 from manufacturing_copilot.planning import runout
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, inventory_snapshot, location
 
-_STOCKOUT_NAMES = {
-    "on_hand": "on_hand",
-    "on_order": "on_order",
-    "lead_time_days": "lead_time_days",
-    "probability": "probability",
-    "expected_lead_time_demand": "expected_lead_time_demand",
-    "runout.p10": "runout_p10",
-    "runout.p50": "runout_p50",
-    "runout.p90": "runout_p90",
-    "order.quantity": "order_quantity",
-    "order.by": "order_by",
-    "forecast_run": "run_id",
+_FORECAST_COLUMNS = {
+    names.ON_HAND: "on_hand",
+    names.ON_ORDER: "on_order",
+    names.LEAD_TIME_DAYS: "lead_time_days",
+    names.PROBABILITY: "probability",
+    names.EXPECTED_LEAD_TIME_DEMAND: "expected_lead_time_demand",
+    names.RUNOUT_EARLIEST: "runout_p10",
+    names.RUNOUT_LIKELY: "runout_p50",
+    names.RUNOUT_LATEST: "runout_p90",
+    names.ORDER_QUANTITY: "order_quantity",
+    names.ORDER_BY: "order_by",
+    names.FORECAST_RUN: "run_id",
 }
 
 
@@ -30,16 +31,16 @@ def gather_stockouts(connection: sa.Connection, question: Question) -> pl.DataFr
 
     None where no demand is forecast as of the day: a forecast that is missing resolves no alert.
     """
-    found = runout.stockouts(connection, question.as_of)
-    if found.is_empty():
+    stockouts = runout.stockouts(connection, question.as_of)
+    if stockouts.is_empty():
         return None
-    places = read_frame(connection, sa.select(location.c.id.label("location_id"), location.c.code.label("location")))
+    locations = read_frame(connection, sa.select(location.c.id.label("location_id"), location.c.code.label("location")))
     return (
-        found.filter(pl.col("probability") > 0)
-        .with_columns(pl.col(column).alias(name) for name, column in _STOCKOUT_NAMES.items())
+        stockouts.filter(pl.col("probability") > 0)
+        .with_columns(pl.col(column).alias(name.name) for name, column in _FORECAST_COLUMNS.items())
         .with_columns(pl.col("lead_time_days").cast(pl.Int64))
         .join(items(connection), on="item_id")
-        .join(places, on="location_id")
+        .join(locations, on="location_id")
         .join(_counts(connection, question, by_location=True), on=["item_id", "location_id"], how="left")
         .with_columns(
             pl.format("{} at {}", "item.sku", "location").alias("subject"), pl.col("probability").alias("value")
@@ -86,13 +87,13 @@ def trace(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
         levels.c.batch_id.in_(batches),
         on_the_day,
     )
-    found = (
+    count_lines = (
         rows.select("subject", "item_id", "_counted_on")
         .join(counted, on="item_id")
         .filter(pl.col("day").is_null() | (pl.col("day") == pl.col("_counted_on")))
         .with_columns(pl.lit("count").alias("what"))
     )
-    return pl.concat([found.select(declared.columns).cast(declared.schema), declared])
+    return pl.concat([count_lines.select(declared.columns).cast(declared.schema), declared])
 
 
 def _counts(connection: sa.Connection, question: Question, *, by_location: bool) -> pl.DataFrame:
@@ -111,14 +112,16 @@ def _counts(connection: sa.Connection, question: Question, *, by_location: bool)
 
 
 STOCKOUT = Fact(
+    "the probability that an item runs out at a location before an order could arrive, 0 to 1",
     gather_stockouts,
     trace,
-    (*ITEM_NAMES, "supplier", "location", *_STOCKOUT_NAMES),
+    (*ITEM_NAMES, names.SUPPLIER, names.LOCATION, *_FORECAST_COLUMNS),
     frozenset({"stock_levels", "order_lines"}),
 )
 BELOW_REORDER_POINT = Fact(
+    "what is missing to the reorder point, as a share of it",
     gather_below_reorder_point,
     trace,
-    (*ITEM_NAMES, "supplier", "on_hand", "reorder_point", "shortfall", "lead_time_days"),
+    (*ITEM_NAMES, names.SUPPLIER, names.ON_HAND, names.REORDER_POINT, names.SHORTFALL, names.LEAD_TIME_DAYS),
     frozenset({"stock_levels"}),
 )

@@ -7,6 +7,7 @@ from datetime import date
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import ITEM_NAMES, Fact, Question, file_lines, items
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import supplier, supply_line
@@ -44,15 +45,15 @@ def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFr
         )
     )
     # the supplier of the line, not the item's usual one
-    known = items(connection).drop("supplier", "_supplier_code")
-    return _worded(read_frame(connection, query), day).join(known, on="item_id")
+    item_columns = items(connection).drop("supplier", "_supplier_code")
+    return _with_lateness(read_frame(connection, query), day).join(item_columns, on="item_id")
 
 
-def _worded(lines: pl.DataFrame, day: date) -> pl.DataFrame:
+def _with_lateness(lines: pl.DataFrame, day: date) -> pl.DataFrame:
     # what came after the day was still missing on it; how much of it came when is not kept, so all of it counts
-    known = pl.when(pl.col("last_received_on") > day).then(0.0).otherwise(pl.col("received"))
+    received = pl.when(pl.col("last_received_on") > day).then(0.0).otherwise(pl.col("received"))
     return lines.with_columns(
-        (pl.col("ordered") - known).alias("open_quantity"),
+        (pl.col("ordered") - received).alias("open_quantity"),
         (pl.lit(day) - pl.col("promised_on")).dt.total_days().alias("days_late"),
         pl.format("purchase {} line {}", "order_no", "line_no").alias("subject"),
     ).with_columns(pl.col("days_late").cast(pl.Float64).alias("value"))
@@ -64,8 +65,12 @@ def trace(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 DAYS_LATE = Fact(
+    "days by which an open purchase line is past its promised day",
     gather_days_late,
     trace,
-    (*ITEM_NAMES, "supplier", "order_no", "line_no", "promised_on", "days_late", "open_quantity", "ordered"),
+    (
+        *ITEM_NAMES, names.SUPPLIER, names.ORDER_NO, names.LINE_NO, names.PROMISED_ON, names.DAYS_LATE,
+        names.OPEN_QUANTITY, names.ORDERED,
+    ),
     frozenset({"purchase_lines", "receipts"}),
-)
+)  # fmt: skip

@@ -5,7 +5,7 @@ import dagster as dg
 from manufacturing_copilot.dagster_support import Plant, preview
 from manufacturing_copilot.notify import delivery_ledger
 from manufacturing_copilot.notify.delivery import deliver
-from manufacturing_copilot.notify.outbox import plan
+from manufacturing_copilot.notify.outbox import plan_messages
 from manufacturing_copilot.store.types import utc_now
 
 JOB = "notify"
@@ -15,34 +15,34 @@ JOB = "notify"
 def deliver_notifications(context: dg.OpExecutionContext, plant: Plant) -> None:
     """Plan, deliver, and fail where somebody could not be told at all."""
     with plant.open() as store:
-        planned = plan(store, plant.site, utc_now())
-        done = deliver(store, plant.site, utc_now(), run_id=context.run_id)
+        planned = plan_messages(store, plant.site, utc_now())
+        summary = deliver(store, plant.site, utc_now(), run_id=context.run_id)
         with store.read() as connection:
             totals = delivery_ledger.totals(connection)
-            newest = delivery_ledger.told(connection, limit=20)
+            newest = delivery_ledger.newest_deliveries(connection, limit=20)
     context.log.info(
         "%s messages planned; deliveries: %s accepted, %s to be tried again, %s failed, %s unknown",
-        *(planned, done.accepted, done.retried, done.failed, done.unknown),
+        *(planned, summary.accepted, summary.retried, summary.failed, summary.unknown),
     )
-    for problem in done.problems:
+    for problem in summary.problems:
         context.log.warning(problem)
     context.add_output_metadata(
         {
             "messages planned": planned,
-            "deliveries accepted": done.accepted,
-            "deliveries to be tried again": done.retried,
-            "deliveries failed": done.failed,
-            "deliveries unknown": done.unknown,
-            "deliveries interrupted before": done.interrupted,
+            "deliveries accepted": summary.accepted,
+            "deliveries to be tried again": summary.retried,
+            "deliveries failed": summary.failed,
+            "deliveries unknown": summary.unknown,
+            "deliveries interrupted before": summary.interrupted,
             "ledger": dict(totals),
             "newest deliveries": preview(
                 newest.select("person", "channel", "status", "severity", "title", "detail"), newest.height
             ),
         }
     )
-    if done.failed:
+    if summary.failed:
         raise dg.Failure(
-            f"{done.failed} deliveries failed for good, so that somebody was not told: {done.problems[0]}",
+            f"{summary.failed} deliveries failed for good, so that somebody was not told: {summary.problems[0]}",
             allow_retries=False,
         )
 

@@ -4,8 +4,8 @@ import dagster as dg
 
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.notify.defs.jobs import JOB, notify
-from manufacturing_copilot.notify.delivery import due
-from manufacturing_copilot.notify.outbox import unplanned
+from manufacturing_copilot.notify.delivery import due_deliveries
+from manufacturing_copilot.notify.outbox import unplanned_messages
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.types import utc_now
 
@@ -35,7 +35,7 @@ def build_undelivered(site: Site) -> dg.SensorDefinition:
             return dg.SkipReason("people are being told already")
         now = utc_now()
         with plant.open() as store, store.read() as connection:
-            waiting, news = due(connection, now), unplanned(connection, plant.site, now)
+            waiting, news = due_deliveries(connection, now), unplanned_messages(connection, plant.site, now)
         if not waiting and not news:
             return dg.SkipReason("nobody waits to be told")
         # the time is part of the key: a run key holds for ever, and a run that failed must be able to come again

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -10,8 +11,10 @@ import yaml
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.demo.listener import Listener
 from manufacturing_copilot.notify.defs import build_definitions
+from manufacturing_copilot.notify.delivery import DeliverySettings, deliver
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot_tests.notify.factories import BUYER, add_alert, attempts, deliveries
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -76,7 +79,9 @@ def test_the_job_succeeds_while_a_delivery_can_be_tried_again_and_fails_when_som
     add_alert(store)
     assert _run(plant, instance).success
     assert [one.status for one in deliveries(store)] == ["pending"]
-    monkeypatch.setattr("manufacturing_copilot.notify.delivery.MAX_ATTEMPTS", 2)
+    site = load_site(Path(plant.site_folder))
+    for attempt in range(2, DeliverySettings().max_attempts):
+        assert deliver(store, site, utc_now() + timedelta(days=attempt), run_id=None, environment={}).retried == 1
     _make_due(store)
     last = _run(plant, instance)
     assert not last.success
@@ -97,7 +102,6 @@ def _make_due(store: Store) -> None:
     import sqlalchemy as sa
 
     from manufacturing_copilot.store.tables import delivery
-    from manufacturing_copilot.store.types import utc_now
 
     with store.write() as connection:
         connection.execute(sa.update(delivery).values(due_at=utc_now()))
