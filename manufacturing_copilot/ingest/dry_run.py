@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.discovery.file_order import last_place
 from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileFindings
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY, classify
+from manufacturing_copilot.ingest.loading.classify import classify
 from manufacturing_copilot.ingest.loading.commit import known_records
 from manufacturing_copilot.ingest.loading.duplicate_files import repeated_files
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Records, records_of
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.drift import drift_of, held_to_contract
 from manufacturing_copilot.ingest.validation.overlap import overlap_of
 from manufacturing_copilot.ingest.validation.unit_guard import unit_jumps

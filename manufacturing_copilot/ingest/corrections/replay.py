@@ -28,10 +28,10 @@ from manufacturing_copilot.ingest.corrections.rejected_export import (
 )
 from manufacturing_copilot.ingest.ledger.attempts import counts_of, load_lock, note
 from manufacturing_copilot.ingest.loading.archive import kept_columns
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY
 from manufacturing_copilot.ingest.loading.reclassify import Moves, apply_moves, settle_again
 from manufacturing_copilot.ingest.loading.reprocess import RAW, KnownFile, Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.unit_guard import REFUSED, RELEASABLE, unit_jumps
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame

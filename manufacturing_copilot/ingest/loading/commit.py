@@ -14,12 +14,13 @@ from manufacturing_copilot.ingest.discovery.file_order import first_place, last_
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings
 from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.loading.archive import received_texts
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY, Classified, classify
+from manufacturing_copilot.ingest.loading.classify import Classified, classify
 from manufacturing_copilot.ingest.loading.duplicate_files import repeated_files, settle_files, shift_of, write_repeats
 from manufacturing_copilot.ingest.loading.key_conflicts import refused_rows
 from manufacturing_copilot.ingest.loading.reclassify import SAME_RECORD, Moves, apply_moves
 from manufacturing_copilot.ingest.loading.reprocess import REJECTED, Rereading
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.unit_guard import UnitWatch, jumps_under
 from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import AFTER_ALL, IN_ORDER, Place, moments
 from manufacturing_copilot.ingest.loading.archive import kept_lines
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY
 from manufacturing_copilot.ingest.loading.reclassify import SAME_FILE, Moves, keys_of_files, settle_again
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.store import insert_frame
 from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, rejected_record
 

@@ -8,9 +8,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.loading.archive import in_json, received_texts
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY, SEPARATOR
 from manufacturing_copilot.ingest.loading.reprocess import mended_texts
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY, SEPARATOR
 from manufacturing_copilot.ingest.validation.reasons import one_reason
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame

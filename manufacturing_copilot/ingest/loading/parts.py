@@ -18,10 +18,10 @@ import polars as pl
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
 from manufacturing_copilot.ingest.loading.archive import Kept, ReceivedWriter, in_json, original_stream
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY
 from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, day_written, with_names
 from manufacturing_copilot.ingest.reading.pieces import NotInPieces, PieceReader
 from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import check_under, hold_the_door, look_at
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import moments
 from manufacturing_copilot.ingest.ledger.attempts import note
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY, Classified, classify
+from manufacturing_copilot.ingest.loading.classify import Classified, classify
 from manufacturing_copilot.ingest.loading.key_conflicts import REFUSED_RULE, is_refused, refused_rows
 from manufacturing_copilot.ingest.loading.reprocess import Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.records import RecordKind, polars_type
 from manufacturing_copilot.site.feeds import Repeats
 from manufacturing_copilot.store import insert_frame, read_frame, staged

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
 from manufacturing_copilot.ingest.loading.archive import kept_received
-from manufacturing_copilot.ingest.loading.classify import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
+from manufacturing_copilot.ingest.record_keys import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
 from manufacturing_copilot.ingest.validation.check import check, hold_the_door
 from manufacturing_copilot.ingest.validation.reasons import one_reason
 from manufacturing_copilot.site import Feed, Site

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.ingest.file_contract import FileContract
 from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock, succeed
 from manufacturing_copilot.ingest.loading.archive import Kept
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY, Classified, classify
+from manufacturing_copilot.ingest.loading.classify import Classified, classify
 from manufacturing_copilot.ingest.loading.commit import (
     index_batch,
     is_late,
@@ -39,6 +39,7 @@ from manufacturing_copilot.ingest.loading.prefetch import Ahead
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile
 from manufacturing_copilot.ingest.reading.pieces import NotInPieces
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.unit_guard import Jumps, UnitWatch, free_of_guard, watch_units
 from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_volume
 from manufacturing_copilot.site import Feed, Site

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.loading.classify import exact
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import exact
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame

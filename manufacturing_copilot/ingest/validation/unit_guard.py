@@ -15,8 +15,8 @@ from itertools import pairwise
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.loading.classify import FILE, KEY
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.reasons import one_reason
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from manufacturing_copilot.ingest.loading.classify import Classified, classify, exact, with_key
+from manufacturing_copilot.ingest.loading.classify import Classified, classify
+from manufacturing_copilot.ingest.record_keys import exact, with_key
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site.feeds import Repeats
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError, StoreError
 from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.file_contract import FileContract
 from manufacturing_copilot.ingest.ledger.attempts import (
     ATTEMPTS_AT_MOST,
     BatchCounts,
@@ -307,7 +308,9 @@ def test_a_run_that_lost_its_batch_to_another_writes_nothing(store: Store, home:
     begin(store, found.reference, run_id="other", actor="test")
     declared = site.feed("shop/orders")
     with pytest.raises(BatchError, match="was taken over by another run"):
-        load_module.settle(store, site, declared, first, [], {"x": 1}, watch=None, home=home, actor="test")
+        load_module.settle(
+            store, site, declared, first, [], FileContract(columns=("x",)), watch=None, home=home, actor="test"
+        )
     assert counts_of(store, found.reference).status == "in_progress"
     assert rows(store, feed, "contract") == [(None,), (None,)]
 
