@@ -10,7 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.alerts import templates
-from manufacturing_copilot.alerts.alert_evidence import Evidence, SourceLine
+from manufacturing_copilot.alerts.evidence import Evidence, SourceLine
 from manufacturing_copilot.alerts.facts import FACTS, Question, stale_kinds
 from manufacturing_copilot.alerts.facts.base import LINES_SHOWN
 from manufacturing_copilot.errors import SiteError

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from manufacturing_copilot import formatting
-from manufacturing_copilot.alerts.alert_evidence import Evidence, as_day
+from manufacturing_copilot.alerts.evidence import Evidence, as_day
 from manufacturing_copilot.alerts.facts.names import FORECAST_RUN, IN_READING_ORDER, EvidenceName, Style
 
 LINES_SHOWN = 6

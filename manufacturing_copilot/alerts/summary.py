@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import alert

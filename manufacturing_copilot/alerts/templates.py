@@ -11,7 +11,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from manufacturing_copilot import formatting
-from manufacturing_copilot.alerts.alert_evidence import nested
+from manufacturing_copilot.alerts.evidence import nested
 from manufacturing_copilot.alerts.facts import FACTS
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.site import Rule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.alerts.explanation import reasons, sources
 from manufacturing_copilot.site import Severity
 

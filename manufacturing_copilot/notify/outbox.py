@@ -12,7 +12,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.clock import held_day
 from manufacturing_copilot.notify.messages import News, message, severity_of
 from manufacturing_copilot.notify.schedule import due_at, in_digest

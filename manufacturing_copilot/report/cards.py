@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from markupsafe import Markup
 
 from manufacturing_copilot import formatting
-from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.alerts.explanation import Reason, reasons, sources
 from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.report.alert_order import UNRESOLVED, most_urgent_first

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manufacturing_copilot.alerts.alert_evidence import Evidence
+from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.notify.messages import TITLE_LENGTH, News, explained, message
 from manufacturing_copilot.site import Severity
 
