@@ -1,24 +1,24 @@
-"""Verbs about what came in: batches and rejected rows."""
+"""Commands for batches and rejected rows."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from manufacturing_copilot.cli.console import actor, complain, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.options import AsJson, Limit, Reason
 from manufacturing_copilot.ingest.ledger import batches
 from manufacturing_copilot.store import home_folder
 
-batch_app = typer.Typer(help="What came in, delivery by delivery.", no_args_is_help=True)
-rejected_app = typer.Typer(help="Rows that were refused, and why.", no_args_is_help=True)
+batch_app = typer.Typer(help="Batches: list them, show one, withdraw, restore or retry it.", no_args_is_help=True)
+rejected_app = typer.Typer(help="Rejected rows: list, export, correct and replay them.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-Limit = Annotated[int, typer.Option(help="at most so many")]
-Why = Annotated[str, typer.Option("--reason", help="why, for whoever asks later")]
-FeedName = Annotated[str | None, typer.Option("--feed", help="only this feed, for example shop/order_lines")]
+Reference = Annotated[str, typer.Argument(help="the batch's number in `copilot batch list`, such as 00000012")]
+BatchOfRows = Annotated[str, typer.Option(help="reference of the batch that contains the rows")]
+OnlyBatch = Annotated[str | None, typer.Option(help="only this batch, such as 00000012")]
+FeedName = Annotated[str | None, typer.Option("--feed", help="only this feed, such as shop/order_lines")]
 
 
 @batch_app.command("list")
@@ -28,15 +28,15 @@ def list_batches(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List the newest batches: received = accepted + duplicate + rejected."""
+    """List batches, newest first; rows received = accepted + duplicate + rejected."""
     with opened_store() as store:
-        found = batches.list_batches(store, feed_name=feed, status=status, limit=limit)
-    show(found, as_json=as_json, empty="no batch yet; `copilot run` looks into the inbox")
+        rows = batches.list_batches(store, feed_name=feed, status=status, limit=limit)
+    show(rows, as_json=as_json, empty="no batch yet; `copilot run` loads new files from the inbox")
 
 
 @batch_app.command("show")
-def show_batch(reference: str, as_json: AsJson = False) -> None:
-    """Show one batch: its files, its history, its first rejected rows."""
+def show_batch(reference: Reference, as_json: AsJson = False) -> None:
+    """Show one batch: its files, its history and its first rejected rows."""
     with opened_store() as store:
         story = batches.story_of(store, reference)
     counts = story.counts
@@ -55,110 +55,102 @@ def show_batch(reference: str, as_json: AsJson = False) -> None:
 
 
 @batch_app.command("retry")
-def retry(reference: str, reason: Why = "") -> None:
-    """Let a failed batch be tried again by the next run."""
+def retry(reference: Reference, reason: Reason = "") -> None:
+    """Queue a failed batch to be loaded again by the next run."""
     with opened_store() as store:
         batches.retry(store, reference, actor(), reason=reason)
     out.print(f"batch {reference} waits for the next `copilot run`")
 
 
 @batch_app.command("withdraw")
-def withdraw(
-    reference: str,
-    reason: Why,
-) -> None:
-    """Take a batch's effect out of everything, as if it had never come; what it had replaced comes back."""
-    from manufacturing_copilot.ingest.corrections.withdraw import withdraw as take_out
+def withdraw(reference: Reference, reason: Reason) -> None:
+    """Undo a batch everywhere, as if it had never arrived; records that it replaced are restored."""
+    from manufacturing_copilot.ingest.corrections.withdraw import withdraw as withdraw_batch
 
     with site_and_store() as (site, store):
-        take_out(store, site, reference, home=home_folder(), actor=actor(), reason=reason)
-    out.print(f"batch {reference} is withdrawn; the next `copilot run` brings everything after it up to date")
+        withdraw_batch(store, site, reference, home=home_folder(), actor=actor(), reason=reason)
+    out.print(f"batch {reference} is withdrawn; the next `copilot run` updates everything that depends on it")
 
 
 @batch_app.command("restore")
-def restore(reference: str, reason: Why = "") -> None:
-    """Let a withdrawn batch be loaded again by the next run, in its old place in the order."""
-    from manufacturing_copilot.ingest.corrections.withdraw import restore as bring_back
+def restore(reference: Reference, reason: Reason = "") -> None:
+    """Queue a withdrawn batch to be loaded again by the next run, at its original place in the order."""
+    from manufacturing_copilot.ingest.corrections.withdraw import restore as restore_batch
 
     with opened_store() as store:
-        bring_back(store, reference, actor=actor(), reason=reason)
+        restore_batch(store, reference, actor=actor(), reason=reason)
     out.print(f"batch {reference} waits for the next `copilot run`")
 
 
 @rejected_app.command("list")
 def list_rejected(
     feed: FeedName = None,
-    batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
+    batch: OnlyBatch = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List rejected rows, newest batch first, with the reasons in words."""
+    """List rejected rows with their reasons, newest batch first."""
     with opened_store() as store, store.read() as connection:
-        found: pl.DataFrame = batches.rejected_rows(connection, reference=batch, feed_name=feed, limit=limit)
-    show(
-        found,
-        as_json=as_json,
-        empty="nothing was rejected",
-        columns=["reference", "feed", "line", "reason"],
-    )
+        rows = batches.rejected_rows(connection, reference=batch, feed_name=feed, limit=limit)
+    show(rows, as_json=as_json, empty="no rejected rows", columns=["reference", "feed", "line", "reason"])
 
 
 @rejected_app.command("export")
 def export(
-    target: Annotated[Path, typer.Argument(help="the CSV file to write")],
-    feed: Annotated[str, typer.Option(help="whose rows, for example shop/order_lines")],
-    batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
+    target: Annotated[Path, typer.Argument(help="CSV file to write")],
+    feed: Annotated[str, typer.Option(help="the feed of the rows, such as shop/order_lines")],
+    batch: OnlyBatch = None,
 ) -> None:
-    """Write rejected rows as a CSV to mend in a spreadsheet: the original columns, and why each was refused."""
+    """Export rejected rows as CSV to correct in a spreadsheet: the original columns and the reasons."""
     from manufacturing_copilot.ingest.corrections.rejected_export import export_rejected
 
     with site_and_store() as (site, store):
         written = export_rejected(store, site, feed, target, home=home_folder(), reference=batch)
     out.print(
-        f"{written.rows} rows written to {target}; mend them there, keep the copilot_ columns, then run"
+        f"{written.rows} rows written to {target}; correct them there, keep the copilot_ columns, then run"
         f" `copilot rejected replay {target}`",
         soft_wrap=True,
     )
 
 
 @rejected_app.command("replay")
-def replay(source: Annotated[Path, typer.Argument(help="the mended CSV file")], reason: Why = "") -> None:
-    """Check mended rows again: what passes now is accepted where it came from, the rest stays with its reason."""
-    from manufacturing_copilot.ingest.corrections.replay import replay as check_again
+def replay(source: Annotated[Path, typer.Argument(help="the corrected CSV file")], reason: Reason = "") -> None:
+    """Check corrected rows again: those that pass are accepted into their batch, the others stay rejected."""
+    from manufacturing_copilot.ingest.corrections.replay import replay as replay_rows
 
     with site_and_store() as (site, store):
-        done = check_again(store, site, source, home=home_folder(), actor=actor(), reason=reason)
-    before = f", {done.before} mended before" if done.before else ""
-    out.print(f"{done.mended} rows mended, {done.rejected} still rejected{before}")
-    for sentence in done.not_taken:
+        outcome = replay_rows(store, site, source, home=home_folder(), actor=actor(), reason=reason)
+    before = f", {outcome.before} corrected before" if outcome.before else ""
+    out.print(f"{outcome.mended} rows corrected, {outcome.rejected} still rejected{before}")
+    for sentence in outcome.not_taken:
         complain(sentence)
-    if done.not_taken:
+    if outcome.not_taken:
         raise typer.Exit(1)
 
 
 @rejected_app.command("refuse")
 def refuse(
-    batch: Annotated[str, typer.Option(help="the batch that the rows came with")],
-    line: Annotated[list[int], typer.Option(help="a line to refuse; give it again for more")],
-    reason: Why,
+    batch: BatchOfRows,
+    line: Annotated[list[int], typer.Option(help="line number of a row to refuse; repeat the option for several rows")],
+    reason: Reason,
 ) -> None:
-    """Refuse rows for good: they stay rejected, and nobody waits for them or exports them any more."""
-    from manufacturing_copilot.ingest.corrections.replay import refuse as turn_down
+    """Refuse rows for good: they stay rejected, and are no longer exported or reported as waiting."""
+    from manufacturing_copilot.ingest.corrections.replay import refuse as refuse_rows
 
     with site_and_store() as (site, store):
-        refused = turn_down(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
+        refused = refuse_rows(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
     out.print(f"{refused} rows refused")
 
 
 @rejected_app.command("release")
 def release(
-    batch: Annotated[str, typer.Option(help="the batch that the rows came with")],
-    line: Annotated[list[int], typer.Option(help="a line to let pass; give it again for more")],
-    reason: Why = "",
+    batch: BatchOfRows,
+    line: Annotated[list[int], typer.Option(help="line number of a row to accept; repeat the option for several rows")],
+    reason: Reason = "",
 ) -> None:
-    """Let rows pass that a guard stopped and that are right as they are."""
-    from manufacturing_copilot.ingest.corrections.replay import release as let_pass
+    """Accept rows that a guard stopped and that are correct as they are."""
+    from manufacturing_copilot.ingest.corrections.replay import release as release_rows
 
     with site_and_store() as (site, store):
-        released = let_pass(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
+        released = release_rows(store, site, batch, line, home=home_folder(), actor=actor(), reason=reason)
     out.print(f"{released} rows released")

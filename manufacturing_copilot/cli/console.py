@@ -1,4 +1,4 @@
-"""What all verbs share: the consoles, the site and the store in use, frames as tables, who is acting."""
+"""What all commands share: the consoles, the site and the store in use, frames as tables, the acting user."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def complain(sentence: str) -> None:
-    """Tell the user, on standard error, what is wrong."""
+    """Print an error sentence to standard error."""
     err.print(sentence, style="bold red", markup=False)
 
 
 def actor() -> str:
-    """Return who acts: COPILOT_ACTOR, else the name of the signed-in user."""
+    """Return the acting user: COPILOT_ACTOR, else the name of the signed-in user."""
     try:
         return os.environ.get("COPILOT_ACTOR") or getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in a container
@@ -35,7 +35,7 @@ def actor() -> str:
 
 
 def day_of(text: str) -> date:
-    """Return the day that a person wrote; ends the command with a sentence where it is none."""
+    """Return the day written in `text`; raises typer.BadParameter with the expected form."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -44,7 +44,7 @@ def day_of(text: str) -> date:
 
 @contextmanager
 def site_and_store() -> Iterator[tuple[Site, Store]]:
-    """Give the site in use and its open store."""
+    """Yield the site in use and its open store; raises SiteError or StoreError where one cannot be used."""
     site = load_site(site_folder())
     store = open_store()
     try:
@@ -55,7 +55,7 @@ def site_and_store() -> Iterator[tuple[Site, Store]]:
 
 @contextmanager
 def opened_store() -> Iterator[Store]:
-    """Give the open store."""
+    """Yield the open store; raises StoreError where it cannot be used."""
     store = open_store()
     try:
         yield store
@@ -64,7 +64,7 @@ def opened_store() -> Iterator[Store]:
 
 
 def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[str] | None = None) -> None:
-    """Print a frame: as a table for people, or as a JSON list of all columns for programs."""
+    """Print a frame: as a table of `columns` (default: all), or as a JSON list of rows with all columns."""
     if as_json:
         out.print_json(json.dumps(frame.to_dicts(), default=str))
         return
@@ -72,17 +72,17 @@ def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[st
         out.print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    chosen = frame.select(columns) if columns else frame
-    for name, dtype in chosen.schema.items():
+    displayed = frame.select(columns) if columns else frame
+    for name, dtype in displayed.schema.items():
         table.add_column(name.replace("_", " "), justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for row in chosen.rows():
-        # Brackets in a plant's own texts are no colours.
+    for row in displayed.rows():
+        # Square brackets in the plant's own texts are not rich markup.
         table.add_row(*(cell(value).replace("[", r"\[") for value in row))
     out.print(table)
 
 
 def cell(value: object) -> str:
-    """Return a value as people read it: whole numbers without their .0, yes and no, times to the minute."""
+    """Return a value as a table cell: whole numbers without .0, booleans as yes and no, times to the minute."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -95,4 +95,4 @@ def cell(value: object) -> str:
 
 
 _WHOLE = 1e15
-"""Beyond this a float's digits are not those of a whole number."""
+"""From here on a float does not hold every whole number exactly."""

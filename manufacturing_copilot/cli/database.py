@@ -1,4 +1,4 @@
-"""Verbs about the database."""
+"""Commands for the database."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from manufacturing_copilot.cli.console import out
 from manufacturing_copilot.store import migrate
 from manufacturing_copilot.store.engine import connect_store
 
-app = typer.Typer(help="The database.", no_args_is_help=True)
+app = typer.Typer(help="The database: upgrade its tables, show its revision.", no_args_is_help=True)
 
 
 @app.command("upgrade")
 def upgrade() -> None:
-    """Bring the database to this version's tables; safe to repeat."""
+    """Upgrade the database to the tables of this version; safe to repeat."""
     store = connect_store()
     try:
         changed = migrate.upgrade(store)
@@ -24,10 +24,10 @@ def upgrade() -> None:
 
 @app.command("revision")
 def revision() -> None:
-    """Say which revision the database has, and which one this version needs."""
+    """Show the database's revision and the one that this version needs."""
     store = connect_store()
     try:
-        found = migrate.current_revision(store) or "none"
-        out.print(f"the database is at {found}, this version needs {migrate.newest_revision()}")
+        current = migrate.current_revision(store) or "none"
+        out.print(f"the database is at {current}, this version needs {migrate.newest_revision()}")
     finally:
         store.close()

@@ -1,4 +1,4 @@
-"""The mail and chat servers of the demo plant, for as long as a verb runs."""
+"""The mail and chat servers of the demo plant, which run as long as a command does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from manufacturing_copilot.store import home_folder
 
 @contextmanager
 def listening_for_demo() -> Iterator[dict[str, str]]:
-    """Start the mail and chat servers that the demo's people are told on; give the environment that names them.
+    """Start the mail and chat servers of the demo's people; yield the environment variables with their addresses.
 
-    Gives an empty environment, and starts nothing, where the site in use is not the demo plant.
+    Starts nothing, and yields no variables, where the site in use is not the demo plant.
     """
     if site_folder() != demo_site():
         yield {}
@@ -26,5 +26,5 @@ def listening_for_demo() -> Iterator[dict[str, str]]:
 
 
 def messages_file(home: Path) -> Path:
-    """Return the file that keeps the messages which the demo's servers received, one JSON a line."""
+    """Return the file of the messages that the demo's servers received, as JSON lines."""
     return home / "demo" / "messages.jsonl"

@@ -1,4 +1,4 @@
-"""Verbs about feeds: draft one for a file, and see what a file would do before it does it."""
+"""Commands for feeds: draft one from a file, and check a file without loading it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manufacturing_copilot.cli.console import out, show
+from manufacturing_copilot.cli.options import AsJson
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.site import load_site, site_folder
 from manufacturing_copilot.store import Store, open_store
@@ -18,24 +19,24 @@ if TYPE_CHECKING:
     from manufacturing_copilot.ingest.dry_run import Rehearsal
     from manufacturing_copilot.ingest.file_contract import FileFindings, LeftOut, ValueFormats
 
-app = typer.Typer(help="Draft feeds for files, and try files out.", no_args_is_help=True)
+app = typer.Typer(help="Feeds: draft one from a file, check a file without loading it.", no_args_is_help=True)
 
 
 @app.command("suggest")
 def suggest(
-    file: Annotated[Path, typer.Argument(help="an export, as the plant's system writes it")],
-    source: Annotated[str | None, typer.Option(help="the source's name in site.yaml")] = None,
-    records: Annotated[str | None, typer.Option(help="the record kind, where you know better")] = None,
-    sheet: Annotated[str | None, typer.Option(help="of a workbook, where it is not the first")] = None,
+    file: Annotated[Path, typer.Argument(help="an export file, as the source writes it")],
+    source: Annotated[str | None, typer.Option(help="name of the source in site.yaml")] = None,
+    records: Annotated[str | None, typer.Option(help="record kind; default: recognised from the columns")] = None,
+    sheet: Annotated[str | None, typer.Option(help="sheet of the workbook; default: the first with rows")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="COLUMN=TEXT: only rows that hold it, where a file has rows of several kinds"),
+        typer.Option(help="COLUMN=TEXT: only rows with this text, in a file with rows of several kinds; repeatable"),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="into the feeds/ of the site in use, not to the screen")
+        bool, typer.Option("--write", help="write it to feeds/ of the site in use instead of the screen")
     ] = False,
 ) -> None:
-    """Draft a feed for FILE: YAML with the evidence for each guess beside it."""
+    """Draft the YAML of a feed from an export file, with the evidence for each guess as a comment."""
     from manufacturing_copilot.ingest.suggesting.draft import draft
     from manufacturing_copilot.ingest.suggesting.suggest import suggest as suggested
 
@@ -74,11 +75,11 @@ def write_feed(folder: Path, name: str, text: str) -> Path:
 
 @app.command("check")
 def check(
-    feed: Annotated[str, typer.Argument(help="source/name, for example shop/order_lines")],
-    file: Annotated[Path, typer.Argument(help="an export of that feed")],
-    limit: Annotated[int, typer.Option(help="show at most so many rejected rows")] = 10,
+    feed: Annotated[str, typer.Argument(help="the feed, such as shop/order_lines")],
+    file: Annotated[Path, typer.Argument(help="an export file of that feed")],
+    limit: Annotated[int, typer.Option(help="maximum number of rejected rows to show")] = 10,
 ) -> None:
-    """Say what would become of FILE as the feed's next batch; changes nothing."""
+    """Check a file as the feed's next batch without loading it: counts, findings and rejected rows."""
     from manufacturing_copilot.ingest.dry_run import rehearse
 
     site = load_site(site_folder())
@@ -162,8 +163,8 @@ def _tell(found: Rehearsal, file: Path, limit: int) -> None:
 
 
 @app.command("systems")
-def systems(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
-    """List the systems whose exports are recognised, and by which tables."""
+def systems(as_json: AsJson = False) -> None:
+    """List the systems and tables whose exports are recognised by their headers."""
     import polars as pl
 
     from manufacturing_copilot.ingest.suggesting.profiles import load_profiles

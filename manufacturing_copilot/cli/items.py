@@ -1,4 +1,4 @@
-"""Verbs about items."""
+"""Commands for items: look one up, merge and split, list conflicts and likely duplicates."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from manufacturing_copilot.cli.console import actor, cell, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.options import AsJson, Limit, Reason
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.findings.data_quality import conflicts
@@ -23,8 +24,8 @@ from manufacturing_copilot.unified.refresh.refresh import refresh_within
 from manufacturing_copilot.unified.structure.explosion import item_explosion, item_where_used
 
 
-class _CodeOrVerb(TyperGroup):
-    """A group whose first word may be an item's code: what is no verb is shown."""
+class _CodeOrCommand(TyperGroup):
+    """A group whose first word may be an item's code: a word that is not a command is looked up."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if args and args[0] != "--help" and args[0] not in self.commands:
@@ -33,25 +34,28 @@ class _CodeOrVerb(TyperGroup):
 
 
 app = typer.Typer(
-    help="One item in full, by any code of any system or by words: `copilot item CODE`.",
-    cls=_CodeOrVerb,
+    help="Items: `copilot item CODE` shows one, by a code from any source or words of its name.",
+    cls=_CodeOrCommand,
     no_args_is_help=True,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-Reason = Annotated[str, typer.Option(help="why, for whoever asks later")]
-Code = Annotated[str, typer.Argument(help="any code of any system, or words of its name")]
+Code = Annotated[str, typer.Argument(help="the item: a code from any source, or words of its name")]
 
 
 @app.command("show")
 def show_item(
     code: Code,
-    explode: Annotated[bool, typer.Option("--explode", help="all that goes into one of it, down to the last")] = False,
-    where_used: Annotated[bool, typer.Option("--where-used", help="all that it goes into, up to the top")] = False,
-    day: Annotated[datetime | None, typer.Option(help="bills of materials of this day", formats=["%Y-%m-%d"])] = None,
+    explode: Annotated[bool, typer.Option("--explode", help="list all its components, level by level")] = False,
+    where_used: Annotated[
+        bool, typer.Option("--where-used", help="list all items it is used in, level by level")
+    ] = False,
+    day: Annotated[
+        datetime | None,
+        typer.Option(help="use the bills of materials valid on this day; default: today", formats=["%Y-%m-%d"]),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one item: alerts, codes, stock, orders, structure, history, forecasts, costs, what the systems dispute."""
+    """Show one item: alerts, codes, stock, orders, bills of materials, history, forecasts, costs and conflicts."""
     if explode or where_used:
         _show_structure(code, day.date() if day else None, up=where_used, as_json=as_json)
         return
@@ -61,25 +65,37 @@ def show_item(
         "alerts": story.alerts,
         "codes": story.codes,
         "stock": story.stock,
-        "on order": story.on_order,
-        "made of": story.made_of,
+        "on_order": story.on_order,
+        "made_of": story.made_of,
         "operations": story.routing,
         "versions": story.versions,
-        "goes into": story.goes_into,
-        "last wanted": story.demand,
-        "last received": story.supply,
-        "last moved": story.movements,
-        "last found wrong": story.quality,
+        "goes_into": story.goes_into,
+        "last_wanted": story.demand,
+        "last_received": story.supply,
+        "last_moved": story.movements,
+        "last_found_wrong": story.quality,
         "forecasts": story.forecasts,
         "costs": story.costs,
-        "the systems disagree about": story.conflicts,
+        "the_systems_disagree_about": story.conflicts,
     }
     if as_json:
-        found = {"sku": story.sku, "name": story.name, "problem": story.problem, **story.facts}
-        found |= {name.replace(" ", "_"): frame.to_dicts() for name, frame in lists.items()}
-        out.print_json(json.dumps(found, default=str))
+        document = {"sku": story.sku, "name": story.name, "problem": story.problem, **story.facts}
+        document |= {key: frame.to_dicts() for key, frame in lists.items()}
+        out.print_json(json.dumps(document, default=str))
         return
     _print_story(story, lists)
+
+
+_TITLES = {
+    "made_of": "components",
+    "goes_into": "used in",
+    "last_wanted": "latest demand",
+    "last_received": "latest supply",
+    "last_moved": "latest stock movements",
+    "last_found_wrong": "latest defects",
+    "the_systems_disagree_about": "conflicts between sources",
+}
+"""Headings where they differ from the keys of --json, which stay as they are for scripts that read them."""
 
 
 def _print_story(story: ItemStory, lists: dict[str, pl.DataFrame]) -> None:
@@ -88,10 +104,11 @@ def _print_story(story: ItemStory, lists: dict[str, pl.DataFrame]) -> None:
         out.print(line, markup=False)
     if story.problem:
         out.print(story.problem, style="yellow", markup=False)
-    if story.versions.height == 1:  # it says no more than what it is made of
+    if story.versions.height == 1:  # it repeats the list of components
         lists.pop("versions")
-    for title, frame in lists.items():
+    for key, frame in lists.items():
         if not frame.is_empty():
+            title = _TITLES.get(key, key.replace("_", " "))
             more = f"  [dim](the first {SHOWN} of {frame.height:,})[/dim]" if frame.height > SHOWN else ""
             out.print(f"\n[bold]{title}[/bold]{more}")
             shown = frame.head(SHOWN)
@@ -100,7 +117,7 @@ def _print_story(story: ItemStory, lists: dict[str, pl.DataFrame]) -> None:
 
 
 def headlines(story: ItemStory) -> list[str]:
-    """Return what matters first of an item, in a few lines: what it is, how it is replenished, what there is of it."""
+    """Return the summary of an item, up to three lines: what it is, how it is replenished, its stock."""
     facts = story.facts
     kind = {True: "made here", False: "bought"}.get(facts["made"])
     source = f"from {facts['supplier']}" if facts["supplier"] and not facts["made"] else None
@@ -122,17 +139,19 @@ def _stock_line(stock: pl.DataFrame) -> str:
         return ""
     names = ("on_hand", "reserved", "available", "in_inspection", "on_order")
     sums = {name: round(float(stock[name].sum()), 6) for name in names}
-    said = [f"{cell(much)} {name.replace('_', ' ')}" for name, much in sums.items() if much or name == "on_hand"]
-    return f"stock on {stock['day'][0]}: {', '.join(said)}"
+    parts = [
+        f"{cell(quantity)} {name.replace('_', ' ')}" for name, quantity in sums.items() if quantity or name == "on_hand"
+    ]
+    return f"stock on {stock['day'][0]}: {', '.join(parts)}"
 
 
 @app.command("merge")
 def merge(
-    kept: Annotated[str, typer.Argument(help="the item that stays")],
-    moved: Annotated[str, typer.Argument(help="the item that it is, too")],
+    kept: Annotated[str, typer.Argument(help="the item to keep: a code from any source")],
+    moved: Annotated[str, typer.Argument(help="the item that is the same: a code from any source")],
     reason: Reason,
 ) -> None:
-    """Say that two items are one; everything known of either is the first one's from now on."""
+    """Merge two items that are the same; all records of the second belong to the first from now on."""
     with site_and_store() as (site, store), store.write() as connection:
         event = merge_items(connection, site, kept, moved, actor=actor(), reason=reason)
         _apply(connection, site, event)
@@ -140,11 +159,11 @@ def merge(
 
 @app.command("split")
 def split(
-    code: Annotated[str, typer.Argument(help="the item")],
-    apart: Annotated[str, typer.Argument(help="SOURCE/CODE that means another one")],
+    code: Code,
+    apart: Annotated[str, typer.Argument(help="SOURCE/CODE that is another item, such as shop/4711")],
     reason: Reason,
 ) -> None:
-    """Say that a code does not mean this item but one of its own."""
+    """Split a code off an item into an item of its own."""
     with site_and_store() as (site, store), store.write() as connection:
         event = split_item(connection, code, apart, actor=actor(), reason=reason)
         _apply(connection, site, event)
@@ -152,49 +171,51 @@ def split(
 
 @app.command("undo")
 def undo(event: Annotated[int, typer.Argument(help="its number in `copilot item events`")], reason: Reason) -> None:
-    """Take a merge or a split back."""
+    """Undo a merge or a split."""
     with site_and_store() as (site, store), store.write() as connection:
         _apply(connection, site, undo_event(connection, event, actor=actor(), reason=reason))
 
 
 @app.command("events")
 def events(as_json: AsJson = False) -> None:
-    """List what was decided about items, by whom and why, the newest first."""
+    """List merges and splits of items, newest first: who decided and why."""
     with opened_store() as store, store.read() as connection:
-        found = list_events(connection)
-    show(found, as_json=as_json, empty="nothing was merged or split")
+        rows = list_events(connection)
+    show(rows, as_json=as_json, empty="nothing was merged or split")
 
 
 @app.command("conflicts")
 def list_conflicts(
-    code: Annotated[str | None, typer.Argument(help="of one item only: any code of any system")] = None,
-    field: Annotated[str | None, typer.Option(help="of one attribute only, such as unit_cost")] = None,
-    limit: Annotated[int, typer.Option(help="at most so many")] = 200,
+    code: Annotated[
+        str | None, typer.Argument(help="only this item: a code from any source, or words of its name")
+    ] = None,
+    field: Annotated[str | None, typer.Option(help="only this attribute, such as unit_cost")] = None,
+    limit: Limit = 200,
     as_json: AsJson = False,
 ) -> None:
-    """List what the systems disagree about: what holds, by whose word, and what another says."""
+    """List attributes on which sources disagree: the value used, its source, and the other values."""
     with opened_store() as store, store.read() as connection:
-        found = conflicts(connection, item_id=find_item(connection, code) if code else None)
+        rows = conflicts(connection, item_id=find_item(connection, code) if code else None)
     if field:
-        known = sorted(found["field"].unique().to_list())
-        if field not in known and known:
-            out.print(f"nothing is disputed about {field!r}; disputed are: {', '.join(known)}", markup=False)
-        found = found.filter(pl.col("field") == field)
-    show(found.head(limit), as_json=as_json, empty="the systems agree")
-    if found.height > limit and not as_json:
-        out.print(f"{found.height - limit:,} more; --limit {found.height} shows all, and so does v_item_conflict")
+        disputed = sorted(rows["field"].unique().to_list())
+        if field not in disputed and disputed:
+            out.print(f"no source disagrees about {field!r}; disputed are: {', '.join(disputed)}", markup=False)
+        rows = rows.filter(pl.col("field") == field)
+    show(rows.head(limit), as_json=as_json, empty="the sources agree")
+    if rows.height > limit and not as_json:
+        out.print(f"{rows.height - limit:,} more; --limit {rows.height} or the view v_item_conflict shows all")
 
 
 @app.command("suggest")
 def suggest(
-    least: Annotated[float, typer.Option(help="the score, of 100, from which a pair is shown")] = LEAST_SCORE,
-    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    least: Annotated[float, typer.Option(help="minimum similarity of a pair, from 0 to 100")] = LEAST_SCORE,
+    limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List pairs of items that may be one, the likeliest first. Nothing is merged: that is `copilot item merge`."""
+    """List pairs of items that may be duplicates, most similar first; `copilot item merge` merges a pair."""
     with opened_store() as store, store.read() as connection:
-        found = suggest_duplicates(connection, least=least).head(limit)
-    show(found, as_json=as_json, empty=f"no two items are alike by {least:g} of 100 or more")
+        pairs = suggest_duplicates(connection, least=least).head(limit)
+    show(pairs, as_json=as_json, empty=f"no two items have a similarity of {least:g} or more")
 
 
 def _apply(connection: sa.Connection, site: Site, event: int) -> None:
@@ -207,15 +228,15 @@ def _show_structure(code: str, day: date | None, *, up: bool, as_json: bool) -> 
     with site_and_store() as (site, store), store.read() as connection:
         item_id = find_item(connection, code)
         on = day or as_of_day(connection, site)
-        found, cycles = (item_where_used if up else item_explosion)(connection, item_id, on)
+        structure, cycles = (item_where_used if up else item_explosion)(connection, item_id, on)
     if not as_json:
         for cycle in cycles:
-            out.print(f"made of itself, and cut there: {cycle}", style="yellow", markup=False)
-    show(_indented(found, as_json), as_json=as_json, empty="it goes into nothing" if up else "it is made of nothing")
+            out.print(f"an item contains itself; not followed further: {cycle}", style="yellow", markup=False)
+    rows = structure if as_json else _made_or_bought(structure)
+    show(rows, as_json=as_json, empty="not used in any item" if up else "no components")
 
 
-def _indented(found: pl.DataFrame, as_json: bool) -> pl.DataFrame:
-    if as_json:
-        return found
-    made = pl.when("made").then(pl.lit("made")).when(~pl.col("made")).then(pl.lit("bought"))
-    return found.with_columns(made=made)
+def _made_or_bought(structure: pl.DataFrame) -> pl.DataFrame:
+    """Return `structure` with the flag `made` in words."""
+    words = pl.when("made").then(pl.lit("made")).when(~pl.col("made")).then(pl.lit("bought"))
+    return structure.with_columns(made=words)

@@ -1,4 +1,4 @@
-"""The command `copilot`: its groups of verbs joined, and how a mistake is told."""
+"""The command `copilot`: joins the groups of commands, and turns errors into a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ app.add_typer(demo.app, name="demo")
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user ends it with one sentence and exit code 1."""
+    """Run the command line; an error that the user can fix is printed as one sentence, with exit code 1."""
     try:
         app()
     except CopilotError as error:
@@ -49,5 +49,5 @@ def main() -> None:
         complain(trouble)
         sys.exit(1)
     except KeyboardInterrupt:
-        complain("stopped; what was not finished is as before, and the next run goes on")
+        complain("stopped; unfinished work was not saved, and the next run continues")
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Verbs of the flow: run it, look at it, report on it, keep it running."""
+"""Commands of the whole flow: run it, rebuild it, show its status, report, keep it running."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +14,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from manufacturing_copilot.cli.console import actor, complain, day_of, out, site_and_store
+from manufacturing_copilot.cli.options import AsJson
 from manufacturing_copilot.store import Store, home_folder
 
 if TYPE_CHECKING:
     from manufacturing_copilot.unified.refresh.rebuild import PastDatabase
 
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
-
 
 def add_to(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
+    """Add the commands to `app`."""
     app.command("run")(run)
     app.command("rebuild")(rebuild)
     app.command("status")(status)
@@ -31,9 +31,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run() -> None:
-    """Load what waits in the inbox and bring everything up to date, in one process.
+    """Load new files from the inbox and bring everything up to date, in one process.
 
-    Exit code 0 only if everything succeeded. A call with nothing new does nothing.
+    The exit code is 0 only if every step succeeded. Without new data nothing is done.
     """
     if not run_flow():
         raise typer.Exit(1)
@@ -41,110 +41,112 @@ def run() -> None:
 
 def rebuild(
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="a past day: everything as it was known at its end")
+        str | None, typer.Option("--as-of", help="a past day, such as 2026-03-31: rebuild what was known at its end")
     ] = None,
     into: Annotated[
-        str | None, typer.Option("--into", help="a folder, a .db file or a URL to make that day in; needs --as-of")
+        str | None, typer.Option("--into", help="folder, .db file or database URL to build that day in; needs --as-of")
     ] = None,
 ) -> None:
-    """Make items, history and stock anew from all batches; or as known on a past day, in a database of its own.
+    """Rebuild items, history and stock from all batches; with --as-of, as known on a past day, in another database.
 
-    A past day goes into as_of/DAY below the home folder where no other place is named; today's tables stay as they
-    are. What is forecast and alerted there rehearses that day: nothing is taken in, nobody is told.
+    A past day is built in as_of/DAY below the home folder, unless --into names another target; today's tables are
+    not changed. Forecasts and alerts there rehearse that day: no new files are loaded and nobody is notified.
     """
     from manufacturing_copilot.unified.refresh.rebuild import place_of, rebuild_as_of, rebuild_now
 
     if into is not None and as_of is None:
-        raise typer.BadParameter("--into is where a past day goes; name the day with --as-of")
+        raise typer.BadParameter("--into is the target of a past day; name the day with --as-of")
     started = time.monotonic()
-    with site_and_store() as (site, store), out.status("reading what came in") as spinner:
+    with site_and_store() as (site, store), out.status("reading the batches") as spinner:
         if as_of is None:
             counts = rebuild_now(store, site)
-            where = None
+            past = None
         else:
-            place = place_of(into, home_folder(), day_of(as_of))
-            made = rebuild_as_of(store, site, day_of(as_of), place, tell=lambda said: spinner.update(f"{said} ..."))
-            counts, where = made.counts, made
+            target = place_of(into, home_folder(), day_of(as_of))
+            past = rebuild_as_of(store, site, day_of(as_of), target, tell=lambda step: spinner.update(f"{step} ..."))
+            counts = past.counts
     out.print(
         f"{site.site} as of {counts.as_of}: {counts.items.items} items, {counts.processes.bom_lines} lines of bills of"
         f" materials, {counts.demand.rows.rows} days of demand, {counts.supply.rows.rows} lines of supply,"
         f" {counts.quality.rows.rows} of quality, {counts.stock.rows} of stock; {time.monotonic() - started:.1f} s"
     )
-    if where is not None:
-        _show_past(where)
+    if past is not None:
+        _show_past(past)
 
 
-def _show_past(made: PastDatabase) -> None:
-    """Say where a past day lies, and how to look at it and rehearse it."""
-    out.print(f"{made.records} records of {made.files} files that had come in by then; in {made.url}", soft_wrap=True)
-    settings = f"COPILOT_DATABASE_URL={made.url}"
-    if made.folder is not None:
-        settings = f"COPILOT_HOME={made.folder} {settings}"
-    out.print("Forecasts, alerts and the report of that day, without telling anybody:")
+def _show_past(past: PastDatabase) -> None:
+    """Print where the database of a past day is, and the commands that rehearse that day."""
+    out.print(
+        f"{past.records} records from {past.files} files that had arrived by then; database {past.url}", soft_wrap=True
+    )
+    settings = f"COPILOT_DATABASE_URL={past.url}"
+    if past.folder is not None:
+        settings = f"COPILOT_HOME={past.folder} {settings}"
+    out.print("Forecasts, alerts and the report of that day, without notifying anybody:")
     out.print(f"  {settings} copilot run", soft_wrap=True, markup=False)
     out.print(f"  {settings} copilot status", soft_wrap=True, markup=False)
 
 
 def run_flow() -> bool:
-    """Run the flow of the site in use with progress on the terminal; return whether all of it succeeded."""
+    """Run the flow of the site in use with progress on the terminal; return whether every step succeeded."""
     from manufacturing_copilot.orchestration.run import Step, run_site
 
     started = time.monotonic()
 
-    def told(step: Step) -> None:
+    def print_step(step: Step) -> None:
         mark = "[green]done[/green]" if step.success else "[bold red]failed[/bold red]"
         out.print(f"  {step.name:<28} {mark} {step.seconds:6.1f} s")
         for problem in step.problems:
             complain(f"    {problem}")
 
-    with site_and_store() as (site, store), out.status("looking into the inbox") as spinner:
+    with site_and_store() as (site, store), out.status("checking the inbox") as spinner:
         outcome = run_site(
-            store, site, home_folder(), actor=actor(), tell=lambda name: spinner.update(f"{name} ..."), told=told
+            store, site, home_folder(), actor=actor(), tell=lambda name: spinner.update(f"{name} ..."), told=print_step
         )
-        waiting = _what_waits(store)
+        unfinished = _unfinished_work(store)
     if not outcome.steps:
         out.print(f"{site.site}: nothing new; everything is up to date")
     elif outcome.success:
         out.print(f"{site.site}: everything is up to date, {time.monotonic() - started:.1f} s")
     else:
-        complain(f"{site.site}: not everything succeeded; `copilot status` shows what stands")
-    for sentence in waiting:
+        complain(f"{site.site}: not every step succeeded; `copilot status` shows the current state")
+    for sentence in unfinished:
         out.print(sentence, markup=False)
     return outcome.success
 
 
-def _what_waits(store: Store) -> list[str]:
-    """Return what a run leaves to others or to later, in words: nobody should believe that it is done."""
+def _unfinished_work(store: Store) -> list[str]:
+    """Return a sentence for each kind of work that is left after a run, so that nobody believes it is done."""
     from manufacturing_copilot.ingest.ledger.batches import totals as batches
     from manufacturing_copilot.notify.delivery_ledger import totals as deliveries
 
     with store.read() as connection:
-        untold = deliveries(connection)["pending"]
+        undelivered = deliveries(connection)["pending"]
     status = batches(store).batches
     loading, failed = status["pending"] + status["in_progress"], status["failed"]
-    found = {
+    counts = {
         f"batches waiting or being loaded by another process: {loading}; `copilot batch list` shows them": loading,
-        f"batches that failed: {failed}; `copilot batch list --status failed` says why": failed,
-        f"messages not delivered yet: {untold}; `copilot alert told` says why": untold,
+        f"batches that failed: {failed}; `copilot batch list --status failed` shows why": failed,
+        f"messages not delivered yet: {undelivered}; `copilot alert told` shows why": undelivered,
     }
-    return [sentence for sentence, count in found.items() if count]
+    return [sentence for sentence, count in counts.items() if count]
 
 
 def status(as_json: AsJson = False) -> None:
-    """Say what came in, what was rejected, what is forecast, what is open, who was told."""
+    """Show what was loaded, what was rejected, the forecasts, the open alerts and who was notified."""
     from manufacturing_copilot.report.status import read_status
     from manufacturing_copilot.report.terminal import print_status
 
     with site_and_store() as (site, store):
-        found = read_status(store, site)
+        current = read_status(store, site)
     if as_json:
-        sys.stdout.write(found.to_json() + "\n")
+        sys.stdout.write(current.to_json() + "\n")
     else:
-        print_status(found, out)
+        print_status(current, out)
 
 
 def report() -> None:
-    """Write the page for people, and say where it is."""
+    """Write the HTML report and print its path."""
     from manufacturing_copilot.clock import as_of_day
     from manufacturing_copilot.report.page import write_report
 
@@ -155,33 +157,49 @@ def report() -> None:
 
 
 def up(
-    port: Annotated[int, typer.Option(help="of the UI, on this machine only")] = 3000,
+    port: Annotated[int, typer.Option(help="port of the UI")] = 3000,
 ) -> None:
-    """Start the Dagster UI, the daemon and the sensors, reachable from this machine only; ends with Ctrl-C or SIGTERM.
+    """Start the Dagster UI, the daemon and the sensors, reachable from this machine only; stop with Ctrl-C or SIGTERM.
 
-    With the demo plant it also starts the mail and chat servers that the demo's people are told on.
+    With the demo plant it also starts the mail and chat servers that receive the demo's messages.
     """
     from manufacturing_copilot.cli.demo_servers import listening_for_demo
     from manufacturing_copilot.orchestration.run import dagster_home
 
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
     with site_and_store():
-        pass  # a mistake in the site or a missing database is told here, in a sentence
+        pass  # a mistake in the site or a missing database is reported here, in a sentence
     command = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
     if not Path("workspace.yaml").exists():
         command += ["-m", "manufacturing_copilot.definitions"]
     with listening_for_demo() as environment:
         out.print(f"The UI will be at http://127.0.0.1:{port}; stop with Ctrl-C.")
-        process = subprocess.Popen(command, env={**os.environ, **environment})
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # else the servers would outlive us
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            code = _end(process)
+        code = _run_until_stopped(command, {**os.environ, **environment})
     raise typer.Exit(code)
 
 
-def _end(process: subprocess.Popen[bytes]) -> int:
+def _run_until_stopped(command: list[str], environment: dict[str, str]) -> int:
+    """Run `command` until it ends, or Ctrl-C or SIGTERM reaches this process; return its exit code."""
+    started: list[subprocess.Popen[bytes]] = []
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        for process in started:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, stop)  # before the start: a server that nobody ends would outlive this process
+    process = subprocess.Popen(command, env=environment)
+    started.append(process)
+    if stopping.is_set():
+        process.terminate()
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return _wait_or_terminate(process)
+
+
+def _wait_or_terminate(process: subprocess.Popen[bytes]) -> int:
     try:
         return process.wait(timeout=30)  # Ctrl-C reached it too
     except subprocess.TimeoutExpired:

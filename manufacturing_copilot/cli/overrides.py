@@ -1,4 +1,4 @@
-"""Verbs about overrides: what a planner says of demand instead of the models, and how that did."""
+"""Commands for overrides: a planner's own demand figures in place of the models', and how accurate they were."""
 
 from __future__ import annotations
 
@@ -9,26 +9,30 @@ import polars as pl
 import typer
 
 from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.options import AsJson, Reason
 from manufacturing_copilot.clock import as_of_day
 
-app = typer.Typer(help="What a planner says of demand instead of the models.", no_args_is_help=True)
+app = typer.Typer(help="Planners' overrides of the demand forecast: add, list, withdraw.", no_args_is_help=True)
 
 
 @app.command("add")
 def add(
-    item: Annotated[str, typer.Argument(help="any code of any system, or words of its name")],
-    first: Annotated[datetime, typer.Option("--from", help="the first day", formats=["%Y-%m-%d"])],
-    last: Annotated[datetime, typer.Option("--to", help="the last day", formats=["%Y-%m-%d"])],
-    reason: Annotated[str, typer.Option(help="why, for whoever looks at the forecast later")],
-    quantity: Annotated[float | None, typer.Option(help="demand of all those days together")] = None,
-    factor: Annotated[float | None, typer.Option(help="times what the models expect")] = None,
-    location: Annotated[str | None, typer.Option(help="its code; all of them together, unless given")] = None,
-    expires: Annotated[
-        datetime | None, typer.Option(help="last day as of which it counts; --to, unless given", formats=["%Y-%m-%d"])
+    item: Annotated[str, typer.Argument(help="the item: a code from any source, or words of its name")],
+    first: Annotated[datetime, typer.Option("--from", help="first day", formats=["%Y-%m-%d"])],
+    last: Annotated[datetime, typer.Option("--to", help="last day", formats=["%Y-%m-%d"])],
+    reason: Annotated[str, typer.Option(help="why; shown with the forecast")],
+    quantity: Annotated[float | None, typer.Option(help="total demand of those days; give this or --factor")] = None,
+    factor: Annotated[
+        float | None, typer.Option(help="multiplies the models' forecast; give this or --quantity")
     ] = None,
-    owner: Annotated[str | None, typer.Option(help="whose word it is; yours, unless given")] = None,
+    location: Annotated[str | None, typer.Option(help="code of the location; default: all locations together")] = None,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(help="last day on which a forecast applies it; default: --to", formats=["%Y-%m-%d"]),
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="who is responsible for it; default: you")] = None,
 ) -> None:
-    """Say what demand will be; the next forecast takes it up, and keeps what the models said beside it."""
+    """Override the demand forecast of an item; the next run applies it and keeps the models' figures beside it."""
     from manufacturing_copilot.forecasts.overrides.overrides import say_instead  # its imports take a second
 
     with site_and_store() as (site, store), store.write() as connection:
@@ -45,16 +49,16 @@ def add(
             reason=reason,
             expires_on=expires.date() if expires else None,
         )
-    out.print(f"override {number} is noted, by {owner or actor()}; the next `copilot run` forecasts with it")
+    out.print(f"override {number} is added, by {owner or actor()}; the next `copilot run` forecasts with it")
 
 
 @app.command("list")
-def list_all(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
-    """List the overrides, the newest first, with how those did whose days are past."""
+def list_all(as_json: AsJson = False) -> None:
+    """List overrides, newest first, with their accuracy once their days have passed."""
     from manufacturing_copilot.forecasts.overrides.overrides import list_overrides
 
     with opened_store() as store, store.read() as connection:
-        found = list_overrides(connection)
+        overrides = list_overrides(connection)
     columns = [
         "override",
         "sku",
@@ -67,16 +71,16 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="for programs"
         "reason",
         "value_added",
     ]
-    rounded = found.with_columns(pl.col("error", "model_error", "value_added").round(3))
-    show(rounded, as_json=as_json, empty="nobody said anything instead of the models", columns=columns)
+    rounded = overrides.with_columns(pl.col("error", "model_error", "value_added").round(3))
+    show(rounded, as_json=as_json, empty="no overrides yet", columns=columns)
 
 
 @app.command("withdraw")
 def withdraw(
-    number: Annotated[int, typer.Argument(help="its number in `copilot override list`")],
-    reason: Annotated[str, typer.Option(help="why, for whoever asks later")],
+    number: Annotated[int, typer.Argument(help="number of the override in `copilot override list`")],
+    reason: Reason,
 ) -> None:
-    """Take an override back: forecasts from today on do not count it."""
+    """Withdraw an override: forecasts from today on ignore it."""
     from manufacturing_copilot.forecasts.overrides.overrides import withdraw_override
 
     with site_and_store() as (site, store), store.write() as connection:

@@ -1,4 +1,4 @@
-"""Verbs about the site itself: start one, check one, print its reference."""
+"""Commands for the site itself: write a new one, check one, write its reference pages."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from manufacturing_copilot.site import load_site, site_folder
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add the verbs to the command line."""
+    """Add the commands to `app`."""
     app.command("init")(init)
     app.command("check")(check)
     app.command("reference", hidden=True)(reference)
 
 
-def init(folder: Annotated[Path, typer.Argument(help="where to write it; made where missing")]) -> None:
+def init(folder: Annotated[Path, typer.Argument(help="folder to write it to; created if missing")]) -> None:
     """Write a commented site to start from."""
     from manufacturing_copilot.site.starter import write_starter
 
     for path in write_starter(folder):
         out.print(f"wrote {path}")
-    out.print(f"\nNext: look through {folder}/feeds, then `COPILOT_SITE={folder} copilot check`.")
+    out.print(f"\nNext: adapt {folder}/site.yaml and {folder}/feeds, then `COPILOT_SITE={folder} copilot check`.")
 
 
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="the one in use where not given")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="folder of the site; default: the site in use")] = None,
 ) -> None:
-    """Say whether a site's YAML is sound; names file, line and key of the first mistake, or the rule's text."""
+    """Check a site's YAML; reports file, line and key of the first mistake."""
     from manufacturing_copilot.alerts import templates
 
     site = load_site(folder.resolve() if folder else site_folder())
@@ -42,8 +42,8 @@ def check(
     )
 
 
-def reference(folder: Path) -> None:
-    """Write the reference pages and JSON Schemas into FOLDER."""
+def reference(folder: Annotated[Path, typer.Argument(help="folder to write to, such as docs")]) -> None:
+    """Write the reference pages and the JSON Schemas."""
     from manufacturing_copilot.site.reference import records_page, site_page
     from manufacturing_copilot.site.schemas import json_schemas
     from manufacturing_copilot.store.view_columns import views_page

@@ -29,8 +29,8 @@ def test_rejected_rows_go_out_are_mended_and_come_back(copilot: Copilot, loaded:
     path = loaded / "mend.csv"
     assert "1 rows written" in copilot("rejected", "export", "--feed", "shop/orders", path).out
     path.write_text(path.read_text(encoding="utf-8-sig").replace("007,two", "007,2"))
-    assert copilot("rejected", "replay", path).out.startswith("1 rows mended, 0 still rejected")
-    assert copilot("rejected", "replay", path).out.startswith("0 rows mended, 0 still rejected, 1 mended before")
+    assert copilot("rejected", "replay", path).out.startswith("1 rows corrected, 0 still rejected")
+    assert copilot("rejected", "replay", path).out.startswith("0 rows corrected, 0 still rejected, 1 corrected before")
     assert "2 rows received = 2 accepted" in copilot("batch", "show", "00000001").out
 
 
