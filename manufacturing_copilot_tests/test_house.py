@@ -20,17 +20,22 @@ PACKAGE = REPOSITORY / house.PACKAGE
 SAME_MEANING = {
     "alerts": "alerts: what makes them, and the verbs about them",
     "batches": "batches of a feed: their ledger, and the verbs about them",
-    "demo": "the plant to try it on, and the verbs about it",
     "demand": "what customers order: its history, and its forecast",
+    "demo": "the plant to try it on, and the verbs about it",
     "evidence": "what a decision rests on, with where it stands",
     "feeds": "the feeds of a site: how they are declared, and the verbs about them",
+    "forecasts": "forecasts: what makes them, and their tables",
     "history": "the days that were: as facts, and as what forecasts are made from",
+    "ingest": "taking files in: what does it, and its tables",
     "items": "what items are, and the verbs about them",
     "masters": "records of items, suppliers and locations",
     "models": "registered models: their facts for rules, and the verbs about them",
+    "notify": "telling people: what does it, and its tables",
     "overrides": "what a planner says of demand instead of the models, and the verbs about it",
     "quality": "good and bad pieces by item and operation: their history, and facts for rules",
+    "runtime": "running models: what does it, and its tables",
     "stock": "what lies where: by day, and facts for rules",
+    "structure": "how items are made, and its tables",
     "supply": "orders to suppliers and what came: their history, and facts for rules",
 }
 """Names that may stand in several rooms, with what they mean in each of them."""

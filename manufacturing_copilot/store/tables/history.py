@@ -1,0 +1,135 @@
+"""Demand, supply and quality as facts by day and order line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store.tables.columns import Id, listed, metadata, reference, row_id, soft_reference
+from manufacturing_copilot.store.types import ExactDecimal
+
+
+class SupplyStatus(StrEnum):
+    """Where a purchase line or work order stands."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+demand_day = sa.Table(
+    "demand_day",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    soft_reference("item_id", "item", primary_key=True),
+    soft_reference("location_id", "location", primary_key=True),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal, comment="quantity times price"),
+    sa.Column("order_lines", sa.Integer, nullable=False),
+    sa.Column(
+        "priced_lines", sa.Integer, nullable=False, default=0, server_default="0", comment="of them, with a price"
+    ),
+    sa.Index("ix_demand_day_item", "item_id", "day"),
+)
+
+demand_ahead = sa.Table(
+    "demand_ahead",
+    metadata,
+    sa.Column("counts_from", sa.Date, primary_key=True, comment="the day from which on it is part of demand_day"),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True),
+    sa.Column("location_id", Id, sa.ForeignKey("location.id"), primary_key=True),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal),
+    sa.Column("order_lines", sa.Integer, nullable=False),
+    sa.Column("priced_lines", sa.Integer, nullable=False),
+    sa.Index("ix_demand_ahead_item", "item_id"),
+    comment="demand of days that are still to come when unified was brought up to date",
+)
+
+demand_year = sa.Table(
+    "demand_year",
+    metadata,
+    sa.Column("item_id", Id, sa.ForeignKey("item.id"), primary_key=True, autoincrement=False),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    sa.Column("value", ExactDecimal, nullable=False),
+    sa.Column("order_lines", sa.BigInteger, nullable=False),
+    comment="demand_day of the last 365 days, added up, so that classes need not read the year again",
+)
+
+supply_line = sa.Table(
+    "supply_line",
+    metadata,
+    row_id(),
+    sa.Column("made", sa.Boolean, nullable=False, comment="true: a work order; false: a purchase line"),
+    sa.Column(
+        "source", sa.Text, nullable=False, default="", server_default="", comment="whose order numbers these are"
+    ),
+    sa.Column("order_no", sa.Text, nullable=False),
+    sa.Column("line_no", sa.Text, nullable=False),
+    reference("item_id", "item", index=True),
+    reference("location_id", "location"),
+    reference("supplier_id", "supplier", nullable=True),
+    sa.Column("ordered_on", sa.Date),
+    sa.Column("promised_on", sa.Date),
+    sa.Column("received_on", sa.Date, comment="the day on which the ordered quantity was complete"),
+    sa.Column("last_received_on", sa.Date),
+    sa.Column("ordered", ExactDecimal, nullable=False),
+    sa.Column("received", ExactDecimal, nullable=False),
+    sa.Column("rejected", ExactDecimal, nullable=False),
+    sa.Column("price", ExactDecimal),
+    sa.Column("status", sa.Text, nullable=False, comment=listed(SupplyStatus)),
+    reference("batch_id", "batch", nullable=True),
+    sa.Column("file_id", Id, sa.ForeignKey("batch_file.id")),
+    sa.Column("line", sa.BigInteger),
+    sa.UniqueConstraint("made", "source", "order_no", "line_no"),
+)
+
+supplier_score = sa.Table(
+    "supplier_score",
+    metadata,
+    sa.Column("supplier_id", Id, sa.ForeignKey("supplier.id"), primary_key=True, autoincrement=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("lines_due", sa.Integer, nullable=False, comment="promised in the year up to then, not cancelled"),
+    sa.Column("never_received", sa.Integer, nullable=False, comment="of them, nothing came"),
+    sa.Column("otif", ExactDecimal, nullable=False, comment="share that was all there on the promised day"),
+    sa.Column("on_time", ExactDecimal, nullable=False, comment="share of which nothing that came was late"),
+    sa.Column("in_full", ExactDecimal, nullable=False, comment="share that is all there by now"),
+    sa.Column("lead_time_p50", ExactDecimal, comment="days from order to complete"),
+    sa.Column("lead_time_p90", ExactDecimal),
+    sa.Column("lead_time_cv", ExactDecimal, comment="standard deviation over mean"),
+    sa.Column("promise_slip", ExactDecimal, comment="mean days from promise to complete; open lines slip on"),
+    sa.Column("late_value_days", ExactDecimal, nullable=False, comment="days late times value, added up"),
+    sa.Column("reject_ppm", ExactDecimal, comment="refused per million received"),
+)
+
+quality_day = sa.Table(
+    "quality_day",
+    metadata,
+    row_id(),
+    sa.Column("day", sa.Date, nullable=False, index=True),
+    reference("item_id", "item", index=True),
+    sa.Column("operation", sa.Text, nullable=False, default="", server_default=""),
+    reference("supplier_id", "supplier", nullable=True),
+    sa.Column("origin", sa.Text, nullable=False, comment="inspections, work_orders or receipts"),
+    sa.Column("inspected", ExactDecimal, nullable=False),
+    sa.Column("defective", ExactDecimal, nullable=False),
+    sa.Column("scrapped", ExactDecimal, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default="", server_default="", comment="the most frequent one"),
+)
+
+quality_reason = sa.Table(
+    "quality_reason",
+    metadata,
+    row_id(),
+    sa.Column("day", sa.Date, nullable=False, index=True),
+    reference("item_id", "item", index=True),
+    sa.Column("operation", sa.Text, nullable=False),
+    reference("supplier_id", "supplier", nullable=True),
+    sa.Column("origin", sa.Text, nullable=False, comment="inspections, work_orders or receipts"),
+    sa.Column("reason", sa.Text, nullable=False, comment="empty where none was named"),
+    sa.Column("defective", ExactDecimal, nullable=False),
+    sa.Column("scrapped", ExactDecimal, nullable=False),
+    comment="what was wrong, reason by reason: adds up to the defects of quality_day",
+)

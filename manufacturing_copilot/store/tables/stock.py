@@ -1,0 +1,46 @@
+"""What lies where, by day, and counts that nothing explains."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store.tables.columns import metadata, reference, row_id, soft_reference
+from manufacturing_copilot.store.types import ExactDecimal
+
+inventory_snapshot = sa.Table(
+    "inventory_snapshot",
+    metadata,
+    sa.Column("day", sa.Date, primary_key=True),
+    soft_reference("item_id", "item", primary_key=True),
+    soft_reference("location_id", "location", primary_key=True),
+    sa.Column("on_hand", ExactDecimal, nullable=False),
+    sa.Column("reserved", ExactDecimal, nullable=False),
+    sa.Column("on_order", ExactDecimal, nullable=False),
+    sa.Column(
+        "in_inspection",
+        ExactDecimal,
+        nullable=False,
+        default=0,
+        server_default="0",
+        comment="there besides on_hand, but not free until it has been inspected",
+    ),
+    sa.Column("unit_cost", ExactDecimal),
+    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count or movement that this rests on"),
+    soft_reference("batch_id", "batch"),
+    sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
+)
+
+stock_difference = sa.Table(
+    "stock_difference",
+    metadata,
+    row_id(),
+    reference("item_id", "item", index=True),
+    reference("location_id", "location", nullable=True),
+    sa.Column("from_day", sa.Date, nullable=False),
+    sa.Column("to_day", sa.Date, nullable=False),
+    sa.Column("counted_before", ExactDecimal, nullable=False),
+    sa.Column("moved", ExactDecimal, nullable=False),
+    sa.Column("counted", ExactDecimal, nullable=False),
+    sa.Column("difference", ExactDecimal, nullable=False, comment="counted less what was expected"),
+    comment="counts that are not the count before and what moved since; no location: all of the item's together",
+)
