@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from manufacturing_copilot.cli.console import day_of, out
-from manufacturing_copilot.cli.demo_servers import listening_for_demo, messages_file
+from manufacturing_copilot.cli.demo_servers import listening_for_demo, messages_file, require_demo_servers
 from manufacturing_copilot.cli.operations import run_flow
 from manufacturing_copilot.site import demo_site
 from manufacturing_copilot.store import home_folder
@@ -35,6 +35,7 @@ def demo(
     if context.invoked_subcommand is not None:
         return
     _use_demo_site()
+    require_demo_servers()
     started = time.monotonic()
     home = home_folder()
     if _is_simulated(home):

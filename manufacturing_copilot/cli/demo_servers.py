@@ -10,6 +10,11 @@ from manufacturing_copilot.site import demo_site, load_site, site_folder
 from manufacturing_copilot.store import home_folder
 
 
+def require_demo_servers() -> None:
+    """Raise CopilotError where a package that the demo's servers need is not installed."""
+    import manufacturing_copilot.demo.listener  # noqa: F401
+
+
 @contextmanager
 def listening_for_demo() -> Iterator[dict[str, str]]:
     """Start the mail and chat servers of the demo's people; yield the environment variables with their addresses.

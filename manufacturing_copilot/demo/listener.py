@@ -14,16 +14,22 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP
-
+from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.site import Person
+
+try:
+    from aiosmtpd.controller import Controller
+    from aiosmtpd.smtp import SMTP
+except ModuleNotFoundError as error:
+    raise CopilotError(
+        "the demo's mail server needs aiosmtpd, which is not installed: pip install 'manufacturing-copilot[demo]'"
+    ) from error
 
 HOST = "127.0.0.1"
 MAIL = "mail"
 MAIL_DOMAIN = "plant.test"
-TAKEN_BY_MAIL = "250 taken"
-TAKEN_BY_HOOK = 200
+ACCEPTED_BY_MAIL = "250 accepted"
+ACCEPTED_BY_HOOK = 200
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,17 @@ class Message:
 
 Refusal = int | None
 Judge = Callable[[Message], Refusal]
-"""Says how a message is answered: None takes it, a number is the SMTP or HTTP code it is refused with."""
+"""Decides how a message is answered: None accepts it, a number is the SMTP or HTTP code it is refused with."""
 
 
-def _take_all(_message: Message) -> Refusal:
+def _accept_all(_message: Message) -> Refusal:
     return None
 
 
 class Listener:
-    """Both servers, on free ports; use it as a context. `messages` holds what was taken, in the order of arrival."""
+    """Both servers, on free ports; use it as a context. `messages` holds what was accepted, in the order of arrival."""
 
-    def __init__(self, *, keep_in: Path | None = None, judge: Judge = _take_all) -> None:
+    def __init__(self, *, keep_in: Path | None = None, judge: Judge = _accept_all) -> None:
         """Prepare the servers. `keep_in`: a file that gets each message as a line of JSON, too."""
         self.messages: list[Message] = []
         self._keep_in = keep_in
@@ -108,7 +114,7 @@ class Listener:
         }
 
     def receive(self, message: Message) -> Refusal:
-        """Judge a message and keep it where it is taken."""
+        """Judge a message and keep it where it is accepted."""
         refusal = self._judge(message)
         if refusal is None:
             with self._lock:
@@ -135,7 +141,7 @@ class _MailServer(Controller):
 
 
 class _MailHandler:
-    """Takes mail; the name of the method is aiosmtpd's."""
+    """Receives mail; the name of the method is aiosmtpd's."""
 
     def __init__(self, receive: Judge) -> None:
         self._receive = receive
@@ -149,7 +155,7 @@ class _MailHandler:
             refusal = self._receive(Message(MAIL, recipient, str(parsed["subject"] or ""), body))
             if refusal is not None:
                 return f"{refusal} refused"
-        return TAKEN_BY_MAIL
+        return ACCEPTED_BY_MAIL
 
 
 def _hook_handler(receive: Judge) -> type[BaseHTTPRequestHandler]:
@@ -158,7 +164,7 @@ def _hook_handler(receive: Judge) -> type[BaseHTTPRequestHandler]:
             content = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
             name = unquote(self.path.partition("?")[0]).strip("/")
             refusal = receive(Message("hook", name, str(content.get("title", "")), str(content.get("message", ""))))
-            self.send_response(TAKEN_BY_HOOK if refusal is None else refusal)
+            self.send_response(ACCEPTED_BY_HOOK if refusal is None else refusal)
             self.send_header("Content-Length", "0")
             self.end_headers()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import smtplib
+import sys
 import urllib.error
 import urllib.request
 from email.message import EmailMessage
@@ -10,7 +11,9 @@ from pathlib import Path
 import apprise
 import pytest
 
+from manufacturing_copilot.cli.demo_servers import require_demo_servers
 from manufacturing_copilot.demo.listener import Listener, Message
+from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.site import Person
 
 
@@ -65,6 +68,14 @@ def test_two_listeners_use_ports_of_their_own() -> None:
     with Listener() as one, Listener() as other:
         ports = {one.smtp_port, one.http_port, other.smtp_port, other.http_port}
     assert len(ports) == 4 and 0 not in ports
+
+
+def test_without_the_extra_demo_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "manufacturing_copilot.demo.listener")
+    for name in ("aiosmtpd", "aiosmtpd.controller", "aiosmtpd.smtp"):
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(CopilotError, match=r"needs aiosmtpd.*pip install 'manufacturing-copilot\[demo\]'"):
+        require_demo_servers()
 
 
 def _post(listener: Listener, content: dict[str, str]) -> None:
