@@ -61,7 +61,7 @@ def evaluate_rules(connection: sa.Connection, question: Question) -> RuleResults
     """
     rules = question.site.rules
     templates.check(rules)
-    frames = {when: FACTS[when].gather(connection, question) for when in dict.fromkeys(rule.when for rule in rules)}
+    frames = {when: FACTS[when].read(connection, question) for when in dict.fromkeys(rule.when for rule in rules)}
     hits: dict[tuple[str, str], Hit] = {}
     for rule in rules:
         frame = frames[rule.when]

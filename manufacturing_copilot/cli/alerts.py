@@ -1,4 +1,4 @@
-"""Verbs about alerts: what is open, and what a person makes of it."""
+"""Verbs about alerts: what is open, what a person does with it, and who was told."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from manufacturing_copilot.store.types import utc_now
 
 app = typer.Typer(help="What needs a person.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
 
 
 @app.command("list")
 def list_alerts(
     status: Annotated[str, typer.Option(help="open, acknowledged, snoozed, resolved or all")] = "open",
-    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    limit: Annotated[int, typer.Option(help="maximum number of rows")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List alerts, the most severe first."""
@@ -45,14 +45,14 @@ def list_alerts(
     if status != "all":
         query = query.where(alert.c.status == status)
     with opened_store() as store, store.read() as connection:
-        found = read_frame(connection, query).sort(["rank", "value", "id"], descending=[False, True, False])
+        alerts = read_frame(connection, query).sort(["rank", "value", "id"], descending=[False, True, False])
     shown = ["id", "severity", "title", "advice"] + (["status"] if status == "all" else [])
-    show(found, as_json=as_json, empty=f"no alert is {status}" if status != "all" else "no alerts yet", columns=shown)
+    show(alerts, as_json=as_json, empty=f"no alert is {status}" if status != "all" else "no alerts yet", columns=shown)
 
 
 @app.command("ack")
 def acknowledge(alert_id: int, note: Note = "") -> None:
-    """Say that somebody is on it."""
+    """Mark an alert as taken care of by you."""
     from manufacturing_copilot.alerts import actions
 
     with opened_store() as store:
@@ -64,7 +64,7 @@ def acknowledge(alert_id: int, note: Note = "") -> None:
 def snooze(
     alert_id: int, for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")], note: Note = ""
 ) -> None:
-    """Say nothing more of it for a while."""
+    """Put an alert aside for a while."""
     from manufacturing_copilot.alerts import actions
 
     try:
@@ -74,12 +74,12 @@ def snooze(
     until = utc_now() + length
     with opened_store() as store:
         actions.snooze(store, alert_id, actor(), until, note)
-    out.print(f"alert {alert_id} sleeps until {until:%Y-%m-%d %H:%M} UTC")
+    out.print(f"alert {alert_id} is snoozed until {until:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command("resolve")
 def resolve(alert_id: int, note: Note = "") -> None:
-    """Say that it is over."""
+    """Mark an alert as resolved."""
     from manufacturing_copilot.alerts import actions
 
     with opened_store() as store:
@@ -91,13 +91,13 @@ def resolve(alert_id: int, note: Note = "") -> None:
 def told(
     person: Annotated[str | None, typer.Option(help="only this person")] = None,
     alert_id: Annotated[int | None, typer.Option("--alert", help="only about this alert")] = None,
-    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    limit: Annotated[int, typer.Option(help="maximum number of rows")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List who was told what, when, by which channel, and whether it arrived."""
     from manufacturing_copilot.notify import delivery_ledger
 
     with opened_store() as store, store.read() as connection:
-        found = delivery_ledger.newest_deliveries(connection, person=person, alert_id=alert_id, limit=limit)
+        deliveries = delivery_ledger.newest_deliveries(connection, person=person, alert_id=alert_id, limit=limit)
     shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]
-    show(found, as_json=as_json, empty="nobody was told anything yet", columns=shown)
+    show(deliveries, as_json=as_json, empty="nobody was told anything yet", columns=shown)

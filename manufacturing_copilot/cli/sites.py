@@ -44,6 +44,7 @@ def check(
 
 def reference(folder: Annotated[Path, typer.Argument(help="folder to write to, such as docs")]) -> None:
     """Write the reference pages and the JSON Schemas."""
+    from manufacturing_copilot.alerts.facts.facts_page import facts_page
     from manufacturing_copilot.site.reference import records_page, site_page
     from manufacturing_copilot.site.schemas import json_schemas
     from manufacturing_copilot.store.view_columns import views_page
@@ -51,6 +52,7 @@ def reference(folder: Annotated[Path, typer.Argument(help="folder to write to, s
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
     (folder / "records.md").write_text(records_page(), encoding="utf-8")
     (folder / "site.md").write_text(site_page(), encoding="utf-8")
+    (folder / "facts.md").write_text(facts_page(), encoding="utf-8")
     (folder / "views.md").write_text(views_page(), encoding="utf-8")
     for name, schema in json_schemas().items():
         text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

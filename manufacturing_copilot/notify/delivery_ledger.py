@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
     alert_event,
@@ -12,6 +13,24 @@ from manufacturing_copilot.store.tables import (
     delivery_attempt,
     notification,
     notification_alert,
+)
+
+DELIVERIES = FrameSchema(
+    "deliveries with their last attempt",
+    {
+        "delivery_id": Column(pl.Int64()),
+        "person": Column(pl.String(), "whom the message is for"),
+        "channel": Column(pl.String(), "the name of the person's channel"),
+        "severity": Column(pl.String()),
+        "title": Column(pl.String(), "the subject of the message"),
+        "status": Column(pl.String()),
+        "due_at": Column(pl.Datetime("us", "UTC"), "from when it may be sent"),
+        "attempts": Column(pl.Int64(), "how often it was tried"),
+        "accepted_at": Column(pl.Datetime("us", "UTC"), "when the service took it", nullable=True),
+        "outcome": Column(pl.String(), "what became of the last attempt", nullable=True),
+        "detail": Column(pl.String(), "the last attempt's answer in words", nullable=True),
+    },
+    key=("delivery_id",),
 )
 
 STATUSES = ("pending", "accepted", "failed", "unknown")
@@ -28,11 +47,7 @@ def totals(connection: sa.Connection) -> dict[str, int]:
 def newest_deliveries(
     connection: sa.Connection, *, person: str | None = None, alert_id: int | None = None, limit: int = 100
 ) -> pl.DataFrame:
-    """Return the newest deliveries, of one person or about one alert where asked.
-
-    Columns: delivery_id, person, channel, severity, title, status, due_at, attempts, accepted_at, and of the last
-    attempt `outcome` and `detail`.
-    """
+    """Return the newest DELIVERIES, of one person or about one alert where asked, the newest first."""
     last = (
         sa.select(delivery_attempt.c.delivery_id, sa.func.max(delivery_attempt.c.id).label("attempt_id"))
         .group_by(delivery_attempt.c.delivery_id)

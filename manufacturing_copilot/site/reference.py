@@ -70,7 +70,11 @@ def site_page() -> str:
             rows = "".join(_key_row(name, info) for name, info in model.model_fields.items())
             parts.append(f"{heading}| key | value | meaning |\n|---|---|---|\n{rows}")
     facts = "".join(f"| `{condition.value}` | {condition.topic.value} |\n" for condition in Condition)
-    parts.append(f"## The facts a rule can watch\n\n| `when:` | topic |\n|---|---|\n{facts}")
+    parts.append(
+        "## The facts a rule can watch\n\n"
+        "[facts.md](facts.md) says what each value means and which names its texts may use.\n\n"
+        f"| `when:` | topic |\n|---|---|\n{facts}"
+    )
     return "\n".join(parts)
 
 

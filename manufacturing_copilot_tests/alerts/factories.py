@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.alerts.facts import FACTS, Question
 from manufacturing_copilot.alerts.lifecycle import AlertChanges, update_alerts
 from manufacturing_copilot.site import Rule, Site
 from manufacturing_copilot.store import Store
@@ -53,7 +54,15 @@ def a_site(*rules: dict[str, Any], feeds: tuple[str, ...] = ("erp/items",), **ke
 
 
 def judge(store: Store, site: Site, as_of: date = DAY, now: datetime | None = None) -> AlertChanges:
-    return update_alerts(store, site, as_of, actor="test", now=now or NOW + (as_of - DAY))
+    """Update the alerts; every fact that a rule watches has the columns that it declares."""
+    now = now or NOW + (as_of - DAY)
+    changes = update_alerts(store, site, as_of, actor="test", now=now)
+    with store.read() as connection:
+        for fact in {FACTS[rule.when] for rule in site.rules}:
+            frame = fact.read(connection, Question(site, as_of, now))
+            if frame is not None:
+                fact.schema.check(frame)
+    return changes
 
 
 def insert(store: Store, table: sa.Table, **values: Any) -> int:

@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.facts.names import ITEM_ABC, ITEM_CATEGORY, ITEM_NAME, ITEM_SKU, EvidenceName
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, batch, batch_file, external_id, feed, item, supplier
@@ -29,6 +30,13 @@ LINE_SCHEMA = pl.Schema(
 ITEM_NAMES = (ITEM_SKU, ITEM_NAME, ITEM_CATEGORY, ITEM_ABC)
 
 
+_EVERY_FACT = {
+    "subject": Column(pl.String(), "what the fact is about, the same text every day"),
+    "item_id": Column(pl.Int64(), "the item it is about, if it is about one", nullable=True),
+    "value": Column(pl.Float64(), "grows with the trouble"),
+}
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked: how things stand at this site at the end of `as_of`; `now` is the moment of asking."""
@@ -42,8 +50,8 @@ class Question:
 class Fact:
     """One named fact.
 
-    `meaning` says what its value is. `gather` gives a frame with `schema`, one row a subject, and columns that start
-    with "_", which serve `trace` alone; None where nothing can be known, which is not the same as no trouble.
+    `meaning` says what its value is. `gather` gives the columns of `schema`, one row a subject, and columns that
+    start with "_", which serve `trace` alone; None where nothing can be known, which is not the same as no trouble.
     `evidence` are the names that a rule's texts may use. `trace` takes rows of that frame and gives a frame with
     LINE_SCHEMA. `rests_on` are the record kinds without whose news the fact misleads.
     """
@@ -61,16 +69,17 @@ class Fact:
         return tuple(name.name for name in self.evidence)
 
     @property
-    def schema(self) -> pl.Schema:
-        """The columns that others read: subject (stable text), item_id or null, value, and the evidence."""
-        return pl.Schema(
-            {
-                "subject": pl.String(),
-                "item_id": pl.Int64(),
-                "value": pl.Float64(),
-                **{name.name: name.kind for name in self.evidence},
-            }
-        )
+    def schema(self) -> FrameSchema:
+        """The columns that rules read: subject, item, value, and the evidence."""
+        evidence = {name.name: Column(name.kind, name.meaning, nullable=True) for name in self.evidence}
+        return FrameSchema(f"facts: {self.meaning}", _EVERY_FACT | evidence, key=("subject",), more=True)
+
+    def read(self, connection: sa.Connection, question: Question) -> pl.DataFrame | None:
+        """Return the fact's frame: the columns of `schema` in their order, then those that serve `trace`."""
+        frame = self.gather(connection, question)
+        if frame is None:
+            return None
+        return frame.select(*self.schema.columns, *(name for name in frame.columns if name.startswith("_")))
 
 
 def items(connection: sa.Connection) -> pl.DataFrame:

@@ -8,13 +8,28 @@ from __future__ import annotations
 
 import polars as pl
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
+
 MOVING_RANGE_TO_SIGMA = 1.128
 BASELINE_AT_LEAST = 20
 RUN_LENGTH = 8
 
+POINTS = FrameSchema(
+    "points of control charts",
+    {
+        "rate": Column(pl.Float64(), "bad pieces as a share of the inspected"),
+        "centre": Column(pl.Float64(), "the usual share"),
+        "limit": Column(pl.Float64(), "the upper limit for that many inspected, three sigmas above the centre"),
+        "sigmas": Column(pl.Float64(), "how far the share lies above the centre"),
+    },
+    key=("chart", "period"),
+    more=True,
+)
+"""What `p_chart` adds to the points that it is given."""
+
 
 def p_chart(points: pl.DataFrame) -> pl.DataFrame:
-    """Return the points with `rate`, `centre`, `limit` (upper, three sigmas) and `sigmas` (beyond the centre).
+    """Return the points with the columns of POINTS.
 
     `points`: chart (any key), period, inspected, bad (same unit), baseline (whether it sets the limits). Charts
     with fewer than 20 baseline points, or without anything bad in them, are left out. Baseline points beyond

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from manufacturing_copilot.alerts.facts.control_charts import p_chart, signals
+from manufacturing_copilot.alerts.facts.control_charts import POINTS, p_chart, signals
 
 START = date(2026, 1, 1)
 
@@ -25,7 +25,7 @@ def _points(bad: list[float], inspected: float = 1000, baseline: int = 30, chart
 
 def test_the_limits_are_those_of_the_textbook_where_chance_alone_spreads() -> None:
     # bad counts around 20 of 1000, alternating little: the moving range is below chance, so sigma_z is held at 1
-    chart = p_chart(_points([19, 21] * 15 + [20]))
+    chart = POINTS.check(p_chart(_points([19, 21] * 15 + [20])))
     row = chart.row(-1, named=True)
     assert row["centre"] == pytest.approx(0.02)
     assert row["limit"] == pytest.approx(0.02 + 3 * (0.02 * 0.98 / 1000) ** 0.5)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from manufacturing_copilot import formatting
 from manufacturing_copilot.alerts.facts import Question
 from manufacturing_copilot.alerts.facts.stock import gather_below_reorder_point, gather_stockouts, trace
+from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.planning import runout
+from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.tables import batch_file, inventory_snapshot, item
 from manufacturing_copilot_tests.alerts.factories import (
@@ -24,6 +28,7 @@ from manufacturing_copilot_tests.alerts.factories import (
     judge,
 )
 from manufacturing_copilot_tests.factories import DAY, add_records
+from manufacturing_copilot_tests.forecasts import plants
 
 STOCKOUT = {
     "rule": "runs out",
@@ -88,35 +93,35 @@ def test_the_evidence_names_the_lines_of_the_count_and_of_the_item(store: Store)
     assert (one.title, one.advice) == ("BOLT is 2 short of its reorder point", "order at Vulcan")
 
 
-def test_a_stock_out_ahead_says_when_and_what_to_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    bolt, main = add_item(store, "BOLT"), add_location(store)
-    add_stock(store, bolt, 40)
-    monkeypatch.setattr(runout, "stockouts", lambda _connection, _as_of: _forecast(bolt, main, 0.62))
+def test_a_stock_out_ahead_says_when_and_what_to_order(store: Store) -> None:
+    _forecast_demand(store, on_hand=60)
     judge(store, a_site(STOCKOUT))
+    with store.read() as connection:
+        (ahead,) = runout.stockouts(connection, DAY).iter_rows(named=True)
     (one,) = alerts(store)
-    assert (one.severity, one.subject) == ("critical", "BOLT at MAIN")
-    assert one.title == "BOLT runs out Thursday 9 April at MAIN"
-    assert one.advice == "order 1,200 by Wednesday 1 April"
-    assert one.evidence["runout"] == {"p10": "2026-04-05", "p50": "2026-04-09", "p90": None}
-    assert one.evidence["forecast_run"] == 7
+    assert (one.severity, one.subject, one.value) == ("critical", "BOLT at MAIN", ahead["probability"])
+    assert one.title == f"BOLT runs out {formatting.spoken_day(ahead['runout_p50'])} at MAIN"
+    order_by = formatting.spoken_day(ahead["order_by"])
+    assert one.advice == f"order {formatting.rounded(ahead['order_quantity'])} by {order_by}"
+    assert one.evidence["runout"] == {name: ahead[f"runout_{name}"].isoformat() for name in ("p10", "p50", "p90")}
+    assert one.evidence["forecast_run"] == ahead["run_id"]
+    assert (one.evidence["lead_time_days"], one.evidence["on_hand"]) == (10, 60)
 
 
-def test_a_missing_forecast_resolves_no_alert(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    bolt, main = add_item(store, "BOLT"), add_location(store)
-    add_stock(store, bolt, 40)
-    with monkeypatch.context() as patch:
-        patch.setattr(runout, "stockouts", lambda _connection, _as_of: _forecast(bolt, main, 0.62))
-        judge(store, a_site(STOCKOUT))
-    left = judge(store, a_site(STOCKOUT))  # asks the real forecasts, of which there are none
+def test_a_missing_forecast_resolves_no_alert(store: Store) -> None:
+    bolt = _forecast_demand(store, on_hand=60)
+    judge(store, a_site(STOCKOUT))
+    next_day = DAY + timedelta(days=1)
+    add_stock(store, bolt, 60, next_day)
+    left = judge(store, a_site(STOCKOUT), next_day)  # nothing was forecast as of that day
     assert (left.resolved, left.unknown) == (0, ("runs out",))
     assert [one.status for one in alerts(store)] == ["open"]
 
 
-def test_the_columns_that_the_texts_may_use_are_those_of_the_forecast(store: Store) -> None:
+def test_nothing_is_known_of_stock_outs_where_nothing_is_forecast(store: Store) -> None:
+    add_stock(store, add_item(store, "BOLT"), 60)
     with store.read() as connection:
-        given = runout.stockouts(connection, DAY)
         assert gather_stockouts(connection, _question()) is None
-    assert set(given.columns) >= set(_forecast(1, 1, 0.5).columns)
 
 
 def test_exactly_the_seven_real_products_below_their_reorder_point_are_found(store: Store, shared_data: Path) -> None:
@@ -156,22 +161,13 @@ def test_exactly_the_seven_real_products_below_their_reorder_point_are_found(sto
     assert traced.is_empty()  # nothing here came from a file
 
 
-def _forecast(item_id: int, location_id: int, probability: float) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "item_id": [item_id],
-            "location_id": [location_id],
-            "probability": [probability],
-            "runout_p10": [date(2026, 4, 5)],
-            "runout_p50": [date(2026, 4, 9)],
-            "runout_p90": [None],
-            "lead_time_days": [21.0],
-            "on_hand": [40.0],
-            "on_order": [0.0],
-            "expected_lead_time_demand": [55.0],
-            "order_quantity": [1200.0],
-            "order_by": [date(2026, 4, 1)],
-            "run_id": [7],
-        },
-        schema_overrides={"runout_p90": pl.Date},
-    )
+def _forecast_demand(store: Store, on_hand: float) -> int:
+    """An item that sells about ten a day and takes ten days to replenish, with its demand forecast; return its id."""
+    bolt, main = add_item(store, "BOLT", lead_time_days=10), add_location(store)
+    add_stock(store, bolt, on_hand)
+    plants.with_models(store)
+    sold = np.random.default_rng(19).poisson(10, 300)
+    with store.write() as connection:
+        plants.add_demand(connection, sold, item=bolt, location=main, until=DAY)
+    forecast_target(store, plants.a_site({Target.DEMAND: (Frequency.DAILY,)}, clock=DAY), Target.DEMAND, DAY)
+    return bolt
