@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.records import RECORD_KINDS, polars_type
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.durations import parse_time_of_day
@@ -36,14 +37,27 @@ _DAY = sa.Table("known_day", sa.MetaData(), sa.Column("day", sa.Date, nullable=F
 _PLACE = ["feed_id", "record_key"]
 
 
-def known_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return from which day on each loaded file counts: file_id, feed_id, batch_id, known_from, late.
+DAYS_OF_FILES = FrameSchema(
+    "the day from which on each loaded file counts",
+    {
+        "file_id": Column(pl.Int64),
+        "feed_id": Column(pl.Int64),
+        "batch_id": Column(pl.Int64),
+        "known_from": Column(pl.Date, "the day; ALWAYS for files of the start"),
+        "late": Column(pl.Boolean, "whether a file after it in its feed counts from an earlier day"),
+    },
+    key=("file_id",),
+)
+
+
+def days_of_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return from which day on each loaded file counts; see DAYS_OF_FILES.
 
     A file counts from the day on which it stands in the order of its feed: written, not later than claimed. Days end
     here with the daily run of the next morning, because that is what uses them: what is written before belongs to the
     day before. Where the site lives by the system's clock, a file did not lie there when its feed was last looked at,
     whatever time it bears. Files of the start (`known.history`) have ALWAYS. A file that repeats another brings what
-    that one says: the earlier day counts for both. `late`: a file after it in its feed counts from an earlier day.
+    that one says: the earlier day counts for both.
     """
     files = _arrivals(connection, site)
     if site.known.by == "dates":
@@ -59,7 +73,7 @@ def known_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
 
 def days_of_change(connection: sa.Connection, site: Site) -> list[date]:
     """Return the days, in order, on which something came to be known that was not before."""
-    days = known_files(connection, site)["known_from"].unique().sort()
+    days = days_of_files(connection, site)["known_from"].unique().sort()
     return [day for day in days.to_list() if day > ALWAYS]
 
 
@@ -76,7 +90,7 @@ def records_as_known(store: Store, site: Site, first: date, last: date) -> Itera
     through it stays. At the end it is gone, with all temporary tables.
     """
     with store.read() as connection:
-        files = known_files(connection, site)
+        files = days_of_files(connection, site)
     with rolled_back(store) as connection:
         for table in (_FILES, _DAY):
             table.create(connection)

@@ -35,8 +35,7 @@ class Checked:
     """The rows of one file, read as records of a kind.
 
     `records`: the kind's fields, typed (see `records.pandera_schema`), and `_line`; all of them pass.
-    `rejected`: `_line`, `reasons` (JSON text: a list of {column, value, rule, sentence}), `received` (JSON text:
-    the original columns and texts).
+    `rejected`: see `rejections.REJECTED_ROWS`.
     `found`: what was detected. `contract`: what holds for the next file of the feed.
     Received rows = records.height + rejected.height.
     """

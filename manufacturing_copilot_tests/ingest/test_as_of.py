@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.as_of import ALWAYS, days_of_change, is_past, known_files, look_at, records_as_known
+from manufacturing_copilot.ingest.as_of import (
+    ALWAYS,
+    DAYS_OF_FILES,
+    days_of_change,
+    days_of_files,
+    is_past,
+    look_at,
+    records_as_known,
+)
 from manufacturing_copilot.ingest.corrections.withdraw import withdraw
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.loading.load import load_batch
@@ -49,7 +57,7 @@ def known(store: Store, site: Site, day: date, last: date | None = None) -> dict
 
 def days(store: Store, site: Site) -> list[date]:
     with store.read() as connection:
-        return known_files(connection, site).sort("file_id")["known_from"].to_list()
+        return DAYS_OF_FILES.check(days_of_files(connection, site)).sort("file_id")["known_from"].to_list()
 
 
 def test_a_record_as_known_on_a_day_is_its_newest_version_by_then(store: Store, home: Path) -> None:

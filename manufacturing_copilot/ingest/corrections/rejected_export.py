@@ -20,6 +20,7 @@ from manufacturing_copilot.ingest.loading.archive import kept_columns
 from manufacturing_copilot.ingest.loading.reprocess import RAW
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.rejections import joined_sentences
 from manufacturing_copilot.ingest.validation.unit_guard import REFUSED
 from manufacturing_copilot.site import FileFormat, Site
 from manufacturing_copilot.store import Store, read_frame
@@ -114,9 +115,7 @@ def _rejected(connection: sa.Connection, feed_name: str, reference: str | None) 
     if reference is not None:
         query = query.where(batch.c.reference == reference)
     rows = read_frame(connection, query)
-    sentences = pl.col("reasons").str.json_decode(pl.List(pl.Struct({"sentence": pl.String})))
-    sentence = sentences.list.eval(pl.element().struct.field("sentence")).list.join("; ")
-    return rows.with_columns(sentence.alias(REASON)).drop("reasons")
+    return rows.with_columns(joined_sentences(pl.col("reasons")).alias(REASON)).drop("reasons")
 
 
 def _unpacked(rows: pl.DataFrame, home: Path) -> pl.DataFrame:

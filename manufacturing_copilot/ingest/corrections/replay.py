@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -32,6 +31,7 @@ from manufacturing_copilot.ingest.loading.reclassify import Moves, apply_moves, 
 from manufacturing_copilot.ingest.loading.reprocess import RAW, KnownFile, Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
+from manufacturing_copilot.ingest.rejections import STOPPED_ROWS, Reason, reasons_from_json
 from manufacturing_copilot.ingest.validation.unit_guard import REFUSED, RELEASABLE, unit_jumps
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
@@ -99,9 +99,10 @@ def release(
         listed = _among_rejected(connection, reference, lines)
         for row in listed.rows(named=True):
             if not _guards_of(row["reasons"]):
-                said = json.loads(row["reasons"])[0]["sentence"]
+                first, *_ = reasons_from_json(row["reasons"])
                 raise BatchError(
-                    f"batch {reference}, line {row[AT_LINE]}: {said}; only rows that a guard stopped can be released"
+                    f"batch {reference}, line {row[AT_LINE]}: {first.sentence};"
+                    " only rows that a guard stopped can be released"
                 )
         taken = listed.with_columns(pl.col("received").alias("texts"), pl.lit(True).alias("release"))
         mended, _ = _settle_rows(connection, again, taken, _because("rows were released", reason), actor)
@@ -125,9 +126,12 @@ def refuse(
     again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
     with _settling(store, again) as connection:
         listed = _among_rejected(connection, reference, lines)
-        said = {"column": None, "value": None, "rule": REFUSED, "sentence": f"refused by {actor}: {reason.strip()}"}
+        refusal = Reason(None, None, REFUSED, f"refused by {actor}: {reason.strip()}")
         values = [
-            {"of_id": row["id"], "reasons": [said, *_without_refusal(json.loads(row["reasons"]))]}
+            {
+                "of_id": row["id"],
+                "reasons": [one.to_json() for one in (refusal, *_without_refusal(row["reasons"]))],
+            }
             for row in listed.rows(named=True)
         ]
         if values:
@@ -301,16 +305,16 @@ def _waits(reasons: str, received: str, texts: str | None, release: bool) -> boo
 
 def _guards_of(reasons: str) -> list[str]:
     """Return the rules of a row's reasons where all of them are guards that a person may let it pass, else nothing."""
-    rules = [str(reason["rule"]) for reason in _without_refusal(json.loads(reasons))]
+    rules = [reason.rule for reason in _without_refusal(reasons)]
     return rules if RELEASABLE.issuperset(rules) else []
 
 
 def _is_refused(reasons: str) -> bool:
-    return any(reason["rule"] == REFUSED for reason in json.loads(reasons))
+    return any(reason.rule == REFUSED for reason in reasons_from_json(reasons))
 
 
-def _without_refusal(reasons: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [reason for reason in reasons if reason["rule"] != REFUSED]
+def _without_refusal(reasons: str) -> list[Reason]:
+    return [reason for reason in reasons_from_json(reasons) if reason.rule != REFUSED]
 
 
 def _plain(texts: str) -> dict[str, str]:
@@ -318,10 +322,10 @@ def _plain(texts: str) -> dict[str, str]:
 
 
 def _checked(connection: sa.Connection, again: Rereading, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the records of those rows that pass, and `file_id`, `_line`, `reasons` of those that do not."""
+    """Return the records of those rows that pass, and the places and reasons of the others; see STOPPED_ROWS."""
     files = known_files(connection, rows[FILE].unique().to_list())
     parts = [_one_file(connection, again, files[part[FILE][0]], part) for part in rows.partition_by(FILE)]
-    reasons = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "reasons": pl.String})
+    reasons = STOPPED_ROWS.empty()
     if not parts:
         return pl.DataFrame(schema={KEY: pl.String, FILE: pl.Int64, LINE: pl.Int64}), reasons
     records = pl.concat([records for records, _ in parts])

@@ -8,11 +8,19 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts, counts_of, retry, sweep
+from manufacturing_copilot.ingest.rejections import joined_sentences
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import batch, batch_event, batch_file, duplicate_record, feed, rejected_record
 
 __all__ = [
+    "BATCHES",
+    "BATCH_EVENTS",
+    "BATCH_FILES",
+    "DUPLICATES_OF_BATCH",
+    "PENDING_BATCHES",
+    "REJECTED_OF_BATCHES",
     "STATUSES",
     "BatchCounts",
     "BatchStory",
@@ -30,14 +38,90 @@ __all__ = [
 
 STATUSES = ("pending", "in_progress", "success", "failed", "withdrawn")
 _EXAMPLES = 20
+_TIME = pl.Datetime("us", "UTC")
+_REFERENCE = Column(pl.String, "the batch, as people call it")
+_FEED = Column(pl.String, "source/name")
+_PATH = Column(pl.String, "the file's path or URL, below home where it lies there")
+_LINE = Column(pl.Int64, "line of the file on which the row starts, from 1")
+
+BATCHES = FrameSchema(
+    "batches",
+    {
+        "reference": _REFERENCE,
+        "feed": _FEED,
+        "status": Column(pl.String, f"one of {', '.join(STATUSES)}"),
+        "files": Column(pl.Int64, "number of files", nullable=True),
+        "rows_received": Column(pl.Int64, "null until it was loaded", nullable=True),
+        "rows_accepted": Column(pl.Int64, "rows", nullable=True),
+        "rows_duplicate": Column(pl.Int64, "rows", nullable=True),
+        "rows_rejected": Column(pl.Int64, "rows", nullable=True),
+        "rows_changed": Column(pl.Int64, "of the accepted, those that replaced an earlier record", nullable=True),
+        "attempts": Column(pl.Int64, "how often loading it has begun"),
+        "claimed_at": Column(_TIME),
+        "finished_at": Column(_TIME, nullable=True),
+        "problem": Column(pl.String, "why it failed, in a sentence", nullable=True),
+    },
+    key=("reference",),
+)
+BATCH_FILES = FrameSchema(
+    "files of a batch",
+    {
+        "path": _PATH,
+        "size": Column(pl.Int64, "bytes", nullable=True),
+        "sha256": Column(pl.String, "of the bytes; null until they were archived", nullable=True),
+        "rows_received": Column(pl.Int64, "rows", nullable=True),
+        "repeats": Column(pl.String, "path of the file that it repeats, byte for byte", nullable=True),
+        "found": Column(pl.String, "JSON text of FileFindings", nullable=True),
+    },
+)
+BATCH_EVENTS = FrameSchema(
+    "audit trail of a batch, oldest first",
+    {
+        "at": Column(_TIME),
+        "actor": Column(pl.String, "who did it"),
+        "from_status": Column(pl.String, "null where the batch is new", nullable=True),
+        "to_status": Column(pl.String),
+        "reason": Column(pl.String, nullable=True),
+    },
+)
+PENDING_BATCHES = FrameSchema(
+    "batches that wait, oldest first",
+    {
+        "reference": _REFERENCE,
+        "feed": _FEED,
+        "attempts": Column(pl.Int64, "how often loading it has begun"),
+    },
+    key=("reference",),
+)
+REJECTED_OF_BATCHES = FrameSchema(
+    "rejected rows, those of the newest batch first",
+    {
+        "reference": _REFERENCE,
+        "feed": _FEED,
+        "path": _PATH,
+        "line": _LINE,
+        "reason": Column(pl.String, "the sentences of all reasons, joined by semicolons"),
+        "received": Column(pl.String, "JSON text: the original columns and texts"),
+    },
+    key=("reference", "path", "line"),
+)
+DUPLICATES_OF_BATCH = FrameSchema(
+    "duplicate rows of a batch",
+    {
+        "path": _PATH,
+        "line": _LINE,
+        "reason": Column(pl.String, "in what it repeats the other"),
+        "of_path": Column(pl.String, "the file of the row that it repeats"),
+        "of_line": Column(pl.Int64, "the line of that row"),
+    },
+)
 
 
 @dataclass(frozen=True)
 class BatchStory:
     """One batch in full: its counts, its files, its audit trail and its first rejected rows, as frames.
 
-    `files`: path, size, sha256, rows_received, repeats (path of the file it repeats), found (JSON text).
-    `events`: at, actor, from_status, to_status, reason, oldest first. `rejected`: as `rejected_rows`.
+    `files`: see BATCH_FILES. `events`: see BATCH_EVENTS. `rejected`: see REJECTED_OF_BATCHES.
     """
 
     counts: BatchCounts
@@ -57,7 +141,7 @@ class Totals:
 def list_batches(
     store: Store, *, feed_name: str | None = None, status: str | None = None, limit: int = 50
 ) -> pl.DataFrame:
-    """Return the newest batches, newest first, with feed, status, files, rows by fate, times and problem.
+    """Return the newest batches, newest first; see BATCHES.
 
     Raises BatchError where `status` is not one of the five.
     """
@@ -149,7 +233,7 @@ def totals(store: Store) -> Totals:
 
 
 def pending_batches(connection: sa.Connection, source: str | None = None) -> pl.DataFrame:
-    """Return `reference`, `feed` and `attempts` of the batches that wait, oldest first, of one source or of all."""
+    """Return the batches that wait, oldest first, of one source or of all; see PENDING_BATCHES."""
     query = (
         sa.select(batch.c.reference, feed.c.name.label("feed"), batch.c.attempts)
         .join(feed, feed.c.id == batch.c.feed_id)
@@ -163,10 +247,7 @@ def pending_batches(connection: sa.Connection, source: str | None = None) -> pl.
 def rejected_rows(
     connection: sa.Connection, *, reference: str | None = None, feed_name: str | None = None, limit: int | None = None
 ) -> pl.DataFrame:
-    """Return rejected rows, newest batch first: `reference`, `feed`, `path`, `line`, `reason`, `received`.
-
-    `reason` is the sentences, joined; `received` the original columns and texts, as JSON text.
-    """
+    """Return rejected rows, newest batch first, of one batch, one feed or all; see REJECTED_OF_BATCHES."""
     query = (
         sa.select(
             batch.c.reference,
@@ -188,16 +269,15 @@ def rejected_rows(
     if feed_name is not None:
         query = query.where(feed.c.name == feed_name)
     rows = read_frame(connection, query)
-    sentences = pl.col("reasons").str.json_decode(pl.List(pl.Struct({"sentence": pl.String})))
     return (
-        rows.with_columns(sentences.list.eval(pl.element().struct.field("sentence")).list.join("; ").alias("reason"))
+        rows.with_columns(joined_sentences(pl.col("reasons")).alias("reason"))
         .sort(["reference", "path", "line"], descending=[True, False, False])
         .select("reference", "feed", "path", "line", "reason", "received")
     )
 
 
 def duplicate_rows(connection: sa.Connection, *, reference: str, limit: int | None = None) -> pl.DataFrame:
-    """Return duplicates of a batch: `path`, `line`, `reason`, `of_path`, `of_line`."""
+    """Return the duplicate rows of a batch; see DUPLICATES_OF_BATCH."""
     of_file = batch_file.alias("of_file")
     query = (
         sa.select(

@@ -11,7 +11,7 @@ from manufacturing_copilot.ingest.loading.archive import in_json, received_texts
 from manufacturing_copilot.ingest.loading.reprocess import mended_texts
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY, SEPARATOR
-from manufacturing_copilot.ingest.validation.reasons import one_reason
+from manufacturing_copilot.ingest.rejections import single_reason
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import batch_file
@@ -52,7 +52,7 @@ def refused_rows(
     return (
         received.join(paths, on="of_file_id")
         .with_columns(pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).alias("value"))
-        .with_columns(one_reason(", ".join(feed.record_key), pl.col("value"), REFUSED_RULE, sentence))
+        .with_columns(single_reason(", ".join(feed.record_key), pl.col("value"), REFUSED_RULE, sentence))
         .select(FILE, LINE, "reasons", "received")
     )
 

@@ -22,13 +22,13 @@ from manufacturing_copilot.ingest.loading.archive import kept_received
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
 from manufacturing_copilot.ingest.record_keys import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
+from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, single_reason
 from manufacturing_copilot.ingest.validation.check import check, hold_the_door
-from manufacturing_copilot.ingest.validation.reasons import one_reason
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store.tables import batch_file, mended_record
 from manufacturing_copilot.store.tables import feed as feed_table
 
-REJECTED = {LINE: pl.Int64, "reasons": pl.String, "received": pl.String}
+REJECTED = REJECTED_ROWS.dtypes
 """Columns of the rejected rows of a file."""
 
 RAW = "_text"
@@ -101,7 +101,7 @@ def _without_name(bad: pl.DataFrame, empty: pl.Expr, rows: pl.DataFrame, feed: F
     )
     shown = pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).str.slice(0, 200)
     texts = rows.select(LINE, pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
-    rejected = bad.join(texts, on=LINE).with_columns(one_reason(named, shown, "key", sentence))
+    rejected = bad.join(texts, on=LINE).with_columns(single_reason(named, shown, "key", sentence))
     return rejected.select(list(REJECTED))
 
 

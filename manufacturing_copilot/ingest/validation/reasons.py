@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from manufacturing_copilot.ingest.received import LINE
+from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, reason_json
 
-REJECTED = {LINE: pl.Int64, "reasons": pl.String, "received": pl.String}
 _LONGEST = 120  # characters of a value within a sentence
-_REASON = ("column", "value", "rule", "sentence")
 
 
 @dataclass(frozen=True)
@@ -26,23 +25,23 @@ class Complaint:
 
 
 def rejected_rows(rows: pl.DataFrame, complaints: Sequence[Complaint], file_name: str) -> pl.DataFrame:
-    """Return the rows that any complaint is about, with all their reasons, in the order of their lines."""
+    """Return the rows that any complaint is about, with all their reasons, by line; see REJECTED_ROWS."""
     if not complaints:
-        return pl.DataFrame(schema=REJECTED)
+        return REJECTED_ROWS.empty()
     reasons = pl.concat([_reasons(rows, complaint, file_name) for complaint in complaints])
     grouped = reasons.group_by("row", maintain_order=True).agg(pl.col("reason")).sort("row")
     joined = grouped.select("row", pl.format("[{}]", pl.col("reason").list.join(", ")).alias("reasons"))
-    places = joined.get_column("row")
-    received = rows[places].select(pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
+    positions = joined.get_column("row")
+    received = rows[positions].select(pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
     return pl.DataFrame(
-        [rows.get_column(LINE)[places].rename(LINE), joined.get_column("reasons"), received.to_series()]
+        [rows.get_column(LINE)[positions].rename(LINE), joined.get_column("reasons"), received.to_series()]
     )
 
 
 def rejected_lines(bad_lines: pl.DataFrame, file_name: str) -> pl.DataFrame:
-    """Return the lines that are no rows as rejected ones; what was received is their text."""
+    """Return the lines that are no rows as rejected ones, their text as received; see REJECTED_ROWS."""
     if bad_lines.is_empty():
-        return pl.DataFrame(schema=REJECTED)
+        return REJECTED_ROWS.empty()
     rule = pl.col("rule") if "rule" in bad_lines.columns else pl.lit("line")
     sentence = pl.format(
         "{}, line {}: the row {}; mend it in the file or in the export",
@@ -52,14 +51,9 @@ def rejected_lines(bad_lines: pl.DataFrame, file_name: str) -> pl.DataFrame:
     )
     return bad_lines.select(
         LINE,
-        pl.format("[{}]", _encoded(pl.lit(None, dtype=pl.String), pl.col("text"), rule, sentence)).alias("reasons"),
+        pl.format("[{}]", reason_json(pl.lit(None, dtype=pl.String), pl.col("text"), rule, sentence)).alias("reasons"),
         pl.struct(pl.col("text").alias("_text")).struct.json_encode().alias("received"),
     )
-
-
-def one_reason(column: str, value: pl.Expr, rule: str, sentence: pl.Expr) -> pl.Expr:
-    """Return the column `reasons`: JSON text, a list of one reason."""
-    return pl.format("[{}]", _encoded(pl.lit(column), value, pl.lit(rule), sentence)).alias("reasons")
 
 
 def _reasons(rows: pl.DataFrame, complaint: Complaint, file_name: str) -> pl.DataFrame:
@@ -82,10 +76,5 @@ def _reasons(rows: pl.DataFrame, complaint: Complaint, file_name: str) -> pl.Dat
         pl.lit(complaint.what),
     )
     return pl.DataFrame({"row": complaint.rows.cast(pl.UInt32), "line": lines, "value": values}).select(
-        "row", _encoded(pl.lit(column), value, pl.lit(complaint.rule), sentence).alias("reason")
+        "row", reason_json(pl.lit(column), value, pl.lit(complaint.rule), sentence).alias("reason")
     )
-
-
-def _encoded(*parts: pl.Expr) -> pl.Expr:
-    named = [part.cast(pl.String).alias(name) for part, name in zip(parts, _REASON, strict=True)]
-    return pl.struct(named).struct.json_encode()

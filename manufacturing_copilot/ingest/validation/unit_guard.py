@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
-from manufacturing_copilot.ingest.validation.reasons import one_reason
+from manufacturing_copilot.ingest.rejections import STOPPED_ROWS, single_reason
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import prefer_indexes, read_frame, staged
@@ -38,7 +38,6 @@ HISTORY_ROWS = 100_000
 """So many of the newest accepted rows of a feed are its history for the unit tripwire."""
 
 _WATCHED = ("quantity", "quantity_per", "price", "unit_cost", "list_price")
-_NONE_STOPPED = pl.DataFrame(schema={FILE: pl.Int64, LINE: pl.Int64, "reasons": pl.String})
 _MASTERS = frozenset({"items", "boms", "item_costs"})
 _APART = ("item", "component", "movement", "unit")  # what is compared only with its own kind
 _NEAR = math.log(1.15)  # so near to a factor is about the factor
@@ -59,7 +58,7 @@ class _Watch:
 
 
 def unit_jumps(connection: sa.Connection, feed: Feed, feed_id: int, records: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that the unit tripwire stops: `file_id`, `_line`, `reasons` (JSON text).
+    """Return the records that the unit tripwire stops; see STOPPED_ROWS.
 
     `records`: the kind's fields, `record_key`, `file_id`, `_line`. An item's rows are stopped where their median
     has jumped by about one of FACTORS, up or down, out of the range it had in the feed's history (its newest
@@ -74,7 +73,7 @@ def jumps_under(
 ) -> pl.DataFrame:
     """Return what `unit_jumps` does, for records that are held against `watch`."""
     if watch is None or records.is_empty():
-        return _NONE_STOPPED
+        return STOPPED_ROWS.empty()
     return free_of_guard(connection, feed, feed_id, records, watch.jumps([records]).stopped(records))
 
 
@@ -132,11 +131,11 @@ class Jumps:
     found: list[tuple[_Watch, pl.DataFrame]]
 
     def stopped(self, records: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows among `records` that are nearer to the jump: `file_id`, `_line`, `reasons` (JSON text)."""
+        """Return those of the `records` that are nearer to the jump; see STOPPED_ROWS."""
         reasons = [_reasons(_rows_of(records, jumped, watch), watch, self.feed) for watch, jumped in self.found]
         reasons = [rows for rows in reasons if not rows.is_empty()]
         if not reasons:
-            return _NONE_STOPPED
+            return STOPPED_ROWS.empty()
         stopped = pl.concat(reasons).group_by(FILE, LINE, maintain_order=True).agg(pl.col("reasons"))
         return stopped.with_columns(pl.format("[{}]", pl.col("reasons").list.join(", ")).alias("reasons"))
 
@@ -272,7 +271,7 @@ def _reasons(jumped: pl.DataFrame, watch: _Watch, feed: Feed) -> pl.DataFrame:
         pl.when("up").then(pl.lit("×")).otherwise(pl.lit("1/")),
         pl.col("factor"),
     )
-    text = one_reason(column, _plain(pl.col("value")), UNIT_JUMP, sentence)
+    text = single_reason(column, _plain(pl.col("value")), UNIT_JUMP, sentence)
     return jumped.select(FILE, LINE, text.str.slice(1).str.head(-1).alias("reasons"))
 
 

@@ -6,6 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.ingest.ledger.attempts import Attempt
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame
@@ -15,15 +16,25 @@ from manufacturing_copilot.store.tables import feed as feed_table
 BATCHES_BEFORE, BATCHES_AT_LEAST = 20, 5
 """A batch is compared with so many before it, at most and at least."""
 
+VOLUMES = FrameSchema(
+    "rows of a feed's batches beside those of the batches before each",
+    {
+        "reference": Column(pl.String, "the batch; empty for one that is not loaded yet"),
+        "rows": Column(pl.Int64, "rows received"),
+        "usual": Column(pl.Float64, "median rows of the batches before it; null where they are too few", nullable=True),
+        "spread": Column(pl.Float64, "robust standard deviation of those, rows; at least 2 and a tenth of the median"),
+        "unusual": Column(pl.Boolean, "more than five times the spread away from the median"),
+    },
+)
+
 _HELD = "unusual volume"
 
 
 def volumes(connection: sa.Connection, feed_name: str, *, last: int, coming: int | None = None) -> pl.DataFrame:
-    """Return how the rows of a feed's `last` loaded batches compare with those of the batches before each.
+    """Return how the rows of a feed's `last` loaded batches compare with those of the batches before each; see VOLUMES.
 
-    Columns: `reference`, `rows`, `usual` (the median of up to BATCHES_BEFORE batches before it, null where there
-    are fewer than BATCHES_AT_LEAST), `spread` (robust standard deviation: 1.4826 times the median absolute
-    deviation, at least a tenth of the median and two rows), `unusual`: more than five times the spread away.
+    Each is compared with up to BATCHES_BEFORE batches before it, where there are BATCHES_AT_LEAST. The robust
+    standard deviation is 1.4826 times the median absolute deviation.
     `coming`: rows of one more batch, which is not loaded yet and comes last, with an empty reference.
     """
     query = (

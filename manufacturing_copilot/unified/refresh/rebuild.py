@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.clock import as_of_day, held_day
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.ingest.as_of import known_files, records_as_known
+from manufacturing_copilot.ingest.as_of import days_of_files, records_as_known
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame, read_frames
 from manufacturing_copilot.store import tables as t
@@ -97,7 +97,7 @@ def rebuild_as_of(store: Store, site: Site, day: date, into: sa.URL, *, tell: Te
 
 
 def _files(connection: sa.Connection, site: Site, day: date, today: date) -> pl.DataFrame:
-    files = known_files(connection, site)
+    files = days_of_files(connection, site)
     return files if day >= today else files.filter(pl.col("known_from") <= day)
 
 

@@ -5,6 +5,12 @@ import pytest
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.batches import (
+    BATCH_EVENTS,
+    BATCH_FILES,
+    BATCHES,
+    DUPLICATES_OF_BATCH,
+    PENDING_BATCHES,
+    REJECTED_OF_BATCHES,
     duplicate_rows,
     list_batches,
     pending_batches,
@@ -44,7 +50,7 @@ def test_totals_of_an_empty_ledger_are_zero(store: Store) -> None:
 
 
 def test_the_list_shows_the_newest_first_and_can_be_narrowed(three_batches: Store) -> None:
-    found = list_batches(three_batches)
+    found = BATCHES.check(list_batches(three_batches))
     assert found.select("reference", "feed", "status", "files").rows() == [
         ("00000003", "shop/orders", "pending", 1),
         ("00000002", "stock/moves", "failed", 1),
@@ -59,6 +65,9 @@ def test_the_list_shows_the_newest_first_and_can_be_narrowed(three_batches: Stor
 
 def test_the_story_of_a_batch_names_files_events_and_rejected_rows(three_batches: Store) -> None:
     story = story_of(three_batches, "00000001")
+    BATCH_FILES.check(story.files)
+    BATCH_EVENTS.check(story.events)
+    REJECTED_OF_BATCHES.check(story.rejected)
     assert story.counts.accepted == 1
     assert story.files.select("path", "rows_received", "repeats").rows() == [("inbox/shop/orders_1.csv", 3, None)]
     assert story.events["to_status"].to_list() == ["pending", "in_progress", "success"]
@@ -70,7 +79,7 @@ def test_the_story_of_a_batch_names_files_events_and_rejected_rows(three_batches
 
 def test_rejected_rows_carry_the_reason_in_words_and_the_texts_they_came_with(three_batches: Store) -> None:
     with three_batches.read() as connection:
-        [row] = rejected_rows(connection).rows(named=True)
+        [row] = REJECTED_OF_BATCHES.check(rejected_rows(connection)).rows(named=True)
         assert rejected_rows(connection, feed_name="stock/moves").is_empty()
     assert (row["reference"], row["feed"], row["line"]) == ("00000001", "shop/orders", 4)
     assert "quantity" in row["reason"]
@@ -79,7 +88,7 @@ def test_rejected_rows_carry_the_reason_in_words_and_the_texts_they_came_with(th
 
 def test_duplicate_rows_name_what_they_repeat(three_batches: Store) -> None:
     with three_batches.read() as connection:
-        found = duplicate_rows(connection, reference="00000001")
+        found = DUPLICATES_OF_BATCH.check(duplicate_rows(connection, reference="00000001"))
     assert found.select("path", "line", "of_path", "of_line").rows() == [
         ("inbox/shop/orders_1.csv", 3, "inbox/shop/orders_1.csv", 2)
     ]
@@ -87,5 +96,6 @@ def test_duplicate_rows_name_what_they_repeat(three_batches: Store) -> None:
 
 def test_pending_batches_are_told_by_source(three_batches: Store) -> None:
     with three_batches.read() as connection:
-        assert pending_batches(connection).select("reference", "feed").rows() == [("00000003", "shop/orders")]
+        pending = PENDING_BATCHES.check(pending_batches(connection))
+        assert pending.select("reference", "feed").rows() == [("00000003", "shop/orders")]
         assert pending_batches(connection, "stock").is_empty()

@@ -8,6 +8,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked
+from manufacturing_copilot.ingest.rejections import REJECTED_ROWS
 from manufacturing_copilot.ingest.validation.check import check, hold_the_door
 from manufacturing_copilot.records import RECORD_KINDS, pandera_schema
 from manufacturing_copilot.site import Feed
@@ -29,6 +30,7 @@ def checked(
     declared = declared or feed()
     received = read_file(text.encode(), "orders.csv", declared.format, contract)
     result = check(received, declared, file_name="orders.csv", written_on=written_on)
+    REJECTED_ROWS.check(result.rejected)
     assert result.records.height + result.rejected.height == received.rows.height + received.bad_lines.height
     return result
 

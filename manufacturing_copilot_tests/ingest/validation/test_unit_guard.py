@@ -14,7 +14,7 @@ from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts, retry
 from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.ingest.validation.unit_guard import FACTORS, UNIT_JUMP
-from manufacturing_copilot.ingest.validation.volume_guard import volumes
+from manufacturing_copilot.ingest.validation.volume_guard import VOLUMES, volumes
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import accepted, rejected_record
@@ -186,7 +186,7 @@ def test_a_batch_of_unusual_size_is_loaded_and_found(store: Store, home: Path, s
     site = site_of(home / "site", MOVES)
     assert of_size(send, site, 20, 22, 19, 21, 20, 100, 20).status == "success"
     with store.read() as connection:
-        found = volumes(connection, "stock/moves", last=10)
+        found = VOLUMES.check(volumes(connection, "stock/moves", last=10))
     assert found.filter(pl.col("unusual"))["rows"].to_list() == [101]
     assert found["usual"].to_list() == [None, None, None, None, None, 21, 21.5]
 
