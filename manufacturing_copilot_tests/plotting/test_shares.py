@@ -11,7 +11,7 @@ MEASURES = (Measure("80 % bounds", 0.8, "#00f"), Measure("95 % bounds", 0.95, "#
 def test_each_row_has_a_dot_for_each_measure_further_right_the_larger_the_share() -> None:
     picture = shares_plot({"weekly smooth": [0.7, 0.9], "<daily>": [0.8, 1.0]}, MEASURES, label="coverage")
     dots = [
-        (circle.find(f"{SVG}title").text, float(circle.attrib["cx"]))  # type: ignore[union-attr]
+        (circle.find(f"{SVG}title").text.replace("\N{NO-BREAK SPACE}", " "), float(circle.attrib["cx"]))  # type: ignore[union-attr]
         for circle in ElementTree.fromstring(picture).iter(f"{SVG}circle")
         if circle.find(f"{SVG}title") is not None
     ]
