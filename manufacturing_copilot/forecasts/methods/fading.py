@@ -14,8 +14,8 @@ import numpy as np
 
 from manufacturing_copilot.forecasts.contract import Floats, Outcome, Task, tidy
 from manufacturing_copilot.forecasts.methods.bounds import negative_binomial_quantiles, variance_ratios
+from manufacturing_copilot.forecasts.methods.cohort_learning import judged_cohort, learn_from_cohort
 from manufacturing_copilot.forecasts.methods.sparse import demand_unit
-from manufacturing_copilot.forecasts.methods.windows import judged_cohort, learn_from_cohort
 
 FEWEST_IN_COHORT = 20
 LONGEST_MEMORY = 26

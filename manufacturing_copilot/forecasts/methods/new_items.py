@@ -8,8 +8,8 @@ import numpy as np
 
 from manufacturing_copilot.forecasts.contract import LEVELS, Floats, Outcome, Task, tidy
 from manufacturing_copilot.forecasts.methods.bounds import negative_binomial_quantiles, variance_ratios
+from manufacturing_copilot.forecasts.methods.cohort_learning import judged_cohort, learn_from_cohort
 from manufacturing_copilot.forecasts.methods.sparse import demand_unit
-from manufacturing_copilot.forecasts.methods.windows import judged_cohort, learn_from_cohort
 
 WIDER = 2.0
 """By how much the variance is raised where nobody was as young before: the level itself is a guess."""

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.reconcile.time_buckets import Spans
+from manufacturing_copilot.forecasts.history.time_buckets import Spans
 from manufacturing_copilot.progress import forget_what_follows
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean

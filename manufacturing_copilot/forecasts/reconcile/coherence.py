@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.reconcile.time_buckets import Spans
+from manufacturing_copilot.forecasts.history.time_buckets import Spans
 from manufacturing_copilot.site import Frequency
 
 AT_ONCE = 4_000

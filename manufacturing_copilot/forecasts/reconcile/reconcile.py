@@ -12,9 +12,9 @@ from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.forecasts.expected import Expected
 from manufacturing_copilot.forecasts.groups import Part
 from manufacturing_copilot.forecasts.history.panel import Panel
+from manufacturing_copilot.forecasts.history.time_buckets import Spans, spans_of
 from manufacturing_copilot.forecasts.overrides.overrides import cuts_of, overridden
 from manufacturing_copilot.forecasts.reconcile.coherence import Said, Tree, over_frequencies, over_tree
-from manufacturing_copilot.forecasts.reconcile.time_buckets import Spans, spans_of
 from manufacturing_copilot.runtime.policies import REGULAR, SPARSE
 from manufacturing_copilot.site import Frequency
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.forecasts.defs.jobs import override_forecast, withdraw_forecast_override
 from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.forecasts.history.time_buckets import spans_of
 from manufacturing_copilot.forecasts.overrides.overrides import (
     OverrideError,
     cuts_of,
@@ -18,7 +19,6 @@ from manufacturing_copilot.forecasts.overrides.overrides import (
     say_instead,
     withdraw_override,
 )
-from manufacturing_copilot.forecasts.reconcile.time_buckets import spans_of
 from manufacturing_copilot.site import Frequency, Site, Target
 from manufacturing_copilot.store import Store, insert_frame, open_store
 from manufacturing_copilot.store import tables as t

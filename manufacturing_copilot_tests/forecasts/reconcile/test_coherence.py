@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.forecasts.history.periods import periods_from
+from manufacturing_copilot.forecasts.history.time_buckets import spans_of
 from manufacturing_copilot.forecasts.reconcile.coherence import Said, Tree, over_frequencies, over_tree
 from manufacturing_copilot.forecasts.reconcile.reconcile import EVERYTHING
-from manufacturing_copilot.forecasts.reconcile.time_buckets import spans_of
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.forecasts.plants import AS_OF, a_site, add_demand, add_items, forecasts_of, with_models
