@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks import forecast_accuracy as accuracy
 from benchmarks.forecast_data import HeldBack, carparts, champions, m3, m4_weekly, m5_afcs, ours
-from manufacturing_copilot.forecasts.groups import Champions
 from manufacturing_copilot.forecasts.history.panel import Panel
-from manufacturing_copilot.runtime.policies import DYING, REGULAR, SPARSE
+from manufacturing_copilot.runtime.policies import FADING, REGULAR, SPARSE
+from manufacturing_copilot.runtime.registry import Champions
 
 Changes = Mapping[str, Any]
 """Parameters that a rival changes; None leaves the parameter out."""
@@ -121,7 +121,7 @@ _SPARSE_SETTINGS = [
     ),
     Setting("share of the trees", SPARSE, {"half, unless clear": {}, "by the window alone": {"tree_doubt": 0.0}}),
     Setting("dying series teach the trees", SPARSE, {"yes": {}, "no": {"departed": False}}),
-    Setting("usual level of dying series", DYING, {"it fades": {}, "whole history": {"fade": 0.0}}),
+    Setting("usual level of dying series", FADING, {"it fades": {}, "whole history": {"fade": 0.0}}),
 ]
 
 ROWS: dict[str, Row] = {

@@ -1,4 +1,4 @@
-"""The row on coherence: errors of forecasts made apart, and of the same brought together.
+"""The row on coherence: errors of base forecasts, and of the same reconciled.
 
 Daily and weekly forecasts of 149 items of m5_afcs, of groups of 25 of them and of all,
 at four cut-offs a quarter apart.
@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from benchmarks.forecast_data import champions
-from manufacturing_copilot.forecasts.demand import Facts, forecast_apart
-from manufacturing_copilot.forecasts.expected import Expected
-from manufacturing_copilot.forecasts.groups import Part, demand_parts
+from manufacturing_copilot.forecasts.demand import DemandFacts, base_forecasts
+from manufacturing_copilot.forecasts.groups import DatedForecast, ForecastGroup
 from manufacturing_copilot.forecasts.history.panel import Panel
-from manufacturing_copilot.forecasts.reconcile.reconcile import together
+from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
+from manufacturing_copilot.forecasts.reconcile.reconcile import reconcile_forecasts
 from manufacturing_copilot.site import Frequency
 
 Measured = dict[str, float]
@@ -30,7 +30,7 @@ NO_OVERRIDES = pl.DataFrame(schema={"first_day": pl.Date, "last_day": pl.Date})
 
 
 def coherence_rows(folder: Path) -> Measured:
-    """Return by how many per cent the error changes when forecasts are brought together, at every level."""
+    """Return by how many per cent the error changes when forecasts are reconciled, at every level."""
     demand, items, places = _sales(folder)
     last = date(2011, 1, 28) + timedelta(days=1941)
     ratios: dict[str, list[float]] = {}
@@ -64,24 +64,24 @@ def _sales(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 def _compared(demand: pl.DataFrame, items: pl.DataFrame, places: pl.DataFrame, as_of: date) -> dict[str, float]:
     versions = champions(Frequency.DAILY) | champions(Frequency.WEEKLY)
 
-    def forecast(panel: Panel, name: str | None) -> list[Part]:
-        return demand_parts(panel, versions, as_of, name=name)
+    def forecast(panel: Panel, name: str | None) -> list[ForecastGroup]:
+        return forecast_panel(panel, versions, as_of, name=name)
 
-    facts = Facts(demand.filter(pl.col("day") <= as_of), items, places)
-    apart = forecast_apart(facts, HORIZONS, as_of, forecast, "keep", lambda _: None)
-    one = together(apart.items, apart.aggregates, apart.steady, apart.weekdays, NO_OVERRIDES)
+    facts = DemandFacts(demand.filter(pl.col("day") <= as_of), items, places)
+    base = base_forecasts(facts, HORIZONS, as_of, forecast, "keep", lambda _: None)
+    reconciled = reconcile_forecasts(base.items, base.aggregates, base.steady, base.weekdays, NO_OVERRIDES)
     named = demand.join(items, on="item_id").join(places, on="location_id")
     came = named.with_columns(pl.concat_str("sku", pl.lit(" @ "), "code").alias("name"))
     found = {}
     for frequency in HORIZONS:
-        before = _errors([*apart.items, *apart.aggregates], frequency, came)
-        after = _errors(one, frequency, came)
+        before = _errors([*base.items, *base.aggregates], frequency, came)
+        after = _errors(reconciled, frequency, came)
         for level in ("items", "categories", "all"):
             found[f"{frequency.value}_{level}"] = after[level] / before[level]
     return found
 
 
-def _errors(parts: Sequence[Expected], frequency: Frequency, came: pl.DataFrame) -> dict[str, float]:
+def _errors(forecasts: Sequence[DatedForecast], frequency: Frequency, came: pl.DataFrame) -> dict[str, float]:
     """Return the root mean squared error of each level, every series scaled by the mean of what came of it."""
     every = {"daily": "1d", "weekly": "1w"}[frequency.value]
     per_item = came.with_columns(pl.col("day").dt.truncate(every).alias("period"))
@@ -98,13 +98,13 @@ def _errors(parts: Sequence[Expected], frequency: Frequency, came: pl.DataFrame)
         [
             pl.DataFrame(
                 {
-                    "name": np.repeat(one.part.keys["name"].to_numpy(), len(one.part.periods)),
-                    "period": pl.Series(list(one.part.periods) * one.part.keys.height, dtype=pl.Date),
-                    "mean": one.mean.ravel(),
+                    "name": np.repeat(forecast.group.keys["name"].to_numpy(), len(forecast.group.periods)),
+                    "period": pl.Series(list(forecast.group.periods) * forecast.group.keys.height, dtype=pl.Date),
+                    "mean": forecast.mean.ravel(),
                 }
             )
-            for one in parts
-            if one.part.frequency is frequency
+            for forecast in forecasts
+            if forecast.group.frequency is frequency
         ]
     )
     both = said.join(sums, on=["name", "period"], how="left").with_columns(pl.col("quantity").fill_null(0.0))

@@ -20,13 +20,13 @@ import polars as pl
 import sqlalchemy as sa
 
 from benchmarks.forecast_data import champions, generated, generated_panel
-from manufacturing_copilot.forecasts.expected import expected
-from manufacturing_copilot.forecasts.forecast import write_parts
-from manufacturing_copilot.forecasts.groups import Champions, demand_parts
+from manufacturing_copilot.forecasts.groups import dated_forecast
 from manufacturing_copilot.forecasts.history.classes import classify
 from manufacturing_copilot.forecasts.history.panel import Panel
+from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
+from manufacturing_copilot.forecasts.recording import write_groups
 from manufacturing_copilot.runtime.policies import declared_policies
-from manufacturing_copilot.runtime.registry import register_declared
+from manufacturing_copilot.runtime.registry import Champions, register_declared
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, insert_frame, open_store
 from manufacturing_copilot.store import tables as t
@@ -81,9 +81,9 @@ def growth() -> Measured:
 
 def _forecast_and_write(store: Store, panel: Panel, versions: Champions | None = None) -> None:
     day = panel.periods[0]
-    parts = demand_parts(panel, versions or _registered(store, panel.frequency), day)
+    groups = forecast_panel(panel, versions or _registered(store, panel.frequency), day)
     with store.write() as connection:
-        write_parts(connection, Target.DEMAND, [expected(part) for part in parts], day)
+        write_groups(connection, Target.DEMAND, [dated_forecast(group) for group in groups], day)
 
 
 def _registered(

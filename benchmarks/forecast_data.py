@@ -16,11 +16,12 @@ import numpy as np
 import polars as pl
 
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.groups import Champions, Part, demand_parts
+from manufacturing_copilot.forecasts.groups import ForecastGroup
 from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel
 from manufacturing_copilot.forecasts.history.periods import periods_from
+from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
 from manufacturing_copilot.runtime.policies import declared_policies
-from manufacturing_copilot.runtime.registry import ModelVersion
+from manufacturing_copilot.runtime.registry import Champions, ModelVersion
 from manufacturing_copilot.site import Frequency, Target
 
 _NEXT = date(2024, 1, 1)
@@ -41,9 +42,9 @@ class HeldBack:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What our public path made of a panel, in the panel's order; `parts` as the asset writes them."""
+    """What our public path made of a panel, in the panel's order; `groups` as the asset writes them."""
 
-    parts: list[Part]
+    groups: list[ForecastGroup]
     mean: Floats
     quantiles: Floats
     deviation: Floats
@@ -73,21 +74,21 @@ def champions(frequency: Frequency) -> dict[tuple[Frequency, str], ModelVersion]
 def ours(held: HeldBack, versions: Champions | None = None) -> Forecast:
     """Forecast a panel by the functions that the asset calls, with the declared policies unless others are given."""
     panel = held.panel
-    parts = demand_parts(panel, versions or champions(panel.frequency), held.as_of)
+    groups = forecast_panel(panel, versions or champions(panel.frequency), held.as_of)
     place = {name: row for row, name in enumerate(panel.keys["name"])}
     count = len(place)
-    levels = parts[0].outcome.quantiles.shape[2]
+    levels = groups[0].outcome.quantiles.shape[2]
     mean, quantiles = np.full((count, panel.horizon), np.nan), np.full((count, panel.horizon, levels), np.nan)
     deviation, inflation = np.full(count, np.nan), np.ones((count, panel.horizon))
     sparse = np.zeros(count, dtype=bool)
-    for part in parts:
-        rows = [place[name] for name in part.keys["name"]]
-        mean[rows], quantiles[rows] = part.outcome.mean, part.outcome.quantiles
-        deviation[rows], inflation[rows] = part.outcome.deviation, part.outcome.inflation
-        sparse[rows] = part.demand_class not in ("smooth", "erratic")
+    for group in groups:
+        rows = [place[name] for name in group.keys["name"]]
+        mean[rows], quantiles[rows] = group.outcome.mean, group.outcome.quantiles
+        deviation[rows], inflation[rows] = group.outcome.deviation, group.outcome.inflation
+        sparse[rows] = group.demand_class not in ("smooth", "erratic")
     if np.isnan(mean).any():
         raise SystemExit("a series of the panel was not forecast")
-    return Forecast(parts, mean, quantiles, deviation, inflation, sparse)
+    return Forecast(groups, mean, quantiles, deviation, inflation, sparse)
 
 
 def m3(folder: Path) -> list[HeldBack]:

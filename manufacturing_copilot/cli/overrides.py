@@ -33,10 +33,10 @@ def add(
     owner: Annotated[str | None, typer.Option(help="who is responsible for it; default: you")] = None,
 ) -> None:
     """Override the demand forecast of an item; the next run applies it and keeps the models' figures beside it."""
-    from manufacturing_copilot.forecasts.overrides.overrides import say_instead  # its imports take a second
+    from manufacturing_copilot.forecasts.overrides.overrides import add_override  # its imports take a second
 
     with site_and_store() as (site, store), store.write() as connection:
-        number = say_instead(
+        number = add_override(
             connection,
             site,
             item,

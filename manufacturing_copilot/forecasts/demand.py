@@ -1,4 +1,4 @@
-"""The demand of a day: histories read and made usual, forecast, and what is known put back; all frequencies as one."""
+"""The demand forecast of a day: histories without events, forecast at each frequency, events restored, reconciled."""
 
 from __future__ import annotations
 
@@ -12,131 +12,168 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats, stretched
-from manufacturing_copilot.forecasts.events.adjustments import Adjusted, adjusted, put_back
-from manufacturing_copilot.forecasts.events.declared_events import KnownFuture, read_known_future
-from manufacturing_copilot.forecasts.events.successors import in_force, phased_out, taken_over
-from manufacturing_copilot.forecasts.expected import Expected, expected
-from manufacturing_copilot.forecasts.groups import Part, Progress
+from manufacturing_copilot.forecasts.events.adjustments import AdjustedPanel, adjust_panel, restore_events
+from manufacturing_copilot.forecasts.events.declared_events import DeclaredEvents, read_declared_events
+from manufacturing_copilot.forecasts.events.successors import (
+    discontinue_predecessors,
+    inherit_history,
+    successions_in_force,
+)
+from manufacturing_copilot.forecasts.groups import DatedForecast, ForecastGroup, Progress, dated_forecast
 from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
 from manufacturing_copilot.forecasts.overrides.overrides import read_overrides
-from manufacturing_copilot.forecasts.reconcile.reconcile import AGGREGATES, aggregate_panel, steady_series, together
+from manufacturing_copilot.forecasts.reconcile.reconcile import (
+    AGGREGATES,
+    aggregate_panel,
+    reconcile_forecasts,
+    steady_series,
+)
 from manufacturing_copilot.site import Frequency, Site
 
-PanelForecast: TypeAlias = Callable[[Panel, str | None], list[Part]]
+PanelForecast: TypeAlias = Callable[[Panel, str | None], list[ForecastGroup]]
 """Forecasts a panel; the name, where one is given, stands for the class of all its series."""
 
 _DAYS_AHEAD = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31, Frequency.QUARTERLY: 92}
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What is expected of every series at every frequency, and which periods of history were cut as outliers.
+class DemandForecast:
+    """The forecasts of every series at every frequency, and which periods of history were cut as outliers.
 
-    `cut`: frequency, name, period, was, used, reason.
+    `cleaned`: frequency, name, period, was, used, reason.
     """
 
-    parts: Sequence[Expected]
-    cut: pl.DataFrame
+    forecasts: Sequence[DatedForecast]
+    cleaned: pl.DataFrame
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What demand is forecast from: demand by day, items and locations by name, and what is known beside them."""
+class DemandFacts:
+    """What demand is forecast from: demand by day, items, locations, and the events that the plant declared."""
 
     demand: pl.DataFrame
     items: pl.DataFrame
-    places: pl.DataFrame
-    known: KnownFuture = field(default_factory=KnownFuture)
+    locations: pl.DataFrame
+    events: DeclaredEvents = field(default_factory=DeclaredEvents)
 
 
 @dataclass(frozen=True)
-class Apart:
-    """What each frequency says by itself, of the items and of what the steady ones add up to; and the open weekdays."""
+class BaseForecasts:
+    """The forecasts of each frequency by itself, before reconciliation: of the items, and of sums of steady series.
 
-    items: Sequence[Expected]
-    aggregates: Sequence[Expected]
+    `weekdays` are those on which demand comes in; `cleaned` as in DemandForecast.
+    """
+
+    items: Sequence[DatedForecast]
+    aggregates: Sequence[DatedForecast]
     steady: frozenset[str]
-    cut: pl.DataFrame
+    cleaned: pl.DataFrame
     weekdays: Sequence[int]
 
 
-def expected_demand(
+def read_demand_facts(connection: sa.Connection, site: Site, as_of: date) -> DemandFacts:
+    """Return what demand is forecast from, up to the end of `as_of`."""
+    return DemandFacts(read_demand(connection, as_of), *read_names(connection), read_declared_events(connection, site))
+
+
+def forecast_demand(
     connection: sa.Connection,
     site: Site,
     frequencies: Sequence[Frequency],
     as_of: date,
     forecast: PanelForecast,
-    say: Progress,
-) -> Demand:
-    """Return the demand expected as of a day at these frequencies; `forecast` is asked for the parts of each panel."""
-    facts = Facts(read_demand(connection, as_of), *read_names(connection), read_known_future(connection, site))
-    found = forecast_apart(facts, {one: site.horizons[one] for one in frequencies}, as_of, forecast, site.outliers, say)
-    said = read_overrides(connection, as_of)
-    return Demand(together(found.items, found.aggregates, found.steady, found.weekdays, said), found.cut)
+    progress: Progress,
+) -> DemandForecast:
+    """Return the demand forecast as of a day at these frequencies; `forecast` is called for each panel."""
+    facts = read_demand_facts(connection, site, as_of)
+    horizons = {frequency: site.horizons[frequency] for frequency in frequencies}
+    base = base_forecasts(facts, horizons, as_of, forecast, site.outliers, progress)
+    overrides = read_overrides(connection, as_of)
+    reconciled = reconcile_forecasts(base.items, base.aggregates, base.steady, base.weekdays, overrides)
+    return DemandForecast(reconciled, base.cleaned)
 
 
-def forecast_apart(
-    facts: Facts,
+def with_successions(facts: DemandFacts, as_of: date, days_ahead: int) -> DemandFacts:
+    """Return the facts with successors that begin with the history of their predecessors, which end."""
+    successions = successions_in_force(facts.events.successions, as_of, days_ahead)
+    return replace(
+        facts,
+        demand=inherit_history(facts.demand, successions),
+        items=discontinue_predecessors(facts.items, successions),
+    )
+
+
+def days_ahead(horizons: Mapping[Frequency, int]) -> int:
+    """Return how many days the longest horizon (in periods) reaches ahead, at most."""
+    return max((_DAYS_AHEAD[frequency] * count for frequency, count in horizons.items()), default=0)
+
+
+def base_forecasts(
+    facts: DemandFacts,
     horizons: Mapping[Frequency, int],
     as_of: date,
     forecast: PanelForecast,
     outliers: str,
-    say: Progress,
-) -> Apart:
-    """Return what is expected at each frequency of `horizons` (periods ahead) by itself, before all is one."""
-    ahead = max((_DAYS_AHEAD[one] * count for one, count in horizons.items()), default=0)
-    successions = in_force(facts.known.successions, as_of, ahead)
-    demand, items = taken_over(facts.demand, successions), phased_out(facts.items, successions)
-    made: list[tuple[Adjusted, list[Part]]] = []
+    progress: Progress,
+) -> BaseForecasts:
+    """Return the forecasts at each frequency of `horizons` (in periods) by itself, before reconciliation."""
+    succeeded = with_successions(facts, as_of, days_ahead(horizons))
+    forecasts: list[tuple[AdjustedPanel, list[ForecastGroup]]] = []
     for frequency, horizon in horizons.items():
-        panel = demand_panel(demand, items, facts.places, frequency, as_of, horizon)
-        say(f"demand {frequency.value}: {panel.keys.height} series")
-        usual = adjusted(panel, facts.known, clean=outliers == "cut")
-        made.append((usual, forecast(usual.panel, None)))
-    steady = steady_series([parts for _, parts in made])
-    return Apart(
-        [expected(part) for usual, parts in made for part in put_back(parts, usual)],
-        [one for usual, parts in made for one in _aggregates(usual, parts, steady, forecast)],
+        panel = demand_panel(succeeded.demand, succeeded.items, facts.locations, frequency, as_of, horizon)
+        progress(f"demand {frequency.value}: {panel.keys.height} series")
+        adjusted = adjust_panel(panel, facts.events, clean=outliers == "cut")
+        forecasts.append((adjusted, forecast(adjusted.panel, None)))
+    steady = steady_series([groups for _, groups in forecasts])
+    return BaseForecasts(
+        [dated_forecast(group) for adjusted, groups in forecasts for group in restore_events(groups, adjusted)],
+        [
+            aggregate
+            for adjusted, groups in forecasts
+            for aggregate in _aggregate_forecasts(adjusted, groups, steady, forecast)
+        ],
         steady,
-        pl.concat([_cut(usual) for usual, _ in made]) if made else pl.DataFrame(),
-        open_weekdays(demand),
+        pl.concat([_cleaned(adjusted) for adjusted, _ in forecasts]) if forecasts else pl.DataFrame(),
+        open_weekdays(succeeded.demand),
     )
 
 
-def _aggregates(
-    usual: Adjusted, parts: Sequence[Part], steady: frozenset[str], forecast: PanelForecast
-) -> list[Expected]:
-    """Forecast categories and all items from the usual histories; what is known of their series moves them too."""
-    sums, members = aggregate_panel(usual.panel, steady)
-    found = forecast(sums, AGGREGATES)
-    moved = _known_of_sums(usual, parts, members)
-    place = {name: row for row, name in enumerate(sums.keys["name"].to_list())}
-    together = []
-    for part in found:
-        factor = moved[[place[name] for name in part.keys["name"].to_list()]]
+def _aggregate_forecasts(
+    adjusted: AdjustedPanel, groups: Sequence[ForecastGroup], steady: frozenset[str], forecast: PanelForecast
+) -> list[DatedForecast]:
+    """Forecast categories and all items from the adjusted histories; the events of their series move them too."""
+    sums, members = aggregate_panel(adjusted.panel, steady)
+    sum_groups = forecast(sums, AGGREGATES)
+    factors = _event_factors_of_sums(adjusted, groups, members)
+    row_of = {name: row for row, name in enumerate(sums.keys["name"].to_list())}
+    dated = []
+    for group in sum_groups:
+        factor = factors[[row_of[name] for name in group.keys["name"].to_list()]]
         outcome = replace(
-            part.outcome, mean=part.outcome.mean * factor, quantiles=stretched(part.outcome.quantiles, factor)
+            group.outcome, mean=group.outcome.mean * factor, quantiles=stretched(group.outcome.quantiles, factor)
         )
-        together.append(expected(replace(part, outcome=outcome)))
-    return together
+        dated.append(dated_forecast(replace(group, outcome=outcome)))
+    return dated
 
 
-def _known_of_sums(usual: Adjusted, parts: Sequence[Part], members: Sequence[Sequence[int]]) -> Floats:
-    """Return what the known future multiplies each sum with: the average over its series, by what they expect."""
-    row = {name: place for place, name in enumerate(usual.panel.keys["name"].to_list())}
-    mean = np.zeros_like(usual.ahead)
-    for part in parts:
-        mean[[row[name] for name in part.keys["name"].to_list()]] = part.outcome.mean
-    moved = [(mean[list(rows)] * usual.ahead[list(rows)]).sum(axis=0) for rows in members]
-    whole = [mean[list(rows)].sum(axis=0) for rows in members]
-    shape = (len(members), usual.ahead.shape[1])
-    above, below = np.reshape(moved, shape), np.reshape(whole, shape)
+def _event_factors_of_sums(
+    adjusted: AdjustedPanel, groups: Sequence[ForecastGroup], members: Sequence[Sequence[int]]
+) -> Floats:
+    """Return what the events ahead multiply each sum with: the average over its series, weighted by their means."""
+    row_of = {name: row for row, name in enumerate(adjusted.panel.keys["name"].to_list())}
+    mean = np.zeros_like(adjusted.ahead)
+    for group in groups:
+        mean[[row_of[name] for name in group.keys["name"].to_list()]] = group.outcome.mean
+    with_events = [(mean[list(rows)] * adjusted.ahead[list(rows)]).sum(axis=0) for rows in members]
+    without = [mean[list(rows)].sum(axis=0) for rows in members]
+    shape = (len(members), adjusted.ahead.shape[1])
+    above, below = np.reshape(with_events, shape), np.reshape(without, shape)
     return np.divide(above, below, out=np.ones(shape), where=below > 0)
 
 
-def _cut(usual: Adjusted) -> pl.DataFrame:
-    names = usual.panel.keys.select("name").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
-    found = usual.cut.join(names, on="row").join(usual.panel.past(), on="at")
-    return found.select(
-        pl.lit(usual.panel.frequency.value).alias("frequency"), "name", "period", "was", "used", "reason"
+def _cleaned(adjusted: AdjustedPanel) -> pl.DataFrame:
+    names = adjusted.panel.keys.select("name").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    outliers = adjusted.outliers.join(names, on="row").join(adjusted.panel.past(), on="at")
+    return outliers.select(
+        pl.lit(adjusted.panel.frequency.value).alias("frequency"), "name", "period", "was", "used", "reason"
     )

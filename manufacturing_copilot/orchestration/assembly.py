@@ -20,6 +20,7 @@ from manufacturing_copilot.notify.defs import build_definitions as notify  # noq
 from manufacturing_copilot.orchestration.jobs import DAILY, flow_jobs  # noqa: E402
 from manufacturing_copilot.orchestration.schedules import daily_schedule  # noqa: E402
 from manufacturing_copilot.orchestration.sensors import new_batches_sensor  # noqa: E402
+from manufacturing_copilot.planning.defs import build_definitions as planning  # noqa: E402
 from manufacturing_copilot.report.defs import build_definitions as report  # noqa: E402
 from manufacturing_copilot.runtime.defs import build_definitions as runtime  # noqa: E402
 from manufacturing_copilot.site import load_site  # noqa: E402
@@ -32,7 +33,7 @@ def build(folder: Path) -> dg.Definitions:
     Raises SiteError, naming file, line and key, where the site's YAML is wrong.
     """
     site = load_site(folder)
-    stages = [stage(site) for stage in (ingest, unified, runtime, forecasts, alerts, notify, report)]
+    stages = [stage(site) for stage in (ingest, unified, runtime, forecasts, planning, alerts, notify, report)]
     jobs = flow_jobs(site)
     return dg.Definitions.merge(
         *stages,

@@ -20,8 +20,11 @@ ALL = "all"
 
 REGULAR = ("smooth", "erratic")
 SPARSE = ("intermittent", "lumpy")
-YOUNG = ("short", "new")
-DYING = ("dying",)
+NEW = ("short", "new")
+FADING = ("dying",)
+"""Classes of series that end; stored under the name they have always had."""
+
+DEMAND_CLASSES = (*REGULAR, *SPARSE, *NEW, *FADING)
 
 _METHODS = "manufacturing_copilot.forecasts"
 
@@ -122,7 +125,7 @@ _CROSTON = ["ADIDA", "IMAPA", "TSB"]
 # Series err together in a window, so that the standard error of their mean is larger than it looks.
 _TREE_CHOICE = {"tree_doubt": 4.0, "departed": True}
 
-# The chance that a dying series sells again halves each month, whatever the length of its periods.
+# The chance that a fading series sells again halves each month, whatever the length of its periods.
 _DECAY = {Frequency.DAILY: 0.03, Frequency.WEEKLY: 0.15, Frequency.MONTHLY: 0.5, Frequency.QUARTERLY: 0.88}
 # Its usual level halves each quarter.
 _FADE = {Frequency.DAILY: 0.0076, Frequency.WEEKLY: 0.052, Frequency.MONTHLY: 0.206, Frequency.QUARTERLY: 0.5}
@@ -168,7 +171,7 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 "own average drawn towards the class's prior; too short a history to learn more from",
                 {"prior_periods": 2},
             )
-            for name in YOUNG
+            for name in NEW
         ),
         *(
             Policy(
@@ -180,7 +183,7 @@ def _demand_policies(frequency: Frequency) -> list[Policy]:
                 {"decay": _DECAY[frequency], "fade": _FADE[frequency]},
                 light,
             )
-            for name in DYING
+            for name in FADING
         ),
     ]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.policies import Policy, content_hash
+from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store.tables import model, model_alias, model_run, model_version
 from manufacturing_copilot.store.types import utc_now
 
@@ -149,6 +150,21 @@ def champion(connection: sa.Connection, target: str, frequency: str, demand_clas
             " materialize the asset runtime/models, which registers the declared policies"
         )
     return found
+
+
+Champions: TypeAlias = Mapping[tuple[Frequency, str], ModelVersion]
+"""The champions of a target, by frequency and demand class."""
+
+
+def champions_of(
+    connection: sa.Connection, target: Target, frequencies: Iterable[Frequency], demand_classes: Sequence[str]
+) -> Champions:
+    """Return the champions of a target by frequency and class; raises ModelError as `champion` does."""
+    return {
+        (frequency, demand_class): champion(connection, target.value, frequency.value, demand_class)
+        for frequency in frequencies
+        for demand_class in demand_classes
+    }
 
 
 def aliased(

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.forecasts.recording import ForecastSummary
+from manufacturing_copilot.planning.inventory import project_inventory
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import register_declared
 from manufacturing_copilot.site import Frequency, Site, Target
@@ -161,6 +165,13 @@ def add_inspections(connection: sa.Connection, bad: list[float], *, inspected: f
             pl.lit(0.0).alias("scrapped"),
         ),
     )
+
+
+def make_forecast(store: Store, site: Site, target: Target, as_of: date = AS_OF, **options: Any) -> ForecastSummary:
+    """Let the stage that makes a target's forecast make it."""
+    if target is Target.INVENTORY:
+        return project_inventory(store, site, as_of, **options)
+    return forecast_target(store, site, target, as_of, **options)
 
 
 def forecasts_of(store: Store, target: Target, frequency: Frequency, as_of: date = AS_OF) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from manufacturing_copilot_tests.forecasts.plants import (
     add_receipts,
     add_stock,
     forecasts_of,
+    make_forecast,
     with_models,
 )
 
@@ -58,7 +59,7 @@ def plant(store: Store) -> Store:
 
 def test_every_target_is_forecast_completely_in_order_and_within_reason(plant: Store) -> None:
     for target in (Target.DEMAND, Target.SUPPLY, Target.QUALITY, Target.INVENTORY):
-        summary = forecast_target(plant, a_site(), target, AS_OF, run_id="dagster-run")
+        summary = make_forecast(plant, a_site(), target, run_id="dagster-run")
         for frequency in a_site().forecasts[target]:
             frame = forecasts_of(plant, target, frequency)
             horizon = a_site().horizons[frequency]
@@ -156,7 +157,7 @@ def test_both_databases_give_the_same_forecasts(
             monkeypatch.setenv("COPILOT_DATABASE_URL", url)
         store = a_plant(open_store())
         for target in (Target.DEMAND, Target.INVENTORY):
-            forecast_target(store, a_site(), target, AS_OF)
+            make_forecast(store, a_site(), target)
         parts = [
             forecasts_of(store, target, frequency).drop("series_id", "run_id", "model_mean")
             for target, frequency in ((Target.DEMAND, Frequency.WEEKLY), (Target.INVENTORY, Frequency.DAILY))
@@ -196,7 +197,7 @@ def test_without_registered_models_the_error_says_what_to_do(store: Store) -> No
 def test_a_plant_without_facts_is_forecast_to_nothing(store: Store) -> None:
     with_models(store)
     for target in Target:
-        assert forecast_target(store, a_site(), target, AS_OF).rows == 0
+        assert make_forecast(store, a_site(), target).rows == 0
 
 
 def test_quarters_are_forecast_too(plant: Store) -> None:

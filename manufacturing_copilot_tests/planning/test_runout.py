@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from scipy.stats import nbinom
 
 from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.planning.inventory import project_inventory
 from manufacturing_copilot.planning.runout import stockouts
 from manufacturing_copilot.planning.stock_inputs import lot_size
 from manufacturing_copilot.site import Frequency, Target
@@ -178,7 +179,7 @@ def test_the_lot_rule(net: float, minimum: float | None, multiple: float | None,
 def test_the_projection_of_stock_starts_at_hand_falls_with_demand_and_rises_with_receipts(store: Store) -> None:
     stocked(store, [200])
     add_open_line(store, 500, AS_OF + timedelta(days=8))
-    summary = forecast_target(store, a_site(), Target.INVENTORY, AS_OF)
+    summary = project_inventory(store, a_site(), AS_OF)
     rows = forecasts_of(store, Target.INVENTORY, Frequency.DAILY)
     assert summary.rows == rows.height == 28
     assert rows["mean"][0] == pytest.approx(190, abs=3)
@@ -193,7 +194,7 @@ def test_the_projection_of_stock_starts_at_hand_falls_with_demand_and_rises_with
 def test_stock_of_a_coarser_frequency_is_that_at_the_end_of_its_periods(store: Store) -> None:
     stocked(store, [2000])
     forecasts = {Target.INVENTORY: (Frequency.DAILY, Frequency.WEEKLY)}
-    forecast_target(store, a_site(forecasts), Target.INVENTORY, AS_OF)
+    project_inventory(store, a_site(forecasts), AS_OF)
     daily = forecasts_of(store, Target.INVENTORY, Frequency.DAILY)
     weekly = forecasts_of(store, Target.INVENTORY, Frequency.WEEKLY)
     sunday = daily.filter(pl.col("period") == date(2024, 6, 23))
@@ -204,6 +205,6 @@ def test_stock_of_a_coarser_frequency_is_that_at_the_end_of_its_periods(store: S
 def test_without_a_demand_forecast_nothing_is_projected(store: Store) -> None:
     with_models(store)
     heard: list[str] = []
-    summary = forecast_target(store, a_site(), Target.INVENTORY, AS_OF, progress=heard.append)
+    summary = project_inventory(store, a_site(), AS_OF, progress=heard.append)
     assert summary.rows == 0
     assert "demand is not forecast" in heard[0]

@@ -93,7 +93,7 @@ class Sharding:
     engine: Engine = field(default_factory=ThisProcess)
     folder: Path | None = None
     size: int = 1_000
-    tell: Callable[[str], None] = logger.debug
+    progress: Callable[[str], None] = logger.debug
     computed: int = 0
     found_again: int = 0
 
@@ -116,7 +116,7 @@ class Sharding:
             good = [row for row in range(len(shard)) if row not in why]
             self._keep(print_of_work, [keys[firsts[shard[row]]] for row in good], found[good])
             self.computed += 1
-            self.tell(f"{work.kernel.rpartition(':')[2]}: shard {number} of {len(shards)}, {len(shard)} series")
+            self.progress(f"{work.kernel.rpartition(':')[2]}: shard {number} of {len(shards)}, {len(shard)} series")
         self.found_again += len(known)
         rows = [places[key] for key in keys]
         return values[rows], {row: reasons[place] for row, place in enumerate(rows) if place in reasons}
@@ -172,13 +172,17 @@ def each_alone(kernel: str, histories: Sequence[Floats], width: int, **settings:
 
 @contextmanager
 def sharded(
-    engine: Engine, folder: Path | None = None, *, size: int | None = None, tell: Callable[[str], None] = logger.debug
+    engine: Engine,
+    folder: Path | None = None,
+    *,
+    size: int | None = None,
+    progress: Callable[[str], None] = logger.debug,
 ) -> Iterator[Sharding]:
     """Let `each_alone` compute with `engine` within the context, in shards of `size` series kept below `folder`.
 
     The size is COPILOT_SHARD_SERIES unless given, else 1,000. Results older than a week are cleared away.
     """
-    sharding = Sharding(engine, folder, size or _size_asked_for(), tell)
+    sharding = Sharding(engine, folder, size or _size_asked_for(), progress)
     before = _in_use.set(sharding)
     try:
         yield sharding

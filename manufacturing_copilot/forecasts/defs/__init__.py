@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from manufacturing_copilot.forecasts.defs.assets import challengers_asset, forecast_asset
+from manufacturing_copilot.forecasts.defs.assets import challengers_asset, forecast_assets
 from manufacturing_copilot.forecasts.defs.checks import forecast_checks
 from manufacturing_copilot.forecasts.defs.jobs import JOBS
 from manufacturing_copilot.site import Site, Target
@@ -10,9 +10,9 @@ from manufacturing_copilot.site import Site, Target
 
 def build_definitions(site: Site) -> dg.Definitions:
     """Return the definitions of forecasts; the resource `plant` is bound by whoever joins the stages."""
-    compared = [challengers_asset()] if Target.DEMAND in site.forecasts else []
+    challengers = [challengers_asset()] if Target.DEMAND in site.forecasts else []
     return dg.Definitions(
-        assets=[*(forecast_asset(site, target) for target in site.forecasts), *compared],
+        assets=[*forecast_assets(site), *challengers],
         asset_checks=list(forecast_checks(site)),
         jobs=JOBS,
     )

@@ -1,7 +1,11 @@
-"""The forecasts as Dagster assets: one per target the site declares, a partition per as-of day."""
+"""The forecasts as Dagster assets: one per target the site declares, a partition per as-of day; and the challengers.
 
+A stage that computes another target builds its asset here as well (`build_asset`).
+"""
+
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 import polars as pl
@@ -10,39 +14,74 @@ from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant, column_schema, days, preview
 from manufacturing_copilot.forecasts.defs.plots import coverage_plot
 from manufacturing_copilot.forecasts.evaluation.challengers import contests_due
-from manufacturing_copilot.forecasts.forecast import ForecastSummary, forecast_target
+from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.forecasts.groups import Progress
+from manufacturing_copilot.forecasts.recording import ForecastSummary
 from manufacturing_copilot.runtime.comparisons import comparisons
 from manufacturing_copilot.runtime.defs.assets import MODELS
 from manufacturing_copilot.site import Site, Target
+from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import forecast as forecast_table
 from manufacturing_copilot.store.tables import model_comparison
 
 GROUP = "forecasts"
 OWNERS = ["team:planning"]
 
-_DEMAND = dg.AssetKey([GROUP, Target.DEMAND.value])
-_FACTS: dict[Target, list[dg.AssetKey]] = {
-    Target.DEMAND: [dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "demand_history"])],
-    Target.SUPPLY: [dg.AssetKey(["unified", "supply_history"])],
-    Target.QUALITY: [dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "quality_history"])],
-    Target.INVENTORY: [
-        dg.AssetKey(["unified", "inventory_snapshots"]),
-        dg.AssetKey(["unified", "supply_history"]),
-        _DEMAND,
-    ],
+DEMAND = dg.AssetKey([GROUP, Target.DEMAND.value])
+
+
+class Forecaster(Protocol):
+    """Forecasts a target as of a day and writes the forecast."""
+
+    def __call__(
+        self, store: Store, site: Site, as_of: date, *, run_id: str | None, progress: Progress
+    ) -> ForecastSummary:
+        """Return what was written; `progress` is called with a sentence now and then."""
+        ...
+
+
+@dataclass(frozen=True)
+class TargetAsset:
+    """What the asset of a target is made from (`facts`), with which packages (`kinds`), and who forecasts it."""
+
+    target: Target
+    description: str
+    facts: tuple[dg.AssetKey, ...]
+    kinds: frozenset[str]
+    forecast: Forecaster
+
+
+def _forecaster(target: Target) -> Forecaster:
+    def forecast(store: Store, site: Site, as_of: date, *, run_id: str | None, progress: Progress) -> ForecastSummary:
+        return forecast_target(store, site, target, as_of, run_id=run_id, progress=progress)
+
+    return forecast
+
+
+TARGETS = {
+    Target.DEMAND: TargetAsset(
+        Target.DEMAND,
+        "Demand by item and location, with 80 % and 95 % bounds.",
+        facts=(dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "demand_history"])),
+        kinds=frozenset({"statsforecast", "lightgbm", "table"}),
+        forecast=_forecaster(Target.DEMAND),
+    ),
+    Target.SUPPLY: TargetAsset(
+        Target.SUPPLY,
+        "Days from order to receipt of a supplier's line, with bounds.",
+        facts=(dg.AssetKey(["unified", "supply_history"]),),
+        kinds=frozenset({"scipy", "table"}),
+        forecast=_forecaster(Target.SUPPLY),
+    ),
+    Target.QUALITY: TargetAsset(
+        Target.QUALITY,
+        "Share of bad pieces by item and operation, with bounds.",
+        facts=(dg.AssetKey(["unified", "items"]), dg.AssetKey(["unified", "quality_history"])),
+        kinds=frozenset({"scipy", "table"}),
+        forecast=_forecaster(Target.QUALITY),
+    ),
 }
-_KINDS: dict[Target, set[str]] = {
-    Target.DEMAND: {"statsforecast", "lightgbm", "table"},
-    Target.SUPPLY: {"scipy", "table"},
-    Target.QUALITY: {"scipy", "table"},
-    Target.INVENTORY: {"scipy", "table"},
-}
-_MEANING = {
-    Target.DEMAND: "Demand by item and location, with 80 % and 95 % bounds.",
-    Target.SUPPLY: "Days from order to receipt of a supplier's line, with bounds.",
-    Target.QUALITY: "Share of bad pieces by item and operation, with bounds.",
-    Target.INVENTORY: "Stock at the end of each period: on hand less demand plus what is to come; below zero is short.",
-}
+"""The targets that are forecast from their history."""
 
 _SCORES = ("rmsse", "value_added", "mase", "smape", "bias", "pinball", "msis_95", "coverage_80", "coverage_95")
 
@@ -52,34 +91,36 @@ def asset_key(target: Target) -> dg.AssetKey:
     return dg.AssetKey([GROUP, target.value])
 
 
-def forecast_asset(site: Site, target: Target) -> dg.AssetsDefinition:
+def forecast_assets(site: Site) -> list[dg.AssetsDefinition]:
+    """Return the assets of the targets that the site declares and that are forecast from their history."""
+    return [build_asset(site, TARGETS[target]) for target in site.forecasts if target in TARGETS]
+
+
+def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
     """Return the asset of one target: its forecasts at every frequency the site declares."""
-    frequencies = ", ".join(frequency.value for frequency in site.forecasts[target])
+    frequencies = ", ".join(frequency.value for frequency in site.forecasts[spec.target])
+    key = asset_key(spec.target)
 
     @dg.asset(
-        key=asset_key(target),
-        deps=[MODELS, *(key for key in _FACTS[target] if key != _DEMAND or Target.DEMAND in site.forecasts)],
+        key=key,
+        deps=[MODELS, *spec.facts],
         partitions_def=days(site),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
-        kinds=_KINDS[target],
+        kinds=set(spec.kinds),
         owners=OWNERS,
-        description=f"{_MEANING[target]} {frequencies.capitalize()}, as known at the end of the day.",
+        description=f"{spec.description} {frequencies.capitalize()}, as known at the end of the day.",
         metadata={"dagster/table_name": forecast_table.name, "dagster/column_schema": column_schema(forecast_table)},
     )
     def forecasts(context: dg.AssetExecutionContext, plant: Plant) -> None:
-        # Oldest first, whatever the order in which the partitions were asked for.
+        # Oldest first, whatever the order in which the partitions were requested.
         as_of_days = sorted(date.fromisoformat(key) for key in context.partition_keys)
         if not as_of_days:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
             for as_of in as_of_days:
-                summary = forecast_target(
-                    store, plant.site, target, as_of, run_id=context.run_id, progress=context.log.info
-                )
-                context.add_asset_metadata(
-                    _metadata(summary), asset_key=asset_key(target), partition_key=as_of.isoformat()
-                )
+                summary = spec.forecast(store, plant.site, as_of, run_id=context.run_id, progress=context.log.info)
+                context.add_asset_metadata(_metadata(summary), asset_key=key, partition_key=as_of.isoformat())
 
     return forecasts
 
@@ -89,7 +130,7 @@ def challengers_asset() -> dg.AssetsDefinition:
 
     @dg.asset(
         key=dg.AssetKey([GROUP, "challengers"]),
-        deps=[MODELS, _DEMAND],
+        deps=[MODELS, DEMAND],
         group_name=GROUP,
         kinds={"statsforecast", "table"},
         owners=OWNERS,

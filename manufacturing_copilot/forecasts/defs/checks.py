@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 
 from manufacturing_copilot.dagster_support import Plant, preview
-from manufacturing_copilot.forecasts.defs.assets import asset_key
+from manufacturing_copilot.forecasts.defs.assets import TARGETS, asset_key
 from manufacturing_copilot.forecasts.evaluation.quality_report import (
     outside_tolerance,
     runs_of,
@@ -22,17 +22,22 @@ _SCORED = (
     ("bounds_hold", "The 80 % and 95 % bounds hold as much of a held-back window as they say.", outside_tolerance),
     ("better_than_naive", "The forecasts are better than the (seasonal) naive one.", worse_than_naive),
 )
-_ALWAYS = (("no_series_failed", "Every series was forecast by its own model.", with_failures),)
 _DAY_TAGS = ("dagster/partition", "dagster/asset_partition_range_end")
 
 
 def forecast_checks(site: Site) -> Sequence[dg.AssetChecksDefinition]:
-    """Return the checks of the targets the site forecasts; stock is projected, so it has no held-back window."""
+    """Return the checks of the targets that the site declares and that are forecast from their history."""
     return [
-        _check(target, name, description, judge)
+        check
         for target in site.forecasts
-        for name, description, judge in (*(() if target is Target.INVENTORY else _SCORED), *_ALWAYS)
+        if target in TARGETS
+        for check in (*(_check(target, *scored) for scored in _SCORED), failed_series_check(target))
     ]
+
+
+def failed_series_check(target: Target) -> dg.AssetChecksDefinition:
+    """Return the check that every series of a target was forecast by its own model."""
+    return _check(target, "no_series_failed", "Every series was forecast by its own model.", with_failures)
 
 
 def _check(target: Target, name: str, description: str, judge: Judge) -> dg.AssetChecksDefinition:
@@ -42,16 +47,16 @@ def _check(target: Target, name: str, description: str, judge: Judge) -> dg.Asse
         day = next((date.fromisoformat(tags[tag]) for tag in _DAY_TAGS if tags.get(tag)), None)
         with plant.open() as store, store.read() as connection:
             runs = runs_of(connection, target, day)
-        return _said(runs, judge(runs))
+        return _result(runs, judge(runs))
 
     return check
 
 
-def _said(runs: pl.DataFrame, found: pl.DataFrame) -> dg.AssetCheckResult:
-    shown = found if not found.is_empty() else runs
+def _result(runs: pl.DataFrame, failing: pl.DataFrame) -> dg.AssetCheckResult:
+    shown = failing if not failing.is_empty() else runs
     rounded = shown.select(pl.exclude("as_of")).with_columns(pl.col(pl.Float64).round(3))
     return dg.AssetCheckResult(
-        passed=found.is_empty(),
+        passed=failing.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"runs": runs.height, "found": found.height, "figures": preview(rounded, rows=30)},
+        metadata={"runs": runs.height, "found": failing.height, "figures": preview(rounded, rows=30)},
     )

@@ -1,4 +1,4 @@
-"""Jobs of forecasts, as recorded runs of Dagster: what a person says instead of the models, and asks of them."""
+"""Jobs of forecasts, as recorded runs of Dagster: overrides that planners set, and comparisons of models."""
 
 from datetime import date
 
@@ -7,12 +7,12 @@ import dagster as dg
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.forecasts.evaluation.challengers import contest
-from manufacturing_copilot.forecasts.overrides.overrides import say_instead, withdraw_override
+from manufacturing_copilot.forecasts.overrides import overrides
 from manufacturing_copilot.runtime.runs import finite
 
 
-class SayInstead(dg.Config):
-    """What demand will be, of which item, who says so, why and until when; days as 2026-03-31."""
+class AddOverride(dg.Config):
+    """What demand will be, of which item, who expects it, why and until when; days as 2026-03-31."""
 
     item: str
     location: str | None = None
@@ -26,18 +26,18 @@ class SayInstead(dg.Config):
 
 
 class Withdraw(dg.Config):
-    """Which override is taken back, by whom and why."""
+    """Which override is withdrawn, by whom and why."""
 
     override: int
     actor: str
     reason: str
 
 
-@dg.op(description="Note what a planner says of demand; the next forecast takes it up.")
-def add_override(context: dg.OpExecutionContext, plant: Plant, config: SayInstead) -> None:
-    """Note the override."""
+@dg.op(description="Record the demand that a planner expects; the next forecast uses it.")
+def add_override(context: dg.OpExecutionContext, plant: Plant, config: AddOverride) -> None:
+    """Record the override."""
     with plant.open() as store, store.write() as connection:
-        number = say_instead(
+        number = overrides.add_override(
             connection,
             plant.site,
             config.item,
@@ -58,23 +58,26 @@ def withdraw_op(plant: Plant, config: Withdraw) -> None:
     """Withdraw the override."""
     with plant.open() as store, store.write() as connection:
         today = as_of_day(connection, plant.site)
-        withdraw_override(connection, config.override, actor=config.actor, reason=config.reason, today=today)
+        overrides.withdraw_override(connection, config.override, actor=config.actor, reason=config.reason, today=today)
 
 
-@dg.job(executor_def=dg.in_process_executor, description="Notes what a planner says of demand instead of the models.")
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Records the demand that a planner expects.",
+)
 def override_forecast() -> None:
     """Run the one op."""
     add_override()
 
 
-@dg.job(executor_def=dg.in_process_executor, description="Takes an override back.")
+@dg.job(executor_def=dg.in_process_executor, description="Withdraws an override.")
 def withdraw_forecast_override() -> None:
     """Run the one op."""
     withdraw_op()
 
 
 class Compare(dg.Config):
-    """Which model; which version (0: the challenger); over how many windows (0: as many as the site says)."""
+    """Which model; which version (0: the challenger); over how many windows (0: as many as the site declares)."""
 
     model: str
     version: int = 0
@@ -83,7 +86,7 @@ class Compare(dg.Config):
 
 @dg.op(description="Score a version beside the champion of its model on the same past windows.")
 def compare_version(context: dg.OpExecutionContext, plant: Plant, config: Compare) -> None:
-    """Compare, and tell the verdict."""
+    """Compare, and log the verdict."""
     with plant.open() as store:
         with store.read() as connection:
             as_of = as_of_day(connection, plant.site)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manufacturing_copilot.forecasts.forecast import RunSummary
+from manufacturing_copilot.forecasts.recording import RunSummary
 from manufacturing_copilot.plotting.canvas import markdown_image
 from manufacturing_copilot.plotting.shares import Measure, shares_plot
 

@@ -12,9 +12,10 @@ import polars as pl
 
 from manufacturing_copilot.forecasts.contract import Backtest, Floats, seasonal_naive
 from manufacturing_copilot.forecasts.evaluation.scores import pooled_metrics, score_series
-from manufacturing_copilot.forecasts.groups import Champions, demand_parts
 from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel
 from manufacturing_copilot.forecasts.history.periods import EVERY, first_period
+from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
+from manufacturing_copilot.runtime.registry import Champions
 from manufacturing_copilot.site import Frequency
 
 
@@ -84,7 +85,7 @@ def backtest(windows: Sequence[PastWindow], champions: Champions, demand_class: 
     pooled: list[dict[str, Any]] = []
     failures: Sequence[tuple[str, str]] = ()
     for window in windows:
-        parts = demand_parts(window.panel, champions, window.cut_off, only=demand_class)
+        parts = forecast_panel(window.panel, champions, window.cut_off, only=demand_class)
         part = next((one for one in parts if one.demand_class == demand_class), None)
         if part is None:
             continue

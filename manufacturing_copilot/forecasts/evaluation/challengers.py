@@ -16,13 +16,20 @@ from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.forecasts.evaluation.backtests import PastWindow, Scored, backtest, past_windows
 from manufacturing_copilot.forecasts.evaluation.quality_report import TOLERANCE
 from manufacturing_copilot.forecasts.evaluation.scores import value_added
-from manufacturing_copilot.forecasts.groups import Champions
 from manufacturing_copilot.forecasts.history.panel import read_demand, read_names
 from manufacturing_copilot.forecasts.history.periods import first_period
 from manufacturing_copilot.runtime.comparisons import Comparison, record_comparison, waiting
 from manufacturing_copilot.runtime.decisions import note_in_audit
-from manufacturing_copilot.runtime.policies import DYING, REGULAR, SPARSE, YOUNG
-from manufacturing_copilot.runtime.registry import ModelVersion, aliased, champion, previous, promote, version_of
+from manufacturing_copilot.runtime.policies import FADING, NEW, REGULAR, SPARSE
+from manufacturing_copilot.runtime.registry import (
+    Champions,
+    ModelVersion,
+    aliased,
+    champion,
+    previous,
+    promote,
+    version_of,
+)
 from manufacturing_copilot.runtime.runs import Failure, Run, Work, record_run, record_scores, working
 from manufacturing_copilot.runtime.series import numbers_of
 from manufacturing_copilot.site import Frequency, Site, Target
@@ -174,7 +181,7 @@ def _contenders(connection: sa.Connection, name: str, version: int | None) -> di
 def _champions(connection: sa.Connection, frequency: Frequency) -> dict[tuple[Frequency, str], ModelVersion]:
     return {
         (frequency, one): champion(connection, Target.DEMAND.value, frequency.value, one)
-        for one in (*REGULAR, *SPARSE, *YOUNG, *DYING)
+        for one in (*REGULAR, *SPARSE, *NEW, *FADING)
     }
 
 

@@ -1,23 +1,22 @@
-"""Taking what is known out of the histories before they are forecast, and putting it back into the forecasts."""
+"""Taking events out of the histories before they are forecast, and restoring them in the forecasts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from manufacturing_copilot.forecasts.contract import Backtest, Floats, stretched
-from manufacturing_copilot.forecasts.events.cells import Flat, event_cells, lag_of, usual
-from manufacturing_copilot.forecasts.events.declared_events import CLOSED, PROMOTION, KnownFuture
+from manufacturing_copilot.forecasts.events.cells import FlatHistories, event_cells, lag_of, usual_demand
+from manufacturing_copilot.forecasts.events.declared_events import CLOSED, PROMOTION, DeclaredEvents
 from manufacturing_copilot.forecasts.events.effects import Effect, closure, elasticity, promotion
-from manufacturing_copilot.forecasts.events.outliers import SCHEMA as CUT
+from manufacturing_copilot.forecasts.events.outliers import SCHEMA as OUTLIERS
 from manufacturing_copilot.forecasts.events.outliers import cut_outliers
 from manufacturing_copilot.forecasts.events.prices import price_changes, price_steps
-from manufacturing_copilot.forecasts.groups import Part
+from manufacturing_copilot.forecasts.groups import ForecastGroup
 from manufacturing_copilot.forecasts.history.panel import Panel
 
 LEAST_FACTOR = 0.2
@@ -25,67 +24,82 @@ LEAST_FACTOR = 0.2
 
 
 @dataclass(frozen=True)
-class Adjusted:
+class EventEffect:
+    """The effect of one kind of event, as a run notes it: its size, the cells it was learned from, those ahead."""
+
+    effect: float
+    learned_from: int
+    periods_ahead: int
+
+
+@dataclass(frozen=True)
+class AdjustedPanel:
     """A panel whose histories are as they would have been without closures, promotions and outliers.
 
     `ahead` (series × steps) is what each step ahead is multiplied with; `behind` (series × horizon) the same for the
-    last periods past, and `came` what really came in them. `cut` says which periods of history were outliers.
+    last periods past, and `actual` what really came in them. `outliers` are the periods of history that were cut
+    (events.outliers.SCHEMA); `effects` what was learned of each kind of event.
     """
 
     panel: Panel
     ahead: Floats
     behind: Floats
-    came: Floats
-    cut: pl.DataFrame
-    notes: dict[str, Any]
+    actual: Floats
+    outliers: pl.DataFrame
+    effects: Mapping[str, EventEffect] = field(default_factory=dict)
 
 
-def adjusted(panel: Panel, known: KnownFuture, *, clean: bool = True) -> Adjusted:
-    """Return the panel to forecast from. What is not known changes nothing; `clean` cuts outliers as well."""
-    flat = Flat.of(panel)
+def adjust_panel(panel: Panel, events: DeclaredEvents, *, clean: bool = True) -> AdjustedPanel:
+    """Return the panel to forecast from. Without events nothing changes; `clean` cuts outliers as well."""
+    flat = FlatHistories.of(panel)
     steps = panel.horizon
     ahead = np.ones((len(panel.values), steps))
     values, factor = flat.values, np.ones(len(flat.values))
-    notes: dict[str, Any] = {}
-    if not (known.days.is_empty() and known.prices.is_empty()):
-        factors, differs, notes = _factors(panel, flat, known)
-        ahead = np.prod([one.ahead for one in factors], axis=0)
-        factor = np.prod([one.behind for one in factors], axis=0)
-        values = _as_usual(flat, differs, factor, lag_of(panel))
-    cut = pl.DataFrame(schema=CUT)
+    effects: Mapping[str, EventEffect] = {}
+    if not (events.days.is_empty() and events.prices.is_empty()):
+        factors, differs, effects = _event_factors(panel, flat, events)
+        ahead = np.prod([kind.ahead for kind in factors], axis=0)
+        factor = np.prod([kind.behind for kind in factors], axis=0)
+        values = _without_events(flat, differs, factor, lag_of(panel))
+    outliers = pl.DataFrame(schema=OUTLIERS)
     if clean:
-        values, cut = cut_outliers(replace(flat, values=values))
-    came, behind = _last(flat, flat.values, steps), _last(flat, factor, steps)
-    return Adjusted(replace(panel, values=flat.split(values)), ahead, behind, came, cut, notes)
+        values, outliers = cut_outliers(replace(flat, values=values))
+    actual, behind = _last(flat, flat.values, steps), _last(flat, factor, steps)
+    return AdjustedPanel(replace(panel, values=flat.split(values)), ahead, behind, actual, outliers, effects)
 
 
-def put_back(parts: Sequence[Part], adjusted: Adjusted) -> list[Part]:
-    """Return the parts with what is known in their forecasts, and their windows held back judged by what came."""
-    rows = {name: row for row, name in enumerate(adjusted.panel.keys["name"].to_list())}
+def restore_events(groups: Sequence[ForecastGroup], adjusted: AdjustedPanel) -> list[ForecastGroup]:
+    """Return the groups with the events in their forecasts; their held-back windows are judged by what came."""
+    row_of = {name: row for row, name in enumerate(adjusted.panel.keys["name"].to_list())}
     return [
-        _put_back(part, adjusted, np.array([rows[name] for name in part.keys["name"]], dtype=int)) for part in parts
+        _with_events(group, adjusted, np.array([row_of[name] for name in group.keys["name"]], dtype=int))
+        for group in groups
     ]
 
 
-def _put_back(part: Part, adjusted: Adjusted, rows: NDArray[np.int64]) -> Part:
+def _with_events(group: ForecastGroup, adjusted: AdjustedPanel, rows: NDArray[np.int64]) -> ForecastGroup:
     factor = adjusted.ahead[rows]
+    # "known" is what runs have always called them in their stored figures.
+    notes = {"known": {kind: asdict(effect) for kind, effect in adjusted.effects.items()}} if adjusted.effects else {}
     outcome = replace(
-        part.outcome,
-        mean=part.outcome.mean * factor,
-        quantiles=stretched(part.outcome.quantiles, factor),
-        backtest=_judged(part.outcome.backtest, adjusted, rows),
-        notes={**part.outcome.notes, **adjusted.notes},
+        group.outcome,
+        mean=group.outcome.mean * factor,
+        quantiles=stretched(group.outcome.quantiles, factor),
+        backtest=_backtest_with_events(group.outcome.backtest, adjusted, rows),
+        notes={**group.outcome.notes, **notes},
     )
-    return replace(part, outcome=outcome)
+    return replace(group, outcome=outcome)
 
 
-def _judged(backtest: Backtest | None, adjusted: Adjusted, rows: NDArray[np.int64]) -> Backtest | None:
+def _backtest_with_events(
+    backtest: Backtest | None, adjusted: AdjustedPanel, rows: NDArray[np.int64]
+) -> Backtest | None:
     if backtest is None:
         return None
     factor = adjusted.behind[rows][backtest.rows]
     return replace(
         backtest,
-        actual=adjusted.came[rows][backtest.rows],
+        actual=adjusted.actual[rows][backtest.rows],
         mean=backtest.mean * factor,
         quantiles=stretched(backtest.quantiles, factor),
     )
@@ -99,48 +113,45 @@ class _Factor:
     behind: Floats
 
 
-def _factors(panel: Panel, flat: Flat, known: KnownFuture) -> tuple[list[_Factor], NDArray[np.bool_], dict[str, Any]]:
-    closed = event_cells(panel, known.days.filter(pl.col("event") == CLOSED))
-    promoted = event_cells(panel, known.days.filter(pl.col("event") == PROMOTION))
-    changes = price_changes(panel, known.prices)
-    lag, groups = lag_of(panel), _groups(panel)
-    differs = _touched(flat, [closed, promoted])
+def _event_factors(
+    panel: Panel, flat: FlatHistories, events: DeclaredEvents
+) -> tuple[list[_Factor], NDArray[np.bool_], dict[str, EventEffect]]:
+    closed = event_cells(panel, events.days.filter(pl.col("event") == CLOSED))
+    promoted = event_cells(panel, events.days.filter(pl.col("event") == PROMOTION))
+    changes = price_changes(panel, events.prices)
+    lag, categories = lag_of(panel), _category_numbers(panel)
+    differs = _cells_with_events(flat, [closed, promoted])
     lost = closure(flat, closed, differs, lag)
-    lift = promotion(flat, promoted, differs, lag, groups)
+    lift = promotion(flat, promoted, differs, lag, categories)
     slope = elasticity(flat, changes, differs)
+    promotion_factor = 1 + (lift.of(categories[promoted["row"].to_numpy()]) - 1) * promoted["share"].to_numpy()
     factors = [
-        _laid_out(panel, flat, closed, 1 - lost.value * closed["share"].to_numpy()),
-        _laid_out(
-            panel, flat, promoted, 1 + (lift.of(groups[promoted["row"].to_numpy()]) - 1) * promoted["share"].to_numpy()
-        ),
-        _Factor(np.exp(slope.value * price_steps(panel, known.prices)), np.ones(len(flat.values))),
+        _factor_of_cells(panel, flat, closed, 1 - lost.value * closed["share"].to_numpy()),
+        _factor_of_cells(panel, flat, promoted, promotion_factor),
+        _Factor(np.exp(slope.value * price_steps(panel, events.prices)), np.ones(len(flat.values))),
     ]
-    found = {"closures": (lost, closed), "promotions": (lift, promoted), "prices": (slope, changes)}
-    notes = {name: _noted(effect, cells) for name, (effect, cells) in found.items() if not cells.is_empty()}
-    return factors, differs, {"known": notes} if notes else {}
+    by_kind = {"closures": (lost, closed), "promotions": (lift, promoted), "prices": (slope, changes)}
+    effects = {kind: _event_effect(*learned) for kind, learned in by_kind.items() if not learned[1].is_empty()}
+    return factors, differs, effects
 
 
-def _noted(effect: Effect, cells: pl.DataFrame) -> dict[str, Any]:
-    return {
-        "effect": round(effect.value, 3),
-        "learned_from": effect.cells,
-        "periods_ahead": int((cells["at"] >= 0).sum()),
-    }
+def _event_effect(effect: Effect, cells: pl.DataFrame) -> EventEffect:
+    return EventEffect(round(effect.value, 3), effect.cells, int((cells["at"] >= 0).sum()))
 
 
-def _groups(panel: Panel) -> NDArray[np.int64]:
+def _category_numbers(panel: Panel) -> NDArray[np.int64]:
     return panel.keys["category"].fill_null("").rank("dense").to_numpy().astype(np.int64)
 
 
-def _touched(flat: Flat, parts: Sequence[pl.DataFrame]) -> NDArray[np.bool_]:
+def _cells_with_events(flat: FlatHistories, event_cells_by_kind: Sequence[pl.DataFrame]) -> NDArray[np.bool_]:
     differs = np.zeros(len(flat.values), dtype=bool)
-    for cells in parts:
+    for cells in event_cells_by_kind:
         index = flat.index(cells["row"].to_numpy(), cells["at"].to_numpy())
         differs[index[index >= 0]] = True
     return differs
 
 
-def _laid_out(panel: Panel, flat: Flat, cells: pl.DataFrame, factor: Floats) -> _Factor:
+def _factor_of_cells(panel: Panel, flat: FlatHistories, cells: pl.DataFrame, factor: Floats) -> _Factor:
     ahead, behind = np.ones((len(panel.values), panel.horizon)), np.ones(len(flat.values))
     row, at = cells["row"].to_numpy(), cells["at"].to_numpy()
     coming = at >= 0
@@ -150,19 +161,19 @@ def _laid_out(panel: Panel, flat: Flat, cells: pl.DataFrame, factor: Floats) -> 
     return _Factor(ahead, behind)
 
 
-def _as_usual(flat: Flat, differs: NDArray[np.bool_], factor: Floats, lag: int) -> Floats:
-    """Divide what came by what the events made of it; where next to nothing was left, the neighbours stand in."""
+def _without_events(flat: FlatHistories, differs: NDArray[np.bool_], factor: Floats, lag: int) -> Floats:
+    """Divide what came by what the events made of it; where almost nothing was left, the neighbours stand in."""
     values = flat.values.copy()
     index = np.flatnonzero(differs)
     row = np.searchsorted(flat.ends, index, side="right")
-    stand_in = usual(flat, row, index - flat.ends[row], differs, lag)
-    told = factor[index] >= LEAST_FACTOR
+    stand_in = usual_demand(flat, row, index - flat.ends[row], differs, lag)
+    enough = factor[index] >= LEAST_FACTOR
     instead = np.where(np.isfinite(stand_in), stand_in, values[index])
-    values[index] = np.where(told, values[index] / np.maximum(factor[index], LEAST_FACTOR), instead)
+    values[index] = np.where(enough, values[index] / np.maximum(factor[index], LEAST_FACTOR), instead)
     return values
 
 
-def _last(flat: Flat, values: Floats, steps: int) -> Floats:
+def _last(flat: FlatHistories, values: Floats, steps: int) -> Floats:
     """Return the last `steps` values of each series, series × steps; 0 before a history begins."""
     rows = np.repeat(np.arange(len(flat.lengths)), steps)
     at = np.tile(np.arange(-steps, 0), len(flat.lengths))

@@ -20,7 +20,7 @@ NEIGHBOURS = 4
 
 
 @dataclass(frozen=True)
-class Flat:
+class FlatHistories:
     """All histories in one array; series i ends before `ends[i]` and has `lengths[i]` values."""
 
     values: Floats
@@ -28,7 +28,7 @@ class Flat:
     lengths: NDArray[np.int64]
 
     @classmethod
-    def of(cls, panel: Panel) -> Flat:
+    def of(cls, panel: Panel) -> FlatHistories:
         """Lay the histories of a panel end to end."""
         lengths = np.array([len(y) for y in panel.values], dtype=np.int64)
         values = np.concatenate(panel.values) if len(lengths) else np.empty(0)
@@ -44,7 +44,9 @@ class Flat:
         return np.where(inside, self.ends[row] + at, -1)
 
 
-def usual(flat: Flat, row: NDArray[np.int64], at: NDArray[np.int64], differs: NDArray[np.bool_], lag: int) -> Floats:
+def usual_demand(
+    flat: FlatHistories, row: NDArray[np.int64], at: NDArray[np.int64], differs: NDArray[np.bool_], lag: int
+) -> Floats:
     """Return the mean of the neighbouring periods in which nothing differed; NaN where there are none."""
     total, count = np.zeros(len(row)), np.zeros(len(row))
     for step in (k * lag for k in range(-NEIGHBOURS, NEIGHBOURS + 1) if k):

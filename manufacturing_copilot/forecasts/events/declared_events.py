@@ -32,7 +32,7 @@ def _empty(schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class KnownFuture:
+class DeclaredEvents:
     """What is known beyond the history; no item or no location means all of them.
 
     `days`: item_id, location_id, day, event (closed or promotion). `prices`: item_id, location_id, day from which it
@@ -44,12 +44,12 @@ class KnownFuture:
     successions: pl.DataFrame = field(default_factory=lambda: _empty(SUCCESSIONS))
 
 
-def read_known_future(connection: sa.Connection, site: Site) -> KnownFuture:
+def read_declared_events(connection: sa.Connection, site: Site) -> DeclaredEvents:
     """Return what feeds of the kinds calendar, prices and successions say; an item that nobody knows is left out.
 
     Where sources disagree about a price or a succession, the first by priority is believed.
     """
-    return KnownFuture(_days(connection, site), _prices(connection, site), _successions(connection, site))
+    return DeclaredEvents(_days(connection, site), _prices(connection, site), _successions(connection, site))
 
 
 def _days(connection: sa.Connection, site: Site) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.events.cells import NEIGHBOURS, Flat, usual
+from manufacturing_copilot.forecasts.events.cells import NEIGHBOURS, FlatHistories, usual_demand
 
 PRIOR_CELLS = 10
 """Cells of evidence that weigh as much as what is assumed without any."""
@@ -39,19 +39,19 @@ class Effect:
         return np.array([self.by_group.get(int(group), self.value) for group in groups])
 
 
-def closure(flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int) -> Effect:
+def closure(flat: FlatHistories, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int) -> Effect:
     """Return the share of a closed day's usual demand that does not come (0 to 1; 1 where no closure has been seen)."""
     _, share, base, came = _seen(flat, cells, differs, lag)
     lost = _ratio(base - came, base * share, base)
-    return Effect(_drawn(lost, 1.0, len(base), 0.0, 1.0), len(base), {})
+    return Effect(_shrunk(lost, 1.0, len(base), 0.0, 1.0), len(base), {})
 
 
 def promotion(
-    flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int, groups: NDArray[np.int64]
+    flat: FlatHistories, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int, groups: NDArray[np.int64]
 ) -> Effect:
     """Return how many times the usual demand comes under promotion (1 where none has been seen)."""
     known, share, base, came = _seen(flat, cells, differs, lag)
-    overall = 1 + _drawn(_ratio(came - base, base * share, base), 0.0, len(base), -1.0, LARGEST_LIFT - 1)
+    overall = 1 + _shrunk(_ratio(came - base, base * share, base), 0.0, len(base), -1.0, LARGEST_LIFT - 1)
     mine = groups[cells["row"].to_numpy()[known]]
     by_group = {}
     for group in np.unique(mine):
@@ -62,7 +62,7 @@ def promotion(
     return Effect(overall, len(base), by_group)
 
 
-def elasticity(flat: Flat, changes: pl.DataFrame, differs: NDArray[np.bool_]) -> Effect:
+def elasticity(flat: FlatHistories, changes: pl.DataFrame, differs: NDArray[np.bool_]) -> Effect:
     """Return by how many per cent demand moves with one per cent of price, from the price changes so far; 0 to -5.
 
     `changes`: row, at (the first period with the new price), step (logarithm of new over old price). What came in the
@@ -82,7 +82,7 @@ def elasticity(flat: Flat, changes: pl.DataFrame, differs: NDArray[np.bool_]) ->
     if not whole.any():
         return Effect(0.0, 0, {})
     found = _poisson_slope(before[whole], after[whole], step[whole])
-    return Effect(_drawn(found, 0.0, int(whole.sum()), -STRONGEST_ELASTICITY, 0.0), int(whole.sum()), {})
+    return Effect(_shrunk(found, 0.0, int(whole.sum()), -STRONGEST_ELASTICITY, 0.0), int(whole.sum()), {})
 
 
 def _poisson_slope(before: Floats, after: Floats, step: Floats) -> float:
@@ -103,11 +103,11 @@ def _poisson_slope(before: Floats, after: Floats, step: Floats) -> float:
 
 
 def _seen(
-    flat: Flat, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int
+    flat: FlatHistories, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int
 ) -> tuple[NDArray[np.bool_], Floats, Floats, Floats]:
     """Return which cells are past and have a usual demand; and of those their share, usual demand and what came."""
     row, at = cells["row"].to_numpy(), cells["at"].to_numpy()
-    base, index = usual(flat, row, at, differs, lag), flat.index(row, at)
+    base, index = usual_demand(flat, row, at, differs, lag), flat.index(row, at)
     known = (index >= 0) & (np.nan_to_num(base) > 0)
     return known, cells["share"].to_numpy()[known], base[known], flat.values[index[known]]
 
@@ -118,6 +118,6 @@ def _ratio(above: Floats, below: Floats, base: Floats) -> float:
     return float(np.sum(weight * above)) / total if total > 0 else 0.0
 
 
-def _drawn(found: float, towards: float, cells: int, least: float, most: float) -> float:
+def _shrunk(found: float, towards: float, cells: int, least: float, most: float) -> float:
     weight = cells / (cells + PRIOR_CELLS)
     return float(np.clip(weight * found + (1 - weight) * towards, least, most))

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.events.cells import Flat
+from manufacturing_copilot.forecasts.events.cells import FlatHistories
 
 FEWEST_SIZES = 12
 """Periods with demand that a history needs before one of them can be told to be out of line."""
@@ -29,7 +29,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
 }
 
 
-def cut_outliers(flat: Flat) -> tuple[Floats, pl.DataFrame]:
+def cut_outliers(flat: FlatHistories) -> tuple[Floats, pl.DataFrame]:
     """Return the values with outliers cut to the largest other size of their history, and what was cut (SCHEMA).
 
     An outlier lies SPREADS robust standard deviations (1.4826 times the median absolute deviation, of the logarithms

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 
 
-def taken_over(demand: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
+def inherit_history(demand: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
     """Return the demand with what successors take over: the predecessor's demand before the day of succession.
 
     `demand`: item_id, location_id, day, quantity. Successions are followed one after the other, the earliest first,
@@ -22,7 +22,7 @@ def taken_over(demand: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
     return demand
 
 
-def phased_out(items: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
+def discontinue_predecessors(items: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
     """Return the items with `discontinued_on` no later than the day before another takes over."""
     ends = successions.select("item_id", (pl.col("from_day") - timedelta(days=1)).alias("ends"))
     return (
@@ -32,6 +32,6 @@ def phased_out(items: pl.DataFrame, successions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def in_force(successions: pl.DataFrame, as_of: date, horizon_days: int) -> pl.DataFrame:
+def successions_in_force(successions: pl.DataFrame, as_of: date, horizon_days: int) -> pl.DataFrame:
     """Return the successions whose successor is forecast: their day has come, or comes within the days ahead."""
     return successions.filter(pl.col("from_day") <= as_of + timedelta(days=horizon_days))

@@ -13,7 +13,7 @@ import numpy as np
 
 from manufacturing_copilot.forecasts.contract import Cohort, Floats
 from manufacturing_copilot.forecasts.history.classes import classify
-from manufacturing_copilot.runtime.policies import YOUNG
+from manufacturing_copilot.runtime.policies import NEW
 from manufacturing_copilot.site import Frequency
 
 CUT_OFFS = 3
@@ -34,7 +34,7 @@ def cohorts(
         rows = [row for row, y in enumerate(values) if len(y) > gap and np.isfinite(y).all()]
         then = classify([values[row][:-gap] for row in rows], frequency, [False] * len(rows))
         for row, name in zip(rows, then, strict=True):
-            if name in YOUNG and len(values[row]) == longest:
+            if name in NEW and len(values[row]) == longest:
                 continue  # its start lies before the records': it only looks young
             if name in found:
                 found[name].append((row, gap))

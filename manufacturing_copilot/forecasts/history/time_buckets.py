@@ -1,4 +1,4 @@
-"""Spans: the days ahead cut at every boundary of every frequency's periods, so that each period is a sum of spans."""
+"""Time buckets: the days ahead cut at every boundary of every frequency's periods; each period is a sum of buckets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from manufacturing_copilot.site import Frequency
 
 
 @dataclass(frozen=True)
-class Spans:
-    """The spans, in order. `holds[frequency]` (periods × spans) is 1 where a span lies in a period of it.
+class TimeBuckets:
+    """The buckets, in order. `holds[frequency]` (periods × buckets) is 1 where a bucket lies in a period of it.
 
-    `days` are the open days of each span: those of its weekdays on which demand comes in.
+    `days` are the open days of each bucket: those of its weekdays on which demand comes in.
     """
 
     starts: Sequence[date]
@@ -29,7 +29,7 @@ class Spans:
     weekdays: Sequence[int]
 
     def within(self, first: date, last: date) -> NDArray[np.bool_]:
-        """Return which spans lie between two days, both included."""
+        """Return which buckets lie between two days, both included."""
         bounds = zip(self.starts, self.ends, strict=True)
         return np.array([first <= start and end - timedelta(days=1) <= last for start, end in bounds], dtype=bool)
 
@@ -38,12 +38,12 @@ class Spans:
         return _open(first, last + timedelta(days=1), self.weekdays)
 
 
-def spans_of(
+def time_buckets(
     periods: Mapping[Frequency, Sequence[date]],
     weekdays: Sequence[int] = tuple(range(1, 8)),
     cuts: Iterable[date] = (),
-) -> Spans:
-    """Return the spans of these periods, cut at `cuts` too; `weekdays` are those on which demand comes in."""
+) -> TimeBuckets:
+    """Return the time buckets of these periods, cut at `cuts` too; `weekdays` are those on which demand comes in."""
     whole = {frequency: _ends(starts, frequency) for frequency, starts in periods.items()}
     bounds = {day for starts in periods.values() for day in starts} | {d for ends in whole.values() for d in ends}
     inside = {day for day in cuts if min(bounds) < day < max(bounds)}
@@ -58,7 +58,7 @@ def spans_of(
         )
     }
     open_days = np.array([_open(a, b, weekdays) for a, b in zip(starts, ends, strict=True)])
-    return Spans(starts, ends, open_days, holds, weekdays)
+    return TimeBuckets(starts, ends, open_days, holds, weekdays)
 
 
 def _ends(starts: Sequence[date], frequency: Frequency) -> list[date]:

@@ -1,4 +1,4 @@
-"""What a planner says of demand instead of the models: with an owner, a reason and an end, and scored afterwards."""
+"""Overrides: the demand a planner sets in place of the models', with an owner, a reason and an end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.forecasts.history.time_buckets import Spans
+from manufacturing_copilot.forecasts.history.time_buckets import TimeBuckets
 from manufacturing_copilot.progress import forget_what_follows
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean
@@ -28,7 +28,7 @@ class OverrideError(CopilotError):
 
 
 class OverrideKind(StrEnum):
-    """How an override speaks: a quantity for all its days together, or a factor on what the models say."""
+    """What an override sets: a quantity for all its days together, or a factor on what the models forecast."""
 
     QUANTITY = "quantity"
     FACTOR = "factor"
@@ -36,7 +36,7 @@ class OverrideKind(StrEnum):
 
 @dataclass(frozen=True)
 class Override:
-    """What a person says: of an item (at a location, or everywhere) from the first to the last day."""
+    """The demand that a person expects of an item (at a location, or everywhere) from the first to the last day."""
 
     item_id: int
     location_id: int | None
@@ -49,32 +49,32 @@ class Override:
     expires_on: date
 
 
-def add_override(connection: sa.Connection, said: Override, *, today: date) -> int:
-    """Write an override down, with an entry in the audit trail; return its number.
+def insert_override(connection: sa.Connection, new: Override, *, today: date) -> int:
+    """Write an override, with an entry in the audit trail; return its number.
 
     `today`: the plant's as-of day; forecasts as of it and later count it. Raises OverrideError for days in the wrong
     order or past, a negative value, or no reason.
     """
-    if said.last_day < said.first_day:
-        raise OverrideError(f"the last day, {said.last_day}, lies before the first, {said.first_day}")
-    if said.last_day <= today:
+    if new.last_day < new.first_day:
+        raise OverrideError(f"the last day, {new.last_day}, lies before the first, {new.first_day}")
+    if new.last_day <= today:
         raise OverrideError(
-            f"all days up to {said.last_day} are past (it is {today}): there is nothing left to forecast"
+            f"all days up to {new.last_day} are past (it is {today}): there is nothing left to forecast"
         )
-    if said.value < 0:
-        raise OverrideError(f"found {said.value:g}, expected nothing below 0: demand is never negative")
-    if not said.reason.strip():
+    if new.value < 0:
+        raise OverrideError(f"found {new.value:g}, expected nothing below 0: demand is never negative")
+    if not new.reason.strip():
         raise OverrideError("no reason was given; say why, for whoever looks at the forecast later")
-    if said.expires_on < today:
-        raise OverrideError(f"it would have expired on {said.expires_on}, before today, {today}")
-    values = {**vars(said), "kind": said.kind.value, "created_at": utc_now(), "known_on": today}
+    if new.expires_on < today:
+        raise OverrideError(f"it would have expired on {new.expires_on}, before today, {today}")
+    values = {**vars(new), "kind": new.kind.value, "created_at": utc_now(), "known_on": today}
     number = connection.execute(sa.insert(override).values(**values).returning(override.c.id)).scalar_one()
     forget_what_follows(connection)
-    _audit(connection, said.owner, "override added", number, {"reason": said.reason})
+    _audit(connection, new.owner, "override added", number, {"reason": new.reason})
     return int(number)
 
 
-def say_instead(
+def add_override(
     connection: sa.Connection,
     site: Site,
     item_code: str,
@@ -88,10 +88,10 @@ def say_instead(
     reason: str,
     expires_on: date | None,
 ) -> int:
-    """Write down what a person says, in the plant's own codes; return the override's number.
+    """Add an override of an item, named by the plant's own codes; return its number.
 
-    Without an end it counts until its last day. Raises OverrideError for anything `add_override` refuses, for a
-    location that nobody knows, and unless exactly one of quantity and factor is given; ItemNotFoundError.
+    Without an end it counts until its last day. Raises OverrideError for anything `insert_override` refuses, for an
+    unknown location, and unless exactly one of quantity and factor is given; ItemNotFoundError.
     """
     if (quantity is None) == (factor is None):
         raise OverrideError("give either a quantity, of all the days together, or a factor on the forecast")
@@ -100,12 +100,12 @@ def say_instead(
     if location_code:
         location_id = connection.scalar(sa.select(location.c.id).where(location.c.code == location_code))
         if location_id is None:
-            known = connection.scalars(sa.select(location.c.code).order_by(location.c.code)).all()
+            codes = connection.scalars(sa.select(location.c.code).order_by(location.c.code)).all()
             raise OverrideError(
-                f"no location is called {location_code!r}{did_you_mean(location_code, known)};"
-                f" known: {', '.join(known[:10])}"
+                f"no location is called {location_code!r}{did_you_mean(location_code, codes)};"
+                f" known: {', '.join(codes[:10])}"
             )
-    said = Override(
+    new = Override(
         item_id,
         location_id,
         first_day,
@@ -116,16 +116,16 @@ def say_instead(
         reason,
         expires_on or last_day,
     )
-    return add_override(connection, said, today=as_of_day(connection, site))
+    return insert_override(connection, new, today=as_of_day(connection, site))
 
 
 def withdraw_override(connection: sa.Connection, number: int, *, actor: str, reason: str, today: date) -> None:
     """Let an override not count from `today` on; raises OverrideError where it is unknown or withdrawn already."""
-    found = connection.execute(sa.select(override.c.withdrawn_on).where(override.c.id == number)).one_or_none()
-    if found is None:
+    row = connection.execute(sa.select(override.c.withdrawn_on).where(override.c.id == number)).one_or_none()
+    if row is None:
         raise OverrideError(f"there is no override {number}; `copilot override list` shows them")
-    if found.withdrawn_on is not None:
-        raise OverrideError(f"override {number} was withdrawn on {found.withdrawn_on} already")
+    if row.withdrawn_on is not None:
+        raise OverrideError(f"override {number} was withdrawn on {row.withdrawn_on} already")
     connection.execute(
         sa.update(override).where(override.c.id == number).values(withdrawn_on=today, withdrawn_by=actor)
     )
@@ -185,34 +185,35 @@ def list_overrides(connection: sa.Connection) -> pl.DataFrame:
     return read_frame(connection, query).with_columns(saved.alias("value_added")).sort("override", descending=True)
 
 
-def cuts_of(said: pl.DataFrame) -> list[date]:
+def boundary_days(overrides: pl.DataFrame) -> list[date]:
     """Return the days at which overrides begin, and those after they end."""
-    return [*said["first_day"].to_list(), *(day + timedelta(days=1) for day in said["last_day"].to_list())]
+    return [*overrides["first_day"].to_list(), *(day + timedelta(days=1) for day in overrides["last_day"].to_list())]
 
 
-def overridden(mean: Floats, keys: pl.DataFrame, spans: Spans, said: pl.DataFrame) -> Floats:
-    """Return the means (series × spans) with what people say in place of what the models say.
+def apply_overrides(mean: Floats, keys: pl.DataFrame, buckets: TimeBuckets, overrides: pl.DataFrame) -> Floats:
+    """Return the means (series × buckets) with what planners set in place of what the models forecast.
 
     `keys`: item_id and location_id of each series. A factor multiplies what the models expect in the days it names. A
     quantity is what all the series and days it names come to together (of days beyond the forecast its share): the
     models' shares stay, and where they expect nothing it is spread evenly. A later override goes before an earlier.
     """
-    found = mean.copy()
-    items, places = keys["item_id"].to_numpy(), keys["location_id"].to_numpy()
-    for one in said.iter_rows(named=True):
-        rows = items == one["item_id"]
-        if one["location_id"] is not None:
-            rows &= places == one["location_id"]
-        days = spans.within(one["first_day"], one["last_day"])
-        if not rows.any() or not days.any():
+    result = mean.copy()
+    item_ids, location_ids = keys["item_id"].to_numpy(), keys["location_id"].to_numpy()
+    for row in overrides.iter_rows(named=True):
+        of_series = item_ids == row["item_id"]
+        if row["location_id"] is not None:
+            of_series &= location_ids == row["location_id"]
+        of_days = buckets.within(row["first_day"], row["last_day"])
+        if not of_series.any() or not of_days.any():
             continue
-        at = np.ix_(rows, days)
-        if one["kind"] == OverrideKind.FACTOR:
-            found[at] = mean[at] * one["value"]
+        cells = np.ix_(of_series, of_days)
+        if row["kind"] == OverrideKind.FACTOR:
+            result[cells] = mean[cells] * row["value"]
             continue
-        whole = spans.open_days(one["first_day"], one["last_day"])
-        quantity = one["value"] * min(spans.days[days].sum() / max(whole, 1e-9), 1.0)
-        total = mean[at].sum()
-        even = np.broadcast_to(spans.days[days] / max(spans.days[days].sum(), 1e-9) / rows.sum(), mean[at].shape)
-        found[at] = quantity * (mean[at] / total if total > 0 else even)
-    return found
+        open_days = buckets.days[of_days]
+        whole = buckets.open_days(row["first_day"], row["last_day"])
+        quantity = row["value"] * min(open_days.sum() / max(whole, 1e-9), 1.0)
+        total = mean[cells].sum()
+        evenly = np.broadcast_to(open_days / max(open_days.sum(), 1e-9) / of_series.sum(), mean[cells].shape)
+        result[cells] = quantity * (mean[cells] / total if total > 0 else evenly)
+    return result

@@ -159,16 +159,16 @@ def test_a_killed_run_is_called_killed_and_the_next_does_only_what_was_missing(
 
 @pytest.mark.parametrize(("stop", "status"), [(KeyboardInterrupt, "cancelled"), (RuntimeError, "failed")])
 def test_a_run_that_is_stopped_or_breaks_is_seen_as_such(
-    embedded: Store, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException], status: str
+    embedded: Store, stop: type[BaseException], status: str
 ) -> None:
     a_regular_plant(embedded)
 
-    def stops(*_: object) -> None:
-        raise stop("the disk is full")
+    def stops_at_the_first_shard(sentence: str) -> None:
+        if "shard" in sentence:
+            raise stop("the disk is full")
 
-    monkeypatch.setattr("manufacturing_copilot.forecasts.forecast.write_parts", stops)
     with pytest.raises(stop):
-        forecast_weekly(embedded)
+        forecast_target(embedded, WEEKLY, Target.DEMAND, AS_OF, progress=stops_at_the_first_shard)
     with embedded.read() as connection:
         runs = connection.execute(sa.select(t.model_run)).all()
     assert {run.status for run in runs} == {status}

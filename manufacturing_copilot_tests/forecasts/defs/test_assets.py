@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.forecasts.defs import build_definitions
+from manufacturing_copilot.planning.defs import build_definitions as planning_definitions
 from manufacturing_copilot.runtime.defs import build_definitions as runtime_definitions
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, open_store
@@ -50,6 +51,7 @@ def materialized(site: Site, tags: dict[str, str], key: str | None) -> dg.Execut
     definitions = dg.Definitions.merge(
         runtime_definitions(site),
         build_definitions(site),
+        planning_definitions(site),
         dg.Definitions(
             resources={"plant": Plant(site_folder=str(site.folder))},
             jobs=[dg.define_asset_job(stage, dg.AssetSelection.groups(stage)) for stage in ("runtime", "forecasts")],
@@ -102,7 +104,7 @@ def test_a_range_of_days_is_one_run_that_forecasts_each_of_them(stored: Store, s
 
 
 def test_only_what_the_site_declares_has_an_asset_and_each_says_what_it_is(site: Site) -> None:
-    definitions = build_definitions(site)
+    definitions = dg.Definitions.merge(build_definitions(site), planning_definitions(site))
     specs = {spec.key.to_user_string(): spec for asset in definitions.assets or () for spec in asset.specs}  # type: ignore[union-attr]
     assert set(specs) == {"forecasts/demand", "forecasts/inventory", "forecasts/challengers"}
     for spec in specs.values():

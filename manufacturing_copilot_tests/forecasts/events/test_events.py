@@ -5,15 +5,19 @@ import numpy as np
 import polars as pl
 import pytest
 
-from manufacturing_copilot.forecasts.events.adjustments import adjusted
+from manufacturing_copilot.forecasts.events.adjustments import adjust_panel
 from manufacturing_copilot.forecasts.events.declared_events import (
     DAYS,
     PRICES,
     SUCCESSIONS,
-    KnownFuture,
-    read_known_future,
+    DeclaredEvents,
+    read_declared_events,
 )
-from manufacturing_copilot.forecasts.events.successors import in_force, phased_out, taken_over
+from manufacturing_copilot.forecasts.events.successors import (
+    discontinue_predecessors,
+    inherit_history,
+    successions_in_force,
+)
 from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel
 from manufacturing_copilot.forecasts.history.periods import first_period, periods_from
 from manufacturing_copilot.site import Frequency
@@ -40,8 +44,8 @@ def a_panel(values: Sequence[Sequence[float]], frequency: Frequency = Frequency.
     return Panel(frequency, keys, histories, periods, list(range(horizon)), 1, 0)
 
 
-def days(*rows: tuple[int | None, int | None, date, str]) -> KnownFuture:
-    return KnownFuture(days=pl.DataFrame(list(rows), schema=DAYS, orient="row"))
+def days(*rows: tuple[int | None, int | None, date, str]) -> DeclaredEvents:
+    return DeclaredEvents(days=pl.DataFrame(list(rows), schema=DAYS, orient="row"))
 
 
 def week(number: int) -> date:
@@ -57,9 +61,9 @@ def test_a_week_that_is_closed_ahead_sells_nothing_and_half_a_week_half() -> Non
     panel = a_panel([[7.0] * 30])
     known = days(*closed_week(1), *closed_week(2, 5))
     panel = Panel(**{**vars(panel), "weekdays": [1, 2, 3, 4, 5, 6, 7]})
-    assert adjusted(panel, known).ahead[0] == pytest.approx([1, 0, 2 / 7, 1])
+    assert adjust_panel(panel, known).ahead[0] == pytest.approx([1, 0, 2 / 7, 1])
     resting = Panel(**{**vars(panel), "weekdays": [1, 2, 3, 4, 5]})
-    assert adjusted(resting, known).ahead[0] == pytest.approx([1, 0, 0, 1]), (
+    assert adjust_panel(resting, known).ahead[0] == pytest.approx([1, 0, 0, 1]), (
         "five working days closed are the whole week"
     )
 
@@ -67,9 +71,9 @@ def test_a_week_that_is_closed_ahead_sells_nothing_and_half_a_week_half() -> Non
 def test_a_closure_of_the_past_is_not_read_as_falling_demand() -> None:
     history = [10.0] * 30
     history[-2] = 0.0
-    usual = adjusted(a_panel([history]), days(*closed_week(-2)))
-    assert usual.panel.values[0].tolist() == [10.0] * 30
-    assert usual.came[0].tolist() == [10, 10, 0, 10], "what is held back is judged by what came"
+    adjusted = adjust_panel(a_panel([history]), days(*closed_week(-2)))
+    assert adjusted.panel.values[0].tolist() == [10.0] * 30
+    assert adjusted.actual[0].tolist() == [10, 10, 0, 10], "what is held back is judged by what came"
 
 
 def test_what_closures_really_cost_is_learned_from_those_that_were() -> None:
@@ -78,16 +82,16 @@ def test_what_closures_really_cost_is_learned_from_those_that_were() -> None:
     closures = [-50, -40, -30, -20, -10]
     history[closures] = 10.0
     rows = [row for number in [*closures, 2] for row in closed_week(number)]
-    usual = adjusted(a_panel([history] * 20), days(*rows))
-    assert usual.ahead[0, 2] == pytest.approx(0.5, abs=0.06)
-    assert usual.notes["known"]["closures"]["learned_from"] == 100
+    adjusted = adjust_panel(a_panel([history] * 20), days(*rows))
+    assert adjusted.ahead[0, 2] == pytest.approx(0.5, abs=0.06)
+    assert adjusted.effects["closures"].learned_from == 100
 
 
 def test_a_closure_of_one_location_leaves_the_others_alone() -> None:
     panel = a_panel([[5.0] * 20, [5.0] * 20])
     elsewhere = panel.keys.with_columns(pl.Series("location_id", [1, 2]))
     known = days(*((None, 2, day, event) for _, _, day, event in closed_week(0)))
-    assert adjusted(Panel(**{**vars(panel), "keys": elsewhere}), known).ahead[:, 0].tolist() == [1, 0]
+    assert adjust_panel(Panel(**{**vars(panel), "keys": elsewhere}), known).ahead[:, 0].tolist() == [1, 0]
 
 
 def promoted(lift: float, count: int = 12) -> tuple[Panel, list[tuple[int, None, date, str]]]:
@@ -107,17 +111,17 @@ def promoted(lift: float, count: int = 12) -> tuple[Panel, list[tuple[int, None,
 def test_a_promotion_ahead_lifts_demand_as_those_before_did(lift: float) -> None:
     panel, rows = promoted(lift)
     ahead = [(3, None, week(1) + timedelta(days=k), "promotion") for k in range(7)]
-    usual = adjusted(panel, days(*rows, *ahead), clean=False)
+    adjusted = adjust_panel(panel, days(*rows, *ahead), clean=False)
     # Drawn towards no effect by ten cells' worth (36 promotions were seen), the category's 18 towards all by twenty.
     overall = 1 + (lift - 1) * 36 / 46
-    assert usual.ahead[2] == pytest.approx([1, overall + (lift - overall) * 18 / 38, 1, 1], rel=1e-6)
-    assert usual.ahead[3].tolist() == [1, 1, 1, 1]
-    assert np.ptp(np.concatenate(usual.panel.values)) <= 30 * (lift - 1) * 0.3 + 1e-9
+    assert adjusted.ahead[2] == pytest.approx([1, overall + (lift - overall) * 18 / 38, 1, 1], rel=1e-6)
+    assert adjusted.ahead[3].tolist() == [1, 1, 1, 1]
+    assert np.ptp(np.concatenate(adjusted.panel.values)) <= 30 * (lift - 1) * 0.3 + 1e-9
 
 
 def test_a_promotion_that_nobody_has_seen_before_changes_nothing() -> None:
     known = days(*((1, None, week(1) + timedelta(days=k), "promotion") for k in range(7)))
-    assert adjusted(a_panel([[4.0] * 30]), known).ahead[0].tolist() == [1, 1, 1, 1]
+    assert adjust_panel(a_panel([[4.0] * 30]), known).ahead[0].tolist() == [1, 1, 1, 1]
 
 
 def test_a_day_without_opening_is_stepped_over_in_the_daily_panel() -> None:
@@ -125,12 +129,14 @@ def test_a_day_without_opening_is_stepped_over_in_the_daily_panel() -> None:
     resting = Panel(**{**vars(panel), "weekdays": [1, 2, 3, 4, 5], "steps": [0, 1, -1, -1, 2, 3, 4]})
     tuesday = AS_OF + timedelta(days=6)
     known = days((None, None, tuesday, "holiday"), (None, None, AS_OF + timedelta(days=3), "closed"))
-    known = KnownFuture(days=known.days.with_columns(pl.lit("closed").alias("event")))
-    assert adjusted(resting, known).ahead[0].tolist() == [1, 1, 1, 0, 1], "Thursday, Friday, Monday, Tuesday, Wednesday"
+    known = DeclaredEvents(days=known.days.with_columns(pl.lit("closed").alias("event")))
+    assert adjust_panel(resting, known).ahead[0].tolist() == [1, 1, 1, 0, 1], (
+        "Thursday, Friday, Monday, Tuesday, Wednesday"
+    )
 
 
-def priced(*rows: tuple[int, int | None, date, float]) -> KnownFuture:
-    return KnownFuture(prices=pl.DataFrame(list(rows), schema=PRICES, orient="row"))
+def priced(*rows: tuple[int, int | None, date, float]) -> DeclaredEvents:
+    return DeclaredEvents(prices=pl.DataFrame(list(rows), schema=PRICES, orient="row"))
 
 
 def test_a_price_rise_ahead_lowers_demand_as_earlier_ones_did() -> None:
@@ -142,17 +148,17 @@ def test_a_price_rise_ahead_lowers_demand_as_earlier_ones_did() -> None:
         values.append(history)
         rows += [(item, None, week(-60), 10.0), (item, None, week(change), 11.0)]
     rows.append((5, None, week(2), 12.1))
-    usual = adjusted(a_panel(values), priced(*rows))
+    adjusted = adjust_panel(a_panel(values), priced(*rows))
     learned = 2.0 * 40 / 50
-    assert usual.ahead[4] == pytest.approx([1, 1, 1.1**-learned, 1.1**-learned], rel=0.01)
-    assert usual.ahead[5].tolist() == [1, 1, 1, 1]
+    assert adjusted.ahead[4] == pytest.approx([1, 1, 1.1**-learned, 1.1**-learned], rel=0.01)
+    assert adjusted.ahead[5].tolist() == [1, 1, 1, 1]
 
 
 def test_a_rise_that_sold_more_is_taken_for_chance() -> None:
     history = np.full(40, 10.0)
     history[-20:] = 20.0
     known = priced((1, None, week(-60), 10.0), (1, None, week(-20), 12.0), (1, None, week(1), 15.0))
-    assert adjusted(a_panel([history]), known).ahead[0].tolist() == [1, 1, 1, 1]
+    assert adjust_panel(a_panel([history]), known).ahead[0].tolist() == [1, 1, 1, 1]
 
 
 def test_a_price_of_a_location_goes_before_the_items() -> None:
@@ -167,11 +173,11 @@ def test_a_price_of_a_location_goes_before_the_items() -> None:
 def test_one_giant_period_is_cut_and_kept_on_record() -> None:
     history = [9.0, 11.0, 10.0, 12.0, 8.0] * 6
     history[13] = 400.0
-    usual = adjusted(a_panel([history, [5.0] * 30]), KnownFuture())
-    assert usual.panel.values[0][13] == 12.0
-    assert usual.cut.select("row", "was", "used").rows() == [(0, 400.0, 12.0)]
-    assert usual.panel.past().join(usual.cut, on="at")["period"].to_list() == [week(13 - 30)]
-    assert adjusted(a_panel([history]), KnownFuture(), clean=False).panel.values[0][13] == 400.0
+    adjusted = adjust_panel(a_panel([history, [5.0] * 30]), DeclaredEvents())
+    assert adjusted.panel.values[0][13] == 12.0
+    assert adjusted.outliers.select("row", "was", "used").rows() == [(0, 400.0, 12.0)]
+    assert adjusted.panel.past().join(adjusted.outliers, on="at")["period"].to_list() == [week(13 - 30)]
+    assert adjust_panel(a_panel([history]), DeclaredEvents(), clean=False).panel.values[0][13] == 400.0
 
 
 @pytest.mark.parametrize(
@@ -184,7 +190,7 @@ def test_one_giant_period_is_cut_and_kept_on_record() -> None:
     ],
 )
 def test_what_may_be_how_an_item_sells_is_left_alone(history: list[float]) -> None:
-    assert adjusted(a_panel([history]), KnownFuture()).cut.is_empty()
+    assert adjust_panel(a_panel([history]), DeclaredEvents()).outliers.is_empty()
 
 
 def test_the_past_periods_of_a_daily_panel_leave_out_closed_weekdays() -> None:
@@ -211,29 +217,32 @@ def successions(*rows: tuple[int, int, date, float]) -> pl.DataFrame:
 def test_a_successor_begins_with_its_predecessors_history_and_the_other_ends() -> None:
     change = date(2024, 6, 1)
     demand = demand_of(1, 10.0, date(2024, 1, 1), 170)
-    both = taken_over(demand, successions((1, 2, change, 2.0)))
+    both = inherit_history(demand, successions((1, 2, change, 2.0)))
     of_2 = both.filter(pl.col("item_id") == 2)
     assert of_2["quantity"].unique().to_list() == [20.0] and of_2["day"].max() == change - timedelta(days=1)
     items = pl.DataFrame(
         {"item_id": [1, 2], "discontinued_on": [None, None]}, schema_overrides={"discontinued_on": pl.Date}
     )
-    assert phased_out(items, successions((1, 2, change, 1.0)))["discontinued_on"].to_list() == [date(2024, 5, 31), None]
+    assert discontinue_predecessors(items, successions((1, 2, change, 1.0)))["discontinued_on"].to_list() == [
+        date(2024, 5, 31),
+        None,
+    ]
 
 
 def test_a_successor_of_a_successor_begins_with_both_histories() -> None:
     rows = successions((2, 3, date(2024, 5, 1), 1.0), (1, 2, date(2024, 3, 1), 1.0))
     demand = pl.concat([demand_of(1, 1.0, date(2024, 1, 1), 60), demand_of(2, 2.0, date(2024, 3, 1), 61)])
-    third = taken_over(demand, rows).filter(pl.col("item_id") == 3)
+    third = inherit_history(demand, rows).filter(pl.col("item_id") == 3)
     assert third["quantity"].sum() == 60 + 2 * 61
 
 
 def test_a_succession_beyond_the_days_ahead_is_not_in_force_yet() -> None:
     rows = successions((1, 2, AS_OF + timedelta(days=100), 1.0), (3, 4, AS_OF + timedelta(days=20), 1.0))
-    assert in_force(rows, AS_OF, 28)["item_id"].to_list() == [3]
+    assert successions_in_force(rows, AS_OF, 28)["item_id"].to_list() == [3]
 
 
 def test_a_successor_that_has_sold_nothing_is_forecast_from_what_it_takes_over() -> None:
-    demand = taken_over(demand_of(1, 10.0, date(2024, 1, 1), 170), successions((1, 2, date(2024, 6, 17), 1.0)))
+    demand = inherit_history(demand_of(1, 10.0, date(2024, 1, 1), 170), successions((1, 2, date(2024, 6, 17), 1.0)))
     items = pl.DataFrame(
         {"item_id": [1, 2], "sku": ["OLD", "NEW"], "category": ["A", "A"], "discontinued_on": [None, None]},
         schema_overrides={"discontinued_on": pl.Date},
@@ -265,7 +274,7 @@ def test_feeds_say_what_is_known_and_codes_that_nobody_knows_are_left_out(store:
     add_records(store, "erp/successions", [{"item": "A", "successor": "B", "from_day": day}])
     refresh(store, site, AS_OF)
     with store.read() as connection:
-        known = read_known_future(connection, site)
+        known = read_declared_events(connection, site)
         ids = dict(connection.execute(t.item.select().with_only_columns(t.item.c.sku, t.item.c.id)).tuples().all())
     assert sorted(known.days.select("item_id", "event").rows(), key=str) == sorted(
         [(None, "closed"), (None, "closed"), (ids["B"], "promotion")], key=str

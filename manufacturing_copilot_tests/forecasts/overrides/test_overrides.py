@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.forecasts.defs.jobs import override_forecast, withdraw_forecast_override
 from manufacturing_copilot.forecasts.forecast import forecast_target
-from manufacturing_copilot.forecasts.history.time_buckets import spans_of
+from manufacturing_copilot.forecasts.history.time_buckets import time_buckets
 from manufacturing_copilot.forecasts.overrides.overrides import (
     OverrideError,
-    cuts_of,
+    add_override,
+    apply_overrides,
+    boundary_days,
     list_overrides,
-    overridden,
     read_overrides,
-    say_instead,
     withdraw_override,
 )
 from manufacturing_copilot.site import Frequency, Site, Target
@@ -37,10 +37,10 @@ def said(**values: object) -> pl.DataFrame:
 
 def over(mean: list[list[float]], rows: pl.DataFrame) -> np.ndarray:
     weeks = [MONDAY + timedelta(weeks=k) for k in range(len(mean[0]))]
-    spans = spans_of({Frequency.WEEKLY: weeks}, cuts=cuts_of(rows))
-    share = np.array([[float(a <= start < a + timedelta(days=7)) for a in weeks] for start in spans.starts])
-    spread = np.array(mean, dtype=float) @ (share * spans.days[:, None] / 7).T
-    return overridden(spread, KEYS, spans, rows) @ spans.holds[Frequency.WEEKLY].T
+    buckets = time_buckets({Frequency.WEEKLY: weeks}, cuts=boundary_days(rows))
+    share = np.array([[float(a <= start < a + timedelta(days=7)) for a in weeks] for start in buckets.starts])
+    spread = np.array(mean, dtype=float) @ (share * buckets.days[:, None] / 7).T
+    return apply_overrides(spread, KEYS, buckets, rows) @ buckets.holds[Frequency.WEEKLY].T
 
 
 WEEKS = [[7.0, 7.0, 7.0], [21.0, 21.0, 21.0], [7.0, 7.0, 7.0]]
@@ -99,7 +99,7 @@ def add(store: Store, site: Site = SITE, **values: object) -> int:
         "expires_on": None,
     } | values
     with store.write() as connection:
-        return say_instead(connection, site, "S0001", **given)  # type: ignore[arg-type]
+        return add_override(connection, site, "S0001", **given)  # type: ignore[arg-type]
 
 
 def test_the_next_forecast_says_what_the_person_said_and_keeps_what_the_models_said(plant: Store) -> None:

@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.forecasts.history.periods import periods_from
-from manufacturing_copilot.forecasts.history.time_buckets import spans_of
-from manufacturing_copilot.forecasts.reconcile.coherence import Said, Tree, over_frequencies, over_tree
+from manufacturing_copilot.forecasts.history.time_buckets import time_buckets
+from manufacturing_copilot.forecasts.reconcile.coherence import (
+    FrequencyForecast,
+    Tree,
+    reconcile_frequencies,
+    reconcile_tree,
+)
 from manufacturing_copilot.forecasts.reconcile.reconcile import EVERYTHING
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store
@@ -25,53 +30,53 @@ PERIODS = {frequency: periods_from(start, frequency, count) for frequency, (star
 
 
 def test_every_period_is_the_sum_of_its_spans_and_spans_do_not_overlap() -> None:
-    spans = spans_of(PERIODS)
-    lengths = np.array([(end - start).days for start, end in zip(spans.starts, spans.ends, strict=True)])
-    assert (spans.holds[Frequency.DAILY] @ lengths == 1).all()
-    assert (spans.holds[Frequency.WEEKLY] @ lengths == 7).all()
-    assert (spans.holds[Frequency.MONTHLY] @ lengths).tolist() == [30, 31, 31, 30, 31, 30]
-    assert spans.starts[1:] == spans.ends[:-1]
+    buckets = time_buckets(PERIODS)
+    lengths = np.array([(end - start).days for start, end in zip(buckets.starts, buckets.ends, strict=True)])
+    assert (buckets.holds[Frequency.DAILY] @ lengths == 1).all()
+    assert (buckets.holds[Frequency.WEEKLY] @ lengths == 7).all()
+    assert (buckets.holds[Frequency.MONTHLY] @ lengths).tolist() == [30, 31, 31, 30, 31, 30]
+    assert buckets.starts[1:] == buckets.ends[:-1]
 
 
 def test_a_plant_that_rests_at_weekends_has_no_open_days_there() -> None:
-    spans = spans_of({Frequency.DAILY: PERIODS[Frequency.DAILY]}, weekdays=[1, 2, 3, 4, 5])
-    resting = [start.isoweekday() > 5 for start in spans.starts]
-    assert (spans.days[resting] == 0).all() and (spans.days[np.logical_not(resting)] == 1).all()
+    buckets = time_buckets({Frequency.DAILY: PERIODS[Frequency.DAILY]}, weekdays=[1, 2, 3, 4, 5])
+    resting = [start.isoweekday() > 5 for start in buckets.starts]
+    assert (buckets.days[resting] == 0).all() and (buckets.days[np.logical_not(resting)] == 1).all()
 
 
-def said(daily: float, weekly: float, monthly: float, certain: str) -> dict[Frequency, Said]:
+def said(daily: float, weekly: float, monthly: float, certain: str) -> dict[Frequency, FrequencyForecast]:
     """Rates a day, each believed as its variance says: the `certain` one much more than the others."""
     found = {}
     for name, rate, days in (("daily", daily, 1), ("weekly", weekly, 7), ("monthly", monthly, 30)):
         frequency = Frequency(name)
         mean = np.full((1, len(PERIODS[frequency])), rate * days)
-        found[frequency] = Said(mean, np.array([1e-6 if name == certain else 4.0 * days]))
+        found[frequency] = FrequencyForecast(mean, np.array([1e-6 if name == certain else 4.0 * days]))
     return found
 
 
 @pytest.mark.parametrize(("certain", "rate"), [("daily", 10.0), ("weekly", 12.0)])
 def test_the_frequency_that_is_surest_decides(certain: str, rate: float) -> None:
-    spans = spans_of({frequency: PERIODS[frequency] for frequency in (Frequency.DAILY, Frequency.WEEKLY)})
-    both = {k: v for k, v in said(10.0, 12.0, 0.0, certain).items() if k in spans.holds}
-    mean, _ = over_frequencies(both, spans)
-    whole_weeks = (spans.holds[Frequency.WEEKLY] @ mean[0])[1:4]
+    buckets = time_buckets({frequency: PERIODS[frequency] for frequency in (Frequency.DAILY, Frequency.WEEKLY)})
+    both = {k: v for k, v in said(10.0, 12.0, 0.0, certain).items() if k in buckets.holds}
+    mean, _ = reconcile_frequencies(both, buckets)
+    whole_weeks = (buckets.holds[Frequency.WEEKLY] @ mean[0])[1:4]
     assert whole_weeks == pytest.approx([7 * rate] * 3, rel=0.01)
 
 
 def test_frequencies_that_agree_stay_as_they_are() -> None:
-    spans = spans_of({Frequency.DAILY: PERIODS[Frequency.DAILY], Frequency.WEEKLY: PERIODS[Frequency.WEEKLY]})
-    both = {k: v for k, v in said(10.0, 10.0, 10.0, "none").items() if k in spans.holds}
-    mean, _ = over_frequencies(both, spans)
-    assert spans.holds[Frequency.DAILY] @ mean[0] == pytest.approx([10.0] * 28)
-    assert spans.holds[Frequency.WEEKLY] @ mean[0] == pytest.approx([70.0] * 13)
+    buckets = time_buckets({Frequency.DAILY: PERIODS[Frequency.DAILY], Frequency.WEEKLY: PERIODS[Frequency.WEEKLY]})
+    both = {k: v for k, v in said(10.0, 10.0, 10.0, "none").items() if k in buckets.holds}
+    mean, _ = reconcile_frequencies(both, buckets)
+    assert buckets.holds[Frequency.DAILY] @ mean[0] == pytest.approx([10.0] * 28)
+    assert buckets.holds[Frequency.WEEKLY] @ mean[0] == pytest.approx([70.0] * 13)
 
 
 def test_a_day_on_which_nothing_is_expected_stays_empty() -> None:
-    spans = spans_of({Frequency.DAILY: PERIODS[Frequency.DAILY], Frequency.WEEKLY: PERIODS[Frequency.WEEKLY]})
-    both = {k: v for k, v in said(10.0, 20.0, 10.0, "weekly").items() if k in spans.holds}
+    buckets = time_buckets({Frequency.DAILY: PERIODS[Frequency.DAILY], Frequency.WEEKLY: PERIODS[Frequency.WEEKLY]})
+    both = {k: v for k, v in said(10.0, 20.0, 10.0, "weekly").items() if k in buckets.holds}
     both[Frequency.DAILY].mean[0, 5] = 0.0
-    mean, _ = over_frequencies(both, spans)
-    daily = spans.holds[Frequency.DAILY] @ mean[0]
+    mean, _ = reconcile_frequencies(both, buckets)
+    daily = buckets.holds[Frequency.DAILY] @ mean[0]
     assert daily[5] == 0.0 and daily[4] > 15
 
 
@@ -101,7 +106,7 @@ def test_a_tree_is_brought_together_as_the_whole_system_of_equations_would(data:
     said_all = np.vstack([leaves[0], branches[0], top[0]])
     weights = np.diag(1 / np.vstack([leaves[1], branches[1], top[1]]).ravel())
     expected = np.linalg.solve(sums.T @ weights @ sums, sums.T @ weights @ said_all)
-    assert over_tree(tree, leaves, branches, (top[0][0], top[1][0])) == pytest.approx(expected, rel=1e-9)
+    assert reconcile_tree(tree, leaves, branches, (top[0][0], top[1][0])) == pytest.approx(expected, rel=1e-9)
 
 
 FREQUENCIES = (Frequency.DAILY, Frequency.WEEKLY, Frequency.MONTHLY)

@@ -4,11 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from manufacturing_copilot.forecasts import groups
 from manufacturing_copilot.forecasts.contract import Outcome, Task
 from manufacturing_copilot.forecasts.history.panel import Panel
 from manufacturing_copilot.forecasts.history.periods import first_period, periods_from
 from manufacturing_copilot.forecasts.methods import sparse
+from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import ModelVersion
 from manufacturing_copilot.site import Frequency, Target
@@ -44,8 +44,8 @@ def test_sparse_series_are_forecast_with_what_became_of_those_dying_but_not_of_t
         return whole(task)
 
     monkeypatch.setattr(sparse, "forecast", watched)
-    made = groups.demand_parts(panel, WEEKLY, AS_OF)
-    assert {part.demand_class: part.keys["name"].to_list() for part in made} == {
+    made = forecast_panel(panel, WEEKLY, AS_OF)
+    assert {group.demand_class: group.keys["name"].to_list() for group in made} == {
         "dying": ["b", "c"],
         "intermittent": ["a", "d"],
     }
