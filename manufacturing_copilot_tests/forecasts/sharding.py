@@ -1,13 +1,18 @@
-"""A plant of regular series, forecast by a process of its own: what a test kills.
+"""A plant of regular series, forecast by a process of its own that stops in the middle: what a test kills.
 
-python -m manufacturing_copilot_tests.forecasts.sharding
+python -m manufacturing_copilot_tests.forecasts.sharding SHARDS
 """
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Callable
+
 import numpy as np
 
-from manufacturing_copilot.forecasts.forecast import ForecastSummary, forecast_target
+from manufacturing_copilot.forecasts.forecast import forecast_target
+from manufacturing_copilot.forecasts.recording import ForecastSummary
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot_tests.forecasts.plants import AS_OF, a_site, add_demand, add_items, with_models
@@ -29,9 +34,24 @@ def a_regular_plant(store: Store) -> Store:
     return store
 
 
-def forecast_weekly(store: Store) -> ForecastSummary:
-    return forecast_target(store, WEEKLY, Target.DEMAND, AS_OF)
+def forecast_weekly(store: Store, progress: Callable[[str], None] | None = None) -> ForecastSummary:
+    return forecast_target(store, WEEKLY, Target.DEMAND, AS_OF, progress=progress)
+
+
+def stop_after(shards: int) -> Callable[[str], None]:
+    """Progress that, once so many shards are kept, says so on standard output and waits to be killed."""
+    kept = 0
+
+    def count(sentence: str) -> None:
+        nonlocal kept
+        kept += "shard" in sentence
+        if kept == shards:
+            sys.stdout.write(f"{kept} shards are kept\n")
+            sys.stdout.flush()
+            signal.pause()
+
+    return count
 
 
 if __name__ == "__main__":
-    forecast_weekly(open_store())
+    forecast_weekly(open_store(), stop_after(int(sys.argv[1])))

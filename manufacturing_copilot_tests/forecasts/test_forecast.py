@@ -1,5 +1,5 @@
-from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.forecasts.forecast import forecast_target
-from manufacturing_copilot.forecasts.methods import members
+from manufacturing_copilot.runtime.registration import register_file
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store import tables as t
@@ -24,6 +24,7 @@ from manufacturing_copilot_tests.forecasts.plants import (
     make_forecast,
     with_models,
 )
+from manufacturing_copilot_tests.plugins import installed
 
 QUANTILES = list(t.QUANTILES)
 WEEKLY = a_site({Target.DEMAND: (Frequency.WEEKLY,)})
@@ -169,22 +170,40 @@ def test_both_databases_give_the_same_forecasts(
     assert np.allclose(*numbers, rtol=1e-9, atol=1e-9, equal_nan=True)
 
 
-def test_a_series_whose_model_fails_is_reported_and_still_forecast(
-    plant: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole: Callable = members._each
+REFUSES_LOW_LEVELS = '''
+import numpy as np
+import pandas as pd
 
-    def one_fails(adjusted: list[np.ndarray], *rest: object) -> np.ndarray:
-        return whole([np.full(3, 1.0) if row == 0 else y for row, y in enumerate(adjusted)], *rest)
 
-    monkeypatch.setattr(members, "_each", one_fails)
-    summary = forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF)
+class Mean:
+    """The mean of a series, of one that sells two hundred a week at least."""
+
+    alone = True
+
+    def fit(self, history, season):
+        self.mean, self.start = history["y"].mean(), history["ds"].max() + 1
+        if self.mean < 200:
+            raise ValueError("it sells too little")
+
+    def forecast(self, horizon):
+        return pd.DataFrame({"unique_id": 0, "ds": np.arange(horizon) + self.start, "mean": self.mean})
+'''
+
+
+def test_a_series_whose_model_fails_is_reported_and_still_forecast(plant: Store, tmp_path: Path) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text("model: demand/weekly/smooth\nplugin: refuses_low_levels:Mean\nas: champion\n")
+    with installed(tmp_path / "packages", "refuses_low_levels", REFUSES_LOW_LEVELS):
+        register_file(plant, file, "planner")
+        summary = forecast_target(plant, WEEKLY, Target.DEMAND, AS_OF)
     run = next(run for run in summary.runs if run.demand_class == "smooth")
-    assert run.failed == 1
+    failed = {"S0001 @ L1", "S0010 @ L1"}
+    assert run.failed == len(failed)
     with plant.read() as connection:
         row = connection.execute(sa.select(t.model_run).where(t.model_run.c.id == run.id)).one()
     assert row.status == "success"
-    assert row.failures == [{"series": "S0001 @ L1", "reason": "dynamic_theta: tiny datasets"}]
+    reason = "the plug-in refuses_low_levels:Mean: it sells too little; the declared method regular stands in"
+    assert {(failure["series"], failure["reason"]) for failure in row.failures} == {(name, reason) for name in failed}
     frame = forecasts_of(plant, Target.DEMAND, Frequency.WEEKLY).filter(pl.col("name") == "S0001 @ L1")
     assert frame["mean"].to_list() == pytest.approx([140] * 13, rel=0.2)
 

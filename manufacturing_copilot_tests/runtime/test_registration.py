@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -120,22 +121,18 @@ def test_without_mlforecast_the_sentence_says_what_to_install(
         register_file(declared, written(tmp_path, block("trees.yaml")), "planner")
 
 
-def test_a_new_release_leaves_a_champion_that_a_person_chose_and_challenges_it(
-    declared: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from manufacturing_copilot.runtime.policies import Policy
-
+def test_a_new_release_leaves_a_champion_that_a_person_chose_and_challenges_it(declared: Store, tmp_path: Path) -> None:
     register_file(
         declared, written(tmp_path, "model: demand/weekly/smooth\nparameters: {cap: 208}\nas: champion\n"), "planner"
     )
-    monkeypatch.setattr(Policy, "package_versions", lambda self: {"numpy": "99.0"})
+    released = [replace(policy, contents={"numpy": "99.0"}) for policy in declared_policies()]
     with declared.write() as connection:
-        registered = register_declared(connection, declared_policies())
+        registered = register_declared(connection, released)
         assert champion(connection, *SMOOTH).parameters["cap"] == 208
         challenger = aliased(connection, *SMOOTH, "challenger")
-        assert champion(connection, "demand", "weekly", "lumpy").packages == {"numpy": "99.0"}
+        assert champion(connection, "demand", "weekly", "lumpy").packages["numpy"] == "99.0"
     assert registered.left == ("demand/weekly/smooth",)
-    assert challenger is not None and challenger.packages == {"numpy": "99.0"}
+    assert challenger is not None and challenger.packages["numpy"] == "99.0"
 
 
 def test_every_decision_is_a_dagster_job_too(declared: Store, tmp_path: Path) -> None:

@@ -20,20 +20,21 @@ SHARDS_PER_WORKER = 4
 """Shards sent at a time, for each thread of the cluster: what has come back is kept before more is sent."""
 
 _SCHEMA = "shard:long,row:long,step:long,value:double,reason:str"
-_ANSWER_WITHIN = 10
+ANSWER_WITHIN = 10.0
+"""Seconds within which the scheduler of a cluster must answer."""
 
 
 @contextmanager
-def engine_in_use() -> Iterator[Engine]:
-    """Give the engine that COPILOT_ENGINE names: `local` (unless it says otherwise) or `dask`.
+def engine_in_use(answer_within: float = ANSWER_WITHIN) -> Iterator[Engine]:
+    """Give the engine that COPILOT_ENGINE names: `local` (the default) or `dask`.
 
-    Raises ModelError where it names another, or where the cluster cannot be reached.
+    Raises ModelError where it names another, or where the cluster does not answer within so many seconds.
     """
     named = os.environ.get("COPILOT_ENGINE") or "local"
     if named == "local":
         yield ThisProcess()
     elif named == "dask":
-        with _connected(os.environ.get("COPILOT_DASK_ADDRESS")) as client:
+        with _connected(os.environ.get("COPILOT_DASK_ADDRESS"), answer_within) as client:
             yield OnDask(client)
     else:
         raise ModelError(f"COPILOT_ENGINE is {named!r}; expected local or dask")
@@ -122,7 +123,7 @@ def _gathered(found: pd.DataFrame, count: int, width: int) -> Found:
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
+def _connected(address: str | None, answer_within: float) -> Iterator[Any]:
     if not address:
         raise ModelError("COPILOT_ENGINE is dask, so COPILOT_DASK_ADDRESS has to name the cluster: tcp://HOST:8786")
     try:
@@ -132,7 +133,7 @@ def _connected(address: str | None) -> Iterator[Any]:
             f"COPILOT_ENGINE is dask, but {error.name} is not installed: pip install 'manufacturing-copilot[dask]'"
         ) from error
     try:
-        client = Client(address, timeout=_ANSWER_WITHIN)  # as the default: without one, Dask would compute here
+        client = Client(address, timeout=answer_within)  # as the default: without one, Dask would compute here
     except (OSError, ValueError) as error:
         raise ModelError(
             f"no Dask scheduler answers at {address} ({error}); check COPILOT_DASK_ADDRESS and that the cluster runs"

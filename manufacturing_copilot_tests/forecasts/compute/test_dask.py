@@ -79,6 +79,6 @@ def test_a_series_that_fails_there_is_named_here(on_dask: None) -> None:
 def test_a_cluster_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COPILOT_ENGINE", "dask")
     monkeypatch.setenv("COPILOT_DASK_ADDRESS", "tcp://127.0.0.1:9")
-    monkeypatch.setattr("manufacturing_copilot.forecasts.compute.engines._ANSWER_WITHIN", 0.5)
-    with pytest.raises(ModelError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), engine_in_use():
+    refused = pytest.raises(ModelError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9")
+    with refused, engine_in_use(answer_within=0.5):
         pass

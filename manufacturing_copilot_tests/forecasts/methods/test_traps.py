@@ -1,13 +1,14 @@
 """What the forecasting libraries do unexpectedly, each shown as it is, and what ours does instead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
 import numpy as np
 import polars as pl
 import pytest
 
-from manufacturing_copilot.forecasts.contract import seasonal_naive
+from manufacturing_copilot.forecasts.compute.shards import Found, ThisProcess, Work, sharded
+from manufacturing_copilot.forecasts.contract import Floats, seasonal_naive
 from manufacturing_copilot.forecasts.history.periods import HISTORY
 from manufacturing_copilot.forecasts.methods import members, regular, sparse
 from manufacturing_copilot.runtime.policies import REGULAR, declared_policies
@@ -144,17 +145,21 @@ def test_a_history_too_short_for_a_model_is_no_failure_of_the_run(name: str, few
     assert [row for row, _ in outcome.failures] == ([0] if name != "ets" else [])
 
 
-def test_the_slow_models_see_no_more_history_than_the_policys_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    whole = members.each_alone
+class LengthsSeen(ThisProcess):
+    """Computes here, and notes how long the histories are that a model is to see."""
 
-    def watched(code: str, values: list[np.ndarray], *rest: object, **more: object) -> object:
-        seen.extend(len(y) for y in values)
-        return whole(code, values, *rest, **more)  # type: ignore[arg-type]
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
 
-    monkeypatch.setattr(members, "each_alone", watched)
-    regular.forecast(a_task([RANDOM.poisson(9, 500)], models=["dynamic_theta"], cap=100))
-    assert max(seen) == 100
+    def run(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+        self.lengths += [len(y) for histories in shards for y in histories]
+        return super().run(work, shards)
+
+
+def test_the_slow_models_see_no_more_history_than_the_policys_cap() -> None:
+    with sharded(engine := LengthsSeen()):
+        regular.forecast(a_task([RANDOM.poisson(9, 500)], models=["dynamic_theta"], cap=100))
+    assert max(engine.lengths) == 100
 
 
 def test_by_default_no_model_is_used_whose_cost_is_a_second_a_series() -> None:
