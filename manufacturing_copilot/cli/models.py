@@ -123,13 +123,13 @@ def compare(
 ) -> None:
     """Score a version against the champion on the same past windows of the site's own data."""
     from manufacturing_copilot.clock import as_of_day
-    from manufacturing_copilot.forecasts.evaluation.challengers import contest
+    from manufacturing_copilot.forecasts.evaluation.challengers import compare_challenger
 
     with site_and_store() as (site, store):
         with store.read() as connection:
             as_of = as_of_day(connection, site)
         with out.status(f"{name} on past windows ..."):
-            result = contest(store, site, name, as_of, version=version, windows=windows)
+            result = compare_challenger(store, site, name, as_of, version=version, windows=windows)
     roles = [role for role in ("champion", "challenger", "previous") if role in result.measures]
     table = pl.DataFrame([{"version": role, **{key: result.measures[role][key] for key in _SHOWN}} for role in roles])
     if as_json:

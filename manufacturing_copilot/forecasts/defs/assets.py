@@ -13,7 +13,7 @@ import polars as pl
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant, column_schema, days, preview
 from manufacturing_copilot.forecasts.defs.plots import coverage_plot
-from manufacturing_copilot.forecasts.evaluation.challengers import contests_due
+from manufacturing_copilot.forecasts.evaluation.challengers import compare_due_challengers
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.forecasts.groups import Progress
 from manufacturing_copilot.forecasts.recording import ForecastSummary
@@ -126,7 +126,7 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
 
 
 def challengers_asset() -> dg.AssetsDefinition:
-    """Return the asset of the contests between challengers and champions."""
+    """Return the asset of the comparisons of challengers with champions."""
 
     @dg.asset(
         key=dg.AssetKey([GROUP, "challengers"]),
@@ -145,13 +145,13 @@ def challengers_asset() -> dg.AssetsDefinition:
         with plant.open() as store:
             with store.read() as connection:
                 as_of = as_of_day(connection, plant.site)
-            due = contests_due(store, plant.site, as_of, run_id=context.run_id)
+            due = compare_due_challengers(store, plant.site, as_of, run_id=context.run_id)
             with store.read() as connection:
                 shown = comparisons(connection, limit=12)
         for problem in due.problems:
             context.log.warning(problem)
-        for one in due.done:
-            context.log.info("%s v%s: %s", one.model, one.challenger.version, one.reason)
+        for comparison in due.done:
+            context.log.info("%s v%s: %s", comparison.model, comparison.challenger.version, comparison.reason)
         return dg.MaterializeResult(
             metadata={
                 "compared": len(due.done),

@@ -6,7 +6,7 @@ import dagster as dg
 
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant
-from manufacturing_copilot.forecasts.evaluation.challengers import contest
+from manufacturing_copilot.forecasts.evaluation.challengers import compare_challenger
 from manufacturing_copilot.forecasts.overrides import overrides
 from manufacturing_copilot.runtime.runs import finite
 
@@ -90,7 +90,7 @@ def compare_version(context: dg.OpExecutionContext, plant: Plant, config: Compar
     with plant.open() as store:
         with store.read() as connection:
             as_of = as_of_day(connection, plant.site)
-        done = contest(
+        done = compare_challenger(
             store,
             plant.site,
             config.model,

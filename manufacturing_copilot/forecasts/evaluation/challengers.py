@@ -1,4 +1,4 @@
-"""Contests: a challenger beside its champion on the same past windows, and the verdict with its reason."""
+"""Challengers: each is compared with its champion on the same past windows, with a verdict and its reason."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import sqlalchemy as sa
 from scipy import stats
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts.evaluation.backtests import PastWindow, Scored, backtest, past_windows
+from manufacturing_copilot.forecasts.demand import days_ahead, read_demand_facts
+from manufacturing_copilot.forecasts.evaluation.backtests import BacktestResult, PastWindow, backtest, past_windows
 from manufacturing_copilot.forecasts.evaluation.quality_report import TOLERANCE
 from manufacturing_copilot.forecasts.evaluation.scores import value_added
-from manufacturing_copilot.forecasts.history.panel import read_demand, read_names
 from manufacturing_copilot.forecasts.history.periods import first_period
 from manufacturing_copilot.runtime.comparisons import Comparison, record_comparison, waiting
 from manufacturing_copilot.runtime.decisions import note_in_audit
-from manufacturing_copilot.runtime.policies import FADING, NEW, REGULAR, SPARSE
+from manufacturing_copilot.runtime.policies import DEMAND_CLASSES
 from manufacturing_copilot.runtime.registry import (
     Champions,
     ModelVersion,
     aliased,
     champion,
+    champions_of,
     previous,
     promote,
     version_of,
@@ -55,8 +56,8 @@ class Verdict:
     reason: str
 
 
-def judge(champion: Scored, challenger: Scored, gain_wanted: float) -> Verdict:
-    """Return whether the challenger is to take the champion's place.
+def judge(champion: BacktestResult, challenger: BacktestResult, gain_wanted: float) -> Verdict:
+    """Return whether the challenger is to replace the champion.
 
     Its pooled RMSSE over the series that both have must be less by `gain_wanted`, the Wilcoxon signed-rank test over
     the series (one-sided; Wilcoxon 1945, for comparisons over many data sets Demsar 2006) must find that no chance
@@ -87,7 +88,7 @@ def judge(champion: Scored, challenger: Scored, gain_wanted: float) -> Verdict:
     return Verdict(True, gain, p_value, pairs.height, f"{figures}, and its bounds hold")
 
 
-def contest(
+def compare_challenger(
     store: Store,
     site: Site,
     name: str,
@@ -97,31 +98,38 @@ def contest(
     windows: int | None = None,
     run_id: str | None = None,
 ) -> Comparison:
-    """Score the challenger (or the version given) of a model beside its champion, and write what came out.
+    """Score the challenger (or the version given) of a model beside its champion, and record the comparison.
 
     Where the site promotes by itself and the challenger is better, it becomes the champion in the same transaction.
     A version that is not the challenger is only compared. Raises ModelError where there is nothing to compare.
     """
-    target, frequency, demand_class = _place(name)
+    target, frequency, demand_class = _parts_of_name(name)
     with working(store, run_id, "backtest") as work:
         with store.read() as connection:
             contenders = _contenders(connection, name, version)
-            champions = _champions(connection, frequency)
+            champions = champions_of(connection, Target.DEMAND, (frequency,), DEMAND_CLASSES)
             is_challenger = aliased(connection, target, frequency.value, demand_class, "challenger")
-            demand, (items, places) = read_demand(connection, as_of), read_names(connection)
+            facts = read_demand_facts(connection, site, as_of)
         past = past_windows(
-            demand, items, places, frequency, as_of, site.horizons[frequency], windows or site.models.windows
+            facts,
+            frequency,
+            as_of,
+            site.horizons[frequency],
+            windows or site.models.windows,
+            days_ahead=days_ahead({each: site.horizons[each] for each in site.forecasts.get(Target.DEMAND, ())}),
+            clean=site.outliers == "cut",
         )
-        found: dict[str, Scored] = {}
-        runs: list[tuple[Run, Scored]] = []
-        for role, one in contenders.items():
-            scored, run = _run(work, past, {**champions, (frequency, demand_class): one}, one, name, as_of, run_id)
-            if scored is not None:
-                found[role] = scored
-                runs.append((run, scored))
-        if not {"champion", "challenger"} <= set(found):
+        results: dict[str, BacktestResult] = {}
+        runs: list[tuple[Run, BacktestResult]] = []
+        for role, contender in contenders.items():
+            with_contender = {**champions, (frequency, demand_class): contender}
+            result, run = _run(work, past, with_contender, contender, name, as_of, run_id)
+            if result is not None:
+                results[role] = result
+                runs.append((run, result))
+        if not {"champion", "challenger"} <= set(results):
             raise ModelError(f"{name} had no series with a past window as of {as_of}, so nothing could be compared")
-        verdict = judge(found["champion"], found["challenger"], site.models.gain)
+        verdict = judge(results["champion"], results["challenger"], site.models.gain)
         at_stake = is_challenger is not None and is_challenger.id == contenders["challenger"].id
         promoted = verdict.is_better and at_stake and site.models.promote == "automatic"
         comparison = Comparison(
@@ -133,21 +141,24 @@ def contest(
             series=verdict.pairs,
             gain=verdict.gain,
             p_value=verdict.p_value,
-            measures={**{role: one.pooled for role, one in found.items()}, "value_added": _added(found)},
+            measures={
+                **{role: result.pooled for role, result in results.items()},
+                "value_added": _value_added(results),
+            },
             is_better=verdict.is_better,
             promoted=promoted,
             reason=verdict.reason,
         )
         with store.write() as connection:
-            for run, scored in runs:
-                _record(connection, run, scored)
+            for run, result in runs:
+                _record(connection, run, result)
             record_comparison(connection, comparison)
             if promoted:
                 _promote(connection, comparison)
         return comparison
 
 
-def _place(name: str) -> tuple[str, Frequency, str]:
+def _parts_of_name(name: str) -> tuple[str, Frequency, str]:
     target, _, rest = name.partition("/")
     frequency, _, demand_class = rest.partition("/")
     if target != Target.DEMAND.value:
@@ -178,13 +189,6 @@ def _contenders(connection: sa.Connection, name: str, version: int | None) -> di
     return found if before is None or before.id == other.id else {**found, "previous": before}
 
 
-def _champions(connection: sa.Connection, frequency: Frequency) -> dict[tuple[Frequency, str], ModelVersion]:
-    return {
-        (frequency, one): champion(connection, Target.DEMAND.value, frequency.value, one)
-        for one in (*REGULAR, *SPARSE, *NEW, *FADING)
-    }
-
-
 def _run(
     work: Work,
     past: list[PastWindow],
@@ -193,8 +197,8 @@ def _run(
     name: str,
     as_of: date,
     run_id: str | None,
-) -> tuple[Scored | None, Run]:
-    target, frequency, demand_class = _place(name)
+) -> tuple[BacktestResult | None, Run]:
+    target, frequency, demand_class = _parts_of_name(name)
     number = work.begin(version.id, target, frequency.value, demand_class, as_of, 0)
     started_at, start = utc_now(), perf_counter()
     scored = backtest(past, champions, demand_class)
@@ -215,7 +219,7 @@ def _run(
     )
 
 
-def _record(connection: sa.Connection, run: Run, scored: Scored) -> None:
+def _record(connection: sa.Connection, run: Run, scored: BacktestResult) -> None:
     number = record_run(connection, run)
     # A series that was never forecast in earnest has no number, and its scores are in the pooled ones alone.
     long = scored.scores.join(numbers_of(connection, run.target, run.frequency), on="name").unpivot(
@@ -234,12 +238,12 @@ def _short_bounds(champion: Mapping[str, Any], challenger: Mapping[str, Any]) ->
     return ""
 
 
-def _added(found: Mapping[str, Scored]) -> dict[str, float | None]:
+def _value_added(results: Mapping[str, BacktestResult]) -> dict[str, float | None]:
     """Return what the challenger saves of the error of the naive forecast and of the version before the champion."""
-    mine = found["challenger"].pooled
-    against = {"naive": mine.get("naive_rmsse")}
-    against |= {role: one.pooled.get("rmsse") for role, one in found.items() if role != "challenger"}
-    return {role: value_added(mine.get("rmsse"), error) for role, error in against.items()}
+    pooled = results["challenger"].pooled
+    against = {"naive": pooled.get("naive_rmsse")}
+    against |= {role: result.pooled.get("rmsse") for role, result in results.items() if role != "challenger"}
+    return {role: value_added(pooled.get("rmsse"), error) for role, error in against.items()}
 
 
 def _promote(connection: sa.Connection, done: Comparison) -> None:
@@ -250,17 +254,17 @@ def _promote(connection: sa.Connection, done: Comparison) -> None:
 
 
 @dataclass(frozen=True)
-class Due:
-    """What `contests_due` did: the comparisons, and in words which models could not be compared and why."""
+class DueComparisons:
+    """What `compare_due_challengers` did: the comparisons, and in words which models could not be compared and why."""
 
     done: tuple[Comparison, ...]
     problems: tuple[str, ...]
 
 
-def contests_due(store: Store, site: Site, as_of: date, *, run_id: str | None = None) -> Due:
+def compare_due_challengers(store: Store, site: Site, as_of: date, *, run_id: str | None = None) -> DueComparisons:
     """Compare every challenger that has a new period to be judged by, at most once a week.
 
-    What cannot be compared is told and keeps no other from it. A significance of 5 % is that of one comparison: who
+    What cannot be compared is reported and keeps no other from it. A significance of 5 % is that of one comparison: who
     compares the same two every week will once be misled, which is what the gain asked for is there for.
     """
     with store.read() as connection:
@@ -269,12 +273,12 @@ def contests_due(store: Store, site: Site, as_of: date, *, run_id: str | None = 
     problems: list[str] = []
     for name, last in pairs:
         try:
-            _, frequency, _ = _place(name)
+            _, frequency, _ = _parts_of_name(name)
             if frequency in site.forecasts.get(Target.DEMAND, ()) and _is_due(frequency, last, as_of):
-                done.append(contest(store, site, name, as_of, run_id=run_id))
+                done.append(compare_challenger(store, site, name, as_of, run_id=run_id))
         except ModelError as problem:
             problems.append(str(problem))
-    return Due(tuple(done), tuple(problems))
+    return DueComparisons(tuple(done), tuple(problems))
 
 
 def _is_due(frequency: Frequency, last: date | None, as_of: date) -> bool:

@@ -1,4 +1,4 @@
-"""Contests: champion and challenger on the same windows, and who may take whose place."""
+"""Challengers: compared with the champion on the same windows, and which may replace which."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts.evaluation.backtests import Scored, past_windows
-from manufacturing_copilot.forecasts.evaluation.challengers import contest, contests_due, judge
+from manufacturing_copilot.forecasts.demand import DemandFacts
+from manufacturing_copilot.forecasts.evaluation.backtests import BacktestResult, past_windows
+from manufacturing_copilot.forecasts.evaluation.challengers import compare_challenger, compare_due_challengers, judge
+from manufacturing_copilot.forecasts.events.declared_events import DAYS, SUCCESSIONS, DeclaredEvents
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.runtime.comparisons import comparisons
 from manufacturing_copilot.runtime.decisions import history
@@ -29,10 +31,10 @@ from manufacturing_copilot_tests.forecasts.sharding import WEEKLY, a_regular_pla
 NAME = "demand/weekly/smooth"
 
 
-def scored(rmsse: list[float], **pooled: float) -> Scored:
+def scored(rmsse: list[float], **pooled: float) -> BacktestResult:
     names = [f"s{k}" for k in range(len(rmsse))]
     figures = {"coverage_80": 0.8, "coverage_95": 0.95, **pooled}
-    return Scored(pl.DataFrame({"name": names, "rmsse": rmsse}), figures, ())
+    return BacktestResult(pl.DataFrame({"name": names, "rmsse": rmsse}), figures, ())
 
 
 def noise(seed: int, count: int = 40) -> np.ndarray:
@@ -89,13 +91,57 @@ def test_windows_are_made_from_what_lay_before_them_and_follow_each_other() -> N
         schema_overrides={"category": pl.String, "discontinued_on": pl.Date},
     )
     places = pl.DataFrame({"location_id": [1], "code": ["L"]})
-    first, second = past_windows(demand, items, places, Frequency.WEEKLY, days[-1], 4, 2)
+    facts = DemandFacts(demand, items, places)
+    first, second = past_windows(facts, Frequency.WEEKLY, days[-1], 4, 2)
     weeks = demand["quantity"].to_numpy().reshape(30, 7).sum(axis=1)
     for window, back in ((first, 4), (second, 8)):
         assert window.cut_off == days[-1] - timedelta(days=7 * back)
-        assert window.panel.values[0].tolist() == weeks[: 30 - back].tolist()
-        assert window.came["A @ L"].tolist() == weeks[30 - back : 30 - back + 4].tolist()
-    assert len(past_windows(demand, items, places, Frequency.WEEKLY, days[-1], 4, 99)) == 7
+        assert window.adjusted.panel.values[0].tolist() == weeks[: 30 - back].tolist()
+        assert window.actual["A @ L"].tolist() == weeks[30 - back : 30 - back + 4].tolist()
+    assert len(past_windows(facts, Frequency.WEEKLY, days[-1], 4, 99)) == 7
+
+
+def weekly_demand(item: int, quantities: list[float], last: date) -> pl.DataFrame:
+    """Demand on the Mondays before `last`, a Sunday."""
+    mondays = [last - timedelta(days=7 * back + 6) for back in reversed(range(len(quantities)))]
+    return pl.DataFrame({"item_id": item, "location_id": 1, "day": mondays, "quantity": quantities})
+
+
+def some_facts(demand: pl.DataFrame, **events: pl.DataFrame) -> DemandFacts:
+    items = pl.DataFrame(
+        {"item_id": [1, 2], "sku": ["A", "B"], "category": None, "discontinued_on": None, "active": True},
+        schema_overrides={"category": pl.String, "discontinued_on": pl.Date},
+    )
+    places = pl.DataFrame({"location_id": [1], "code": ["L"]})
+    return DemandFacts(demand, items, places, DeclaredEvents(**events))
+
+
+SUNDAY = date(2024, 6, 16)
+
+
+def test_versions_are_judged_on_histories_without_closures_and_outliers_and_on_the_demand_that_came() -> None:
+    quantities = [10.0, 11.0, 9.0, 12.0, 8.0] * 8
+    quantities[-3] = 0.0  # within the window: closed, and declared
+    quantities[-8] = 0.0  # before it: closed as well
+    quantities[-20] = 900.0
+    closed = [SUNDAY - timedelta(days=7 * back + day) for back in (2, 7) for day in range(7)]
+    days = pl.DataFrame([(None, None, day, "closed") for day in closed], schema=DAYS, orient="row")
+    [window] = past_windows(some_facts(weekly_demand(1, quantities, SUNDAY), days=days), Frequency.WEEKLY, SUNDAY, 4, 1)
+    history = window.adjusted.panel.values[0]
+    assert history.max() == 12 and history.min() == 8, "what a forecast of that day would have been made from"
+    assert window.actual["A @ L"].tolist() == quantities[-4:]
+    assert window.adjusted.ahead[0, 1] < 0.2 < 1 == window.adjusted.ahead[0, 0], "the closed week is expected to be so"
+
+
+def test_a_successor_begins_with_the_history_of_its_predecessor_but_is_judged_by_its_own_demand() -> None:
+    successions = pl.DataFrame([(1, 2, date(2024, 4, 1), 1.0)], schema=SUCCESSIONS, orient="row")
+    demand = pl.concat([weekly_demand(1, [20.0] * 29 + [0.0] * 11, SUNDAY), weekly_demand(2, [20.0] * 11, SUNDAY)])
+    newest, oldest = past_windows(some_facts(demand, successions=successions), Frequency.WEEKLY, SUNDAY, 6, 2)
+    for window, own in ((newest, 5), (oldest, 0)):
+        names = window.adjusted.panel.keys["name"].to_list()
+        history = window.adjusted.panel.values[names.index("B @ L")] if "B @ L" in names else np.empty(0)
+        assert len(history) == (29 + own if own else 0)
+        assert ("B @ L" in window.actual) == (own > 0)
 
 
 def with_challenger(store: Store, folder: Path) -> Store:
@@ -120,7 +166,7 @@ def a_site_that_promotes(how: str) -> Site:
 def test_a_better_challenger_becomes_champion_by_itself_with_a_record_of_why(store: Store, tmp_path: Path) -> None:
     with_challenger(store, tmp_path)
     forecast_target(store, WEEKLY, Target.DEMAND, AS_OF)
-    due = contests_due(store, a_site_that_promotes("automatic"), AS_OF)
+    due = compare_due_challengers(store, a_site_that_promotes("automatic"), AS_OF)
     [done] = due.done
     assert due.problems == () and done.is_better and done.promoted and done.windows == 3
     assert done.gain is not None and done.gain > 0.1 and done.measures["value_added"]["champion"] > 0.1
@@ -138,21 +184,21 @@ def test_a_better_challenger_becomes_champion_by_itself_with_a_record_of_why(sto
     assert measures == {
         "rmsse", "naive_rmsse", "mase", "smape", "bias", "pinball", "msis_95", "coverage_80", "coverage_95",
     }  # fmt: skip
-    assert contests_due(store, a_site_that_promotes("automatic"), AS_OF).done == ()
+    assert compare_due_challengers(store, a_site_that_promotes("automatic"), AS_OF).done == ()
 
 
 def test_by_hand_a_better_challenger_waits_for_a_person(embedded: Store, tmp_path: Path) -> None:
     with_challenger(embedded, tmp_path)
     site = a_site_that_promotes("by hand")
-    [done] = contests_due(embedded, site, AS_OF).done
+    [done] = compare_due_challengers(embedded, site, AS_OF).done
     assert done.is_better and not done.promoted
     with embedded.read() as connection:
         assert champion(connection, "demand", "weekly", "smooth").version == 2
         shown = comparisons(connection, NAME).row(0, named=True)
     assert (shown["champion"], shown["challenger"], shown["is_better"]) == (2, 3, True)
     # again only when a week has passed, and so a new window
-    assert contests_due(embedded, site, AS_OF + timedelta(days=3)).done == ()
-    assert len(contests_due(embedded, site, AS_OF + timedelta(days=7)).done) == 1
+    assert compare_due_challengers(embedded, site, AS_OF + timedelta(days=3)).done == ()
+    assert len(compare_due_challengers(embedded, site, AS_OF + timedelta(days=7)).done) == 1
 
 
 def test_what_cannot_be_compared_is_told(embedded: Store, tmp_path: Path) -> None:
@@ -164,4 +210,4 @@ def test_what_cannot_be_compared_is_told(embedded: Store, tmp_path: Path) -> Non
         ("supply/weekly/all", None, "those of supply have none"),
     ):
         with pytest.raises(ModelError, match=sentence):
-            contest(embedded, WEEKLY, name, AS_OF, version=version)
+            compare_challenger(embedded, WEEKLY, name, AS_OF, version=version)
