@@ -120,7 +120,7 @@ def _server_of(binaries: Path, folder: Path, settings: Sequence[str]) -> Server:
 
         def stop() -> None:
             process.send_signal(signal.SIGINT)
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
         return stop
 
@@ -152,7 +152,7 @@ def template(url: str) -> str:
 
 
 def _wait_for(url: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         try:
             psycopg.connect(f"{url}/postgres").close()

@@ -1,4 +1,4 @@
-"""Runs whose process died without a word: found by the lock that a living run holds, and ended.
+"""Runs whose process crashed: recognised by the lock that a living run holds, and ended.
 
 Dagster's own monitoring asks the code server that started a run whether it lives; where that died too, nobody answers,
 and the run would keep its batches and its place in the pools for hours.
@@ -14,22 +14,23 @@ from manufacturing_copilot.dagster_support import LIVES_TAG, life_lock, mark_of
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
 
-ENDS_WITHIN_SECONDS = 3.0
-"""A run that has given its lock back says within this how it ended."""
+GRACE_SECONDS = 3.0
+"""Within this a run that has released its lock reports how it ended."""
 
 _WORKING = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-def end_dead_runs(instance: dg.DagsterInstance, store: Store) -> list[str]:
-    """End the runs over this store that have begun and that no process works on any more; return their ids.
+def end_dead_runs(instance: dg.DagsterInstance, store: Store, *, grace_seconds: float = GRACE_SECONDS) -> list[str]:
+    """End the started runs over this store that no process works on any more; return their ids.
 
-    Their places in the pools are free then, and their batches can be asked for again.
+    Their slots in the pools are free then, and their batches can be requested again. A run whose lock is free may be
+    about to report its own end: it is given `grace_seconds` for that.
     """
     begun = instance.get_runs(dg.RunsFilter(statuses=_WORKING, tags={LIVES_TAG: mark_of(store)}))
     suspects = [run.run_id for run in begun if _is_free(store, run.run_id)]
     if not suspects:
         return []
-    time.sleep(ENDS_WITHIN_SECONDS)  # one that was just about to end has ended by then
+    time.sleep(grace_seconds)
     still = instance.get_runs(dg.RunsFilter(run_ids=suspects, statuses=_WORKING))
     for run in still:
         end(instance, run, "its process died without a word")

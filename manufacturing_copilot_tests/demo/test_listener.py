@@ -82,5 +82,5 @@ def _post(listener: Listener, content: dict[str, str]) -> None:
     request = urllib.request.Request(
         f"http://127.0.0.1:{listener.http_port}/buyer", json.dumps(content).encode(), method="POST"
     )
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=120):
         pass

@@ -17,7 +17,7 @@ from manufacturing_copilot.dagster_support import LIVES_TAG, Plant, life_lock, m
 from manufacturing_copilot.ingest.defs.sensors import REFERENCES_TAG
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.attempts import begin
-from manufacturing_copilot.orchestration import orphaned_runs
+from manufacturing_copilot.orchestration.orphaned_runs import end_dead_runs
 from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests.end_to_end import tiny
@@ -68,10 +68,7 @@ def test_what_a_daemon_works_on_is_left_to_it(plant: Running) -> None:
         assert still is not None and still.status is dg.DagsterRunStatus.STARTED
 
 
-def test_a_run_whose_process_died_with_its_code_server_is_ended_and_its_batch_is_loaded(
-    plant: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orphaned_runs, "ENDS_WITHIN_SECONDS", 0.1)
+def test_a_run_whose_process_died_with_its_code_server_is_ended_and_its_batch_is_loaded(plant: Running) -> None:
     first = left_by_a_killed_call(plant, {LIVES_TAG: mark_of(plant.store)})
     assert plant.run().success
     assert plant.rows(sa.select(batch.c.status, batch.c.attempts)).rows() == [("success", 2)]
@@ -81,10 +78,7 @@ def test_a_run_whose_process_died_with_its_code_server_is_ended_and_its_batch_is
         assert instance.event_log_storage.get_concurrency_info(POOL).active_slot_count == 0
 
 
-def test_a_run_that_lives_or_works_for_another_site_is_left_alone(
-    plant: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(orphaned_runs, "ENDS_WITHIN_SECONDS", 0.1)
+def test_a_run_that_lives_or_works_for_another_site_is_left_alone(plant: Running) -> None:
     with dg.DagsterInstance.get() as instance:
         ours, other = (
             dg.DagsterRun(job_name="any", status=dg.DagsterRunStatus.STARTED, tags={LIVES_TAG: mark})
@@ -93,8 +87,8 @@ def test_a_run_that_lives_or_works_for_another_site_is_left_alone(
         instance.add_run(ours)
         instance.add_run(other)
         with named_lock(plant.store, life_lock(ours.run_id)):
-            assert orphaned_runs.end_dead_runs(instance, plant.store) == []
-        assert orphaned_runs.end_dead_runs(instance, plant.store) == [ours.run_id]
+            assert end_dead_runs(instance, plant.store, grace_seconds=0) == []
+        assert end_dead_runs(instance, plant.store, grace_seconds=0) == [ours.run_id]
 
 
 def test_a_run_holds_its_lock_until_it_ends(plant: Running) -> None:
