@@ -54,7 +54,7 @@ class _Sample(float):
 def check(rules: Iterable[Rule]) -> None:
     """Raise SiteError for the first rule with a text that is no Jinja, or uses a name its fact does not have.
 
-    Each text is written twice, with all that may be known and with nothing of it: so both sides of an `if` are seen.
+    Each text is rendered twice, with a value under every name and with none, so that both sides of an `if` are seen.
     """
     for rule in rules:
         names = (*FACTS[rule.when].names, "value")

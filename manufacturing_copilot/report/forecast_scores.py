@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Frequency
 from manufacturing_copilot.store.tables import model, model_run, model_version
 
-_LENGTHS = {frequency.value: place for place, frequency in enumerate(Frequency)}
+_LENGTHS = {frequency.value: position for position, frequency in enumerate(Frequency)}
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:
         .join(model, model.c.id == model_version.c.model_id)
         .where(model_run.c.id.in_(newest))
     )
-    found = [_score(row) for row in connection.execute(query).mappings()]
-    return tuple(sorted(found, key=lambda one: (one.target, _LENGTHS.get(one.frequency, 9), one.demand_class)))
+    scores = [_score(row) for row in connection.execute(query).mappings()]
+    return tuple(sorted(scores, key=lambda score: (score.target, _LENGTHS.get(score.frequency, 9), score.demand_class)))
 
 
 def _score(row: Any) -> Score:

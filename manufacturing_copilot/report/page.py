@@ -79,7 +79,7 @@ class Contents:
 def write_report(store: Store, site: Site, home: Path, *, as_of: date) -> Path:
     """Write the report of the day `as_of` to `home`/reports/<as_of>.html, replacing an older one; return its path.
 
-    The file appears whole or not at all: it is written beside its place and moved there.
+    The file appears whole or not at all: it is written under another name in the same folder and renamed.
     """
     text = render(read_contents(store, site, as_of))
     folder = home / "reports"

@@ -76,7 +76,7 @@ def forecast_plot(
     """Return the picture of a history and its forecast: mean, 80 % band and 95 % band over the periods.
 
     A `level`, such as stock, goes on from where it stands, so its bands open out of the history; a quantity by
-    period, such as demand, starts anew.
+    period, such as demand, starts again each period.
     """
     if not bands:
         return Markup()
@@ -115,20 +115,20 @@ def control_chart(points: Sequence[Subgroup], centre: float, *, what: str) -> Ma
 
 def _dot(canvas: Canvas, point: Subgroup) -> str:
     style, radius = ("signal", 4) if point.signal else ("point", 2.5)
-    said = (
+    tooltip = (
         f"{formatting.short_day(point.day)}: {formatting.number(point.defective)}"
         f" of {formatting.number(point.inspected)}"
         f" = {formatting.percent(point.share)}"
     )
     at = f'cx="{canvas.x(point.day):.1f}" cy="{canvas.y(point.share):.1f}"'
-    return f'<circle class="{style}" {at} r="{radius}"><title>{escape(said)}</title></circle>'
+    return f'<circle class="{style}" {at} r="{radius}"><title>{escape(tooltip)}</title></circle>'
 
 
 def runway_strip(runway: Runway) -> Markup:
     """Return the strip of days from today to the last likely run-out, with what must happen when."""
-    known = [day for day in (runway.order_by, runway.arrives, runway.likely, runway.last) if day is not None]
-    first = min([runway.today, runway.first, *known])
-    last = max([runway.today, runway.first, *known]) + timedelta(days=7)
+    possible = (runway.today, runway.first, runway.order_by, runway.arrives, runway.likely, runway.last)
+    days = [day for day in possible if day is not None]
+    first, last = min(days), max(days) + timedelta(days=7)
     strip = _Strip(first, last)
     start = strip.x(runway.first)
     end = STRIP - _SIDE if runway.last is None else max(strip.x(runway.last), start + 4)
@@ -176,11 +176,11 @@ class _Strip:
 
     def marks(self, marks: Sequence[_Mark], below: float) -> str:
         """Return dots with their labels `below` the axis, the labels moved apart where they would overlap."""
-        placed = sorted(((mark.day, mark) for mark in marks if mark.day is not None), key=lambda one: one[0])
+        in_order = sorted(((mark.day, mark) for mark in marks if mark.day is not None), key=lambda dated: dated[0])
         parts: list[str] = []
         free_from = 4.0
-        for place, (day, mark) in enumerate(placed):
-            after = sum(other.length + _GAP for _, other in placed[place + 1 :])
+        for position, (day, mark) in enumerate(in_order):
+            after = sum(other.length + _GAP for _, other in in_order[position + 1 :])
             at = min(max(self.x(day) - mark.length / 2, free_from), STRIP - mark.length - 4 - after)
             free_from = at + mark.length + _GAP
             if mark.style != "out":

@@ -28,7 +28,7 @@ def print_status(status: Status, console: Console) -> None:
         ("rejected", _rejected),
         ("forecast", _forecast),
         ("open", _open),
-        ("told", _told),
+        ("told", _deliveries),
     ):
         console.print()
         console.print(Text(name.upper(), style="bold cyan"), width=width)
@@ -50,9 +50,9 @@ def _came_in(status: Status, console: Console, width: int) -> None:
     waiting = f"; {codes} whose rows wait for an item or a unit factor" if status.unmapped_ids else ""
     _line(console, width, f"{formatting.counted(status.items, 'item')}{waiting}")
     console.print(Padding(_feeds(status), (0, 0, 0, 2)), width=width)
-    for one in status.feeds:
-        if one.problem:
-            _line(console, width, f"{one.feed} failed: {one.problem}", style="red")
+    for feed in status.feeds:
+        if feed.problem:
+            _line(console, width, f"{feed.feed} failed: {feed.problem}", style="red")
 
 
 def _feeds(status: Status) -> Table:
@@ -61,38 +61,37 @@ def _feeds(status: Status) -> Table:
     for name in ("batches", "received", "accepted", "duplicate", "rejected"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("last batch", overflow="fold")
-    for one in status.feeds:
-        table.add_row(*_feed_cells(one, status.zone))
+    for feed in status.feeds:
+        table.add_row(*_feed_cells(feed, status.zone))
     return table
 
 
-def _feed_cells(one: FeedStatus, zone: str) -> tuple[Text, ...]:
-    counts = (one.batches, one.received, one.accepted, one.duplicate, one.rejected)
-    last = formatting.moment(one.last_batch_at, zone) if one.batches else "never"
-    return (Text(one.feed), *(Text(f"{count:,}") for count in counts), Text(last))
+def _feed_cells(feed: FeedStatus, zone: str) -> tuple[Text, ...]:
+    counts = (feed.batches, feed.received, feed.accepted, feed.duplicate, feed.rejected)
+    last = formatting.moment(feed.last_batch_at, zone) if feed.batches else "never"
+    return (Text(feed.feed), *(Text(f"{count:,}") for count in counts), Text(last))
 
 
 def _rejected(status: Status, console: Console, width: int) -> None:
     if not status.rows.rejected:
         _line(console, width, "no row was rejected")
-    for one in status.rejected:
-        _line(
-            console,
-            width,
-            f"{formatting.counted(one.rows, 'row')} of {one.feed}, such as {one.file}, line {one.line}: {one.sentence}",
-        )
+    for problem in status.rejected:
+        rows = formatting.counted(problem.rows, "row")
+        example = f"{problem.file}, line {problem.line}: {problem.sentence}"
+        _line(console, width, f"{rows} of {problem.feed}, such as {example}")
 
 
 def _forecast(status: Status, console: Console, width: int) -> None:
     if not status.forecasts:
         _line(console, width, "nothing is forecast yet")
         return
-    for one in status.forecasts:
+    for forecast in status.forecasts:
         _line(
             console,
             width,
-            f"{one.target} {one.frequency}: {one.series:,} series to {formatting.day(one.last_period)}"
-            f" ({formatting.counted(one.rows, 'row')}, as of {formatting.short_day(one.as_of)})",
+            f"{forecast.target} {forecast.frequency}: {forecast.series:,} series"
+            f" to {formatting.day(forecast.last_period)}"
+            f" ({formatting.counted(forecast.rows, 'row')}, as of {formatting.short_day(forecast.as_of)})",
         )
 
 
@@ -104,26 +103,31 @@ def _open(status: Status, console: Console, width: int) -> None:
         f"{counts.open:,} open, {counts.acknowledged:,} acknowledged, {counts.snoozed:,} snoozed,"
         f" {counts.resolved:,} resolved",
     )
-    for one in status.urgent:
-        text = Text(f"{one.severity:<9}", style=_SEVERITY_STYLES.get(one.severity, "bold"))
-        text.append(one.title, style="none")
+    for alert in status.urgent:
+        text = Text(f"{alert.severity:<9}", style=_SEVERITY_STYLES.get(alert.severity, "bold"))
+        text.append(alert.title, style="none")
         console.print(Padding(text, (0, 0, 0, 2)), width=width)
-        if one.advice:
-            console.print(Padding(Text(f"→ {one.advice}"), (0, 0, 0, 11)), width=width)
+        if alert.advice:
+            console.print(Padding(Text(f"→ {alert.advice}"), (0, 0, 0, 11)), width=width)
     hidden = counts.open - len(status.urgent)
     if hidden > 0:
         _line(console, width, f"and {hidden:,} more: they are in the report", style="dim")
 
 
-def _told(status: Status, console: Console, width: int) -> None:
+def _deliveries(status: Status, console: Console, width: int) -> None:
     if not status.told:
         _line(console, width, "nobody has been told anything yet")
-    for one in status.told:
-        went = [f"{getattr(one, word):,} {word}" for word in ("accepted", "pending", "failed", "unknown")]
-        went = [text for text in went if not text.startswith("0 ")]
-        last = f", last {formatting.moment(one.last_at, status.zone)}" if one.last_at else ""
-        style = "red" if one.failed else None
-        _line(console, width, f"{one.person} by {one.channel}: {', '.join(went)}{last}", style=style)
+    for person in status.told:
+        counts = {
+            "accepted": person.accepted,
+            "pending": person.pending,
+            "failed": person.failed,
+            "unknown": person.unknown,
+        }
+        outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items() if count)
+        last = f", last {formatting.moment(person.last_at, status.zone)}" if person.last_at else ""
+        style = "red" if person.failed else None
+        _line(console, width, f"{person.person} by {person.channel}: {outcomes}{last}", style=style)
 
 
 def _line(console: Console, width: int, text: str, style: str | None = None) -> None:

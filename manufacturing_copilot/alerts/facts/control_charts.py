@@ -33,7 +33,7 @@ def p_chart(points: pl.DataFrame) -> pl.DataFrame:
 
     `points`: chart (any key), period, inspected, bad (same unit), baseline (whether it sets the limits). Charts
     with fewer than 20 baseline points, or without anything bad in them, are left out. Baseline points beyond
-    three sigmas are taken out once and the limits made again, so that an old accident does not widen them.
+    three sigmas are removed once and the limits computed again, so that an old accident does not widen them.
     """
     usable = points.filter(pl.col("inspected") > 0).with_columns((pl.col("bad") / pl.col("inspected")).alias("rate"))
     first = _scored(usable, usable.filter("baseline"))

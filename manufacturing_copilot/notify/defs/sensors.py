@@ -32,13 +32,13 @@ def build_undelivered(site: Site) -> dg.SensorDefinition:
     def undelivered(context: dg.SensorEvaluationContext, plant: Plant) -> dg.RunRequest | dg.SkipReason:
         filters = dg.RunsFilter(job_name=JOB, statuses=_UNDER_WAY)
         if context.instance.get_runs_count(filters):
-            return dg.SkipReason("people are being told already")
+            return dg.SkipReason("the job that sends messages is already running")
         now = utc_now()
         with plant.open() as store, store.read() as connection:
             waiting, news = due_deliveries(connection, now), unplanned_messages(connection, plant.site, now)
         if not waiting and not news:
-            return dg.SkipReason("nobody waits to be told")
-        # the time is part of the key: a run key holds for ever, and a run that failed must be able to come again
+            return dg.SkipReason("no message is due and there is no news")
+        # the time is part of the key: a run key is used once only, and a run that failed must be able to start again
         return dg.RunRequest(run_key=f"{now:%Y-%m-%dT%H:%M:%S}", tags={"waiting": str(waiting), "news": str(news)})
 
     return undelivered

@@ -58,7 +58,7 @@ def _tick(plant: Plant, instance: dg.DagsterInstance) -> dg.RunRequest | str:
 def test_the_sensor_asks_for_the_job_until_everybody_is_told(
     store: Store, plant: Plant, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _tick(plant, instance) == "nobody waits to be told"
+    assert _tick(plant, instance) == "no message is due and there is no news"
     add_alert(store, severity="critical")
     asked = _tick(plant, instance)
     assert isinstance(asked, dg.RunRequest) and asked.run_key
@@ -69,7 +69,7 @@ def test_the_sensor_asks_for_the_job_until_everybody_is_told(
     assert result.success
     assert len(listener.messages) == 2
     assert {one.run_id for one in attempts(store)} == {result.run_id}
-    assert _tick(plant, instance) == "nobody waits to be told"
+    assert _tick(plant, instance) == "no message is due and there is no news"
 
 
 def test_the_job_succeeds_while_a_delivery_can_be_tried_again_and_fails_when_somebody_was_not_told(
@@ -95,7 +95,7 @@ def test_the_sensor_waits_while_people_are_being_told(store: Store, plant: Plant
     add_alert(store)
     job = _definitions(plant, load_site(Path(plant.site_folder))).resolve_job_def("notify")
     instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-    assert _tick(plant, instance) == "people are being told already"
+    assert _tick(plant, instance) == "the job that sends messages is already running"
 
 
 def _make_due(store: Store) -> None:
