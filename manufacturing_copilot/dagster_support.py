@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -16,11 +17,13 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import pydantic
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, home_folder, open_store
+from manufacturing_copilot.store.engine import usable
 from manufacturing_copilot.store.locks import named_lock
 
 logger = logging.getLogger(__name__)
@@ -59,10 +62,39 @@ def _loaded(folder: str) -> Site:
     return load_site(Path(folder))
 
 
-class Plant(dg.ConfigurableResource):
-    """The site and its store, as the resource `plant`; holds no secret (the store reads its own URL)."""
+ENVIRONMENT = {
+    "home_folder": "COPILOT_HOME",
+    "database_url": "COPILOT_DATABASE_URL",
+    "engine": "COPILOT_ENGINE",
+}
+"""The fields of the plant that an environment variable gives where nothing else does."""
 
-    site_folder: str
+
+class Plant(dg.ConfigurableResource):
+    """The resource `plant`: a site, its home folder and its database. Whoever starts a run cannot change them."""
+
+    site_folder: str = pydantic.Field(description="Folder of the site's YAML.")
+    home_folder: str | None = pydantic.Field(
+        default=None, description="Home folder; default: COPILOT_HOME, else .copilot."
+    )
+    database_url: str | None = pydantic.Field(
+        default=None,
+        repr=False,
+        description="Database; default: COPILOT_DATABASE_URL, else SQLite in the home folder. May hold a password.",
+    )
+    engine: str | None = pydantic.Field(
+        default=None, description="Where forecasts are computed: local (default) or dask."
+    )
+
+    _store: Store | None = pydantic.PrivateAttr(None)
+    _problem: Exception | None = pydantic.PrivateAttr(None)
+    _definition: dg.ResourceDefinition | None = pydantic.PrivateAttr(None)
+
+    @classmethod
+    def in_use(cls, folder: Path) -> Plant:
+        """Return the plant of the site in `folder`, with what the environment says about the rest."""
+        named = {field: dg.EnvVar(name) for field, name in ENVIRONMENT.items() if os.environ.get(name)}
+        return cls(site_folder=str(folder), **named)
 
     @property
     def site(self) -> Site:
@@ -72,31 +104,80 @@ class Plant(dg.ConfigurableResource):
     @property
     def home(self) -> Path:
         """The home folder."""
-        return home_folder()
+        return Path(self.home_folder).expanduser().resolve() if self.home_folder else home_folder()
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Plant]:
-        """Give the plant to a run, which holds a lock as long as it lives and says so in a tag."""
+        """Give the plant with its store open: once for all steps and checks of a run, or for one tick.
+
+        A run holds a lock as long as it lives, and says so in a tag. A database that does not answer fails whoever
+        opens the store, not the start: the step's error is the one that people look at.
+        """
         with ExitStack() as until_the_end:
-            if context.run is not None and context.instance is not None:
-                run_id = context.run.run_id
-                try:
-                    store = until_the_end.enter_context(self.open())
+            try:
+                store = until_the_end.enter_context(self.open())
+                if context.run is not None and context.instance is not None:
+                    run_id = context.run.run_id
                     until_the_end.enter_context(named_lock(store, life_lock(run_id), wait=False, once=True))
-                except (StoreError, sa.exc.OperationalError):
-                    logger.warning("the database does not answer; what the run does with it will say why")
-                else:
                     context.instance.add_run_tags(run_id, {LIVES_TAG: mark_of(store)})
+            except (StoreError, sa.exc.OperationalError) as problem:
+                logger.warning("the database does not answer; the step that needs it will say why")
+                self._problem = problem
+            else:
+                self._store = store
             yield self
 
     @contextmanager
     def open(self) -> Iterator[Store]:
-        """Give the open store; closes it at the end."""
-        store = open_store()
+        """Give the open store: the one of this run or tick, else one that is closed at the end of the block.
+
+        Raises StoreError where the database does not answer or its tables are of another version.
+        """
+        if self._problem is not None:
+            raise self._problem
+        if self._store is not None:
+            yield self._store
+            return
+        store = open_store(self._url(), home=self.home)
         try:
             yield store
         finally:
             store.close()
+
+    def get_resource_definition(self) -> dg.ResourceDefinition:  # type: ignore[override]
+        """Return the resource as Dagster binds it, always the same: without config, so that no run can change it."""
+        if self._definition is None:
+            self._definition = _fixed(self)
+        return self._definition
+
+    def _url(self) -> sa.URL | None:
+        return usable(self.database_url, "the database URL of the plant") if self.database_url else None
+
+
+def _fixed(bound: Plant) -> dg.ResourceDefinition:
+    """Return the definition of a plant whose fields stand fast.
+
+    A ConfigurableResource offers all of its fields in the run's config, those with a value too: whoever may start a
+    run could name any folder and any database.
+    """
+
+    @contextmanager
+    def plant(context: dg.InitResourceContext) -> Iterator[Plant]:
+        values = {name: _resolved(getattr(bound, name)) for name in type(bound).model_fields}
+        with type(bound)(**values).yield_for_execution(context) as running:
+            yield running
+
+    return dg.ResourceDefinition(
+        plant,
+        config_schema={},
+        description=f"The plant declared in {bound.site_folder}, its home folder, its database, and where its forecasts"
+        " are computed. Set where the code location starts (see the README for the environment variables); a run's"
+        " config cannot change them.",
+    )
+
+
+def _resolved(value: Any) -> Any:
+    return value.get_value() if isinstance(value, dg.EnvVar) else value
 
 
 def days(site: Site) -> dg.DailyPartitionsDefinition:

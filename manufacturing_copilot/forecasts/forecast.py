@@ -11,7 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.compute.artifacts import keeping_learned
-from manufacturing_copilot.forecasts.compute.engines import engine_in_use
+from manufacturing_copilot.forecasts.compute.engines import ComputeSettings, engine_in_use
 from manufacturing_copilot.forecasts.compute.shards import Engine, Sharding, ThisProcess, sharded
 from manufacturing_copilot.forecasts.demand import forecast_demand
 from manufacturing_copilot.forecasts.groups import (
@@ -46,6 +46,7 @@ def forecast_target(
     *,
     run_id: str | None = None,
     progress: Progress | None = None,
+    compute: ComputeSettings | None = None,
 ) -> ForecastSummary:
     """Forecast `target` at every frequency the site declares, from the facts as known at the end of `as_of`.
 
@@ -77,7 +78,7 @@ def forecast_target(
         _write_cleaned(connection, cleaned, as_of)
         score_overrides(connection, as_of)
 
-    with _sharded(target, report) as sharding:
+    with _sharded(target, report, compute or ComputeSettings()) as sharding:
         summary = record_forecast(
             store,
             site,
@@ -92,13 +93,13 @@ def forecast_target(
 
 
 @contextmanager
-def _sharded(target: Target, progress: Progress) -> Iterator[Sharding]:
-    """Compute what concerns single series where COPILOT_ENGINE says, and keep it below the home folder."""
-    folder = home_folder() / "forecasts"
+def _sharded(target: Target, progress: Progress, compute: ComputeSettings) -> Iterator[Sharding]:
+    """Compute what concerns single series where `compute` says, and keep it below the home folder."""
+    folder = (compute.home or home_folder()) / "forecasts"
     # The other targets have too little work of this kind to be worth sending to a cluster.
     local: AbstractContextManager[Engine] = nullcontext(ThisProcess())
     with (
-        engine_in_use() if target is Target.DEMAND else local as engine,
+        engine_in_use(name=compute.engine) if target is Target.DEMAND else local as engine,
         sharded(engine, folder / "shards", progress=progress) as sharding,
         keeping_learned(folder / "learned"),
     ):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -27,8 +29,10 @@ from manufacturing_copilot.site import load_site  # noqa: E402
 from manufacturing_copilot.unified.defs import build_definitions as unified  # noqa: E402
 
 
-def build(folder: Path) -> dg.Definitions:
+def build(folder: Path, *, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return everything Dagster shows of the site in `folder`.
+
+    `resources` replace those of the same key; `plant` is by default the site with what the environment says.
 
     Raises SiteError, naming file, line and key, where the site's YAML is wrong.
     """
@@ -41,7 +45,7 @@ def build(folder: Path) -> dg.Definitions:
             jobs=list(jobs.values()),
             schedules=[daily_schedule(site, jobs[DAILY])],
             sensors=[new_batches_sensor(site, jobs)],
-            resources={"plant": Plant(site_folder=str(folder))},
+            resources={"plant": Plant.in_use(folder), **(resources or {})},
             executor=dg.in_process_executor,
         ),
     )

@@ -80,7 +80,7 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
         told(step)
     if not is_anything_to_do(store, site):
         return outcome
-    flow = _Flow(store, site, outcome, tell, told)
+    flow = _Flow(store, site, home, outcome, tell, told)
     with named_lock(store, _UNDER_WAY), flow.instance() as instance:
         flow.end_dead_runs(instance)
         flow.ingest(instance)
@@ -108,11 +108,19 @@ def _is_news(store: Store, site: Site) -> bool:
 class _Flow:
     """The steps of one call, in order."""
 
-    def __init__(self, store: Store, site: Site, outcome: Outcome, tell: Tell, told: Callable[[Step], None]) -> None:
+    def __init__(
+        self, store: Store, site: Site, home: Path, outcome: Outcome, tell: Tell, told: Callable[[Step], None]
+    ) -> None:
+        from manufacturing_copilot.dagster_support import Plant
         from manufacturing_copilot.orchestration import assembly
 
         self.store, self.site, self.outcome, self.tell, self.told = store, site, outcome, tell, told
-        self.definitions = assembly.build(site.folder)
+        plant = Plant(
+            site_folder=str(site.folder),
+            home_folder=str(home),
+            database_url=store.engine.url.render_as_string(hide_password=False),
+        )
+        self.definitions = assembly.build(site.folder, resources={"plant": plant})
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import LIVES_TAG, Plant, life_lock, mark_of
+from manufacturing_copilot.dagster_support import LIVES_TAG, life_lock, mark_of
 from manufacturing_copilot.ingest.defs.sensors import REFERENCES_TAG
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.attempts import begin
@@ -22,6 +22,7 @@ from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests.end_to_end import tiny
 from manufacturing_copilot_tests.end_to_end.running import QUIET, Running, running
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 pytestmark = QUIET
 POOL = "bulk_load"
@@ -99,7 +100,10 @@ def test_a_run_holds_its_lock_until_it_ends(plant: Running) -> None:
         with named_lock(plant.store, life_lock(context.run_id), wait=False) as is_free:
             free.append(is_free)
 
-    @dg.job(executor_def=dg.in_process_executor, resource_defs={"plant": Plant(site_folder=str(plant.site.folder))})
+    @dg.job(
+        executor_def=dg.in_process_executor,
+        resource_defs={"plant": plant_over(plant.store, plant.site.folder, plant.home)},
+    )
     def looking() -> None:
         look()
 

@@ -6,7 +6,9 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,13 +26,24 @@ ANSWER_WITHIN = 10.0
 """Seconds within which the scheduler of a cluster must answer."""
 
 
-@contextmanager
-def engine_in_use(answer_within: float = ANSWER_WITHIN) -> Iterator[Engine]:
-    """Give the engine that COPILOT_ENGINE names: `local` (the default) or `dask`.
+@dataclass(frozen=True)
+class ComputeSettings:
+    """Where forecasts are computed and where what was computed is kept.
 
-    Raises ModelError where it names another, or where the cluster does not answer within so many seconds.
+    `engine`: `local` or `dask`; default: COPILOT_ENGINE, else `local`. `home`: default: the home folder in use.
     """
-    named = os.environ.get("COPILOT_ENGINE") or "local"
+
+    engine: str | None = None
+    home: Path | None = None
+
+
+@contextmanager
+def engine_in_use(answer_within: float = ANSWER_WITHIN, *, name: str | None = None) -> Iterator[Engine]:
+    """Give the engine called `name`: `local` or `dask`; default: the one that COPILOT_ENGINE names, else `local`.
+
+    Raises ModelError where it is another, or where the cluster does not answer within so many seconds.
+    """
+    named = name or os.environ.get("COPILOT_ENGINE") or "local"
     if named == "local":
         yield ThisProcess()
     elif named == "dask":

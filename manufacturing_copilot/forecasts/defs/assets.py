@@ -12,6 +12,7 @@ import polars as pl
 
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant, column_schema, days, preview
+from manufacturing_copilot.forecasts.compute.engines import ComputeSettings
 from manufacturing_copilot.forecasts.defs.plots import coverage_plot
 from manufacturing_copilot.forecasts.evaluation.challengers import compare_due_challengers
 from manufacturing_copilot.forecasts.forecast import forecast_target
@@ -34,7 +35,14 @@ class Forecaster(Protocol):
     """Forecasts a target as of a day and writes the forecast."""
 
     def __call__(
-        self, store: Store, site: Site, as_of: date, *, run_id: str | None, progress: Progress
+        self,
+        store: Store,
+        site: Site,
+        as_of: date,
+        *,
+        run_id: str | None,
+        progress: Progress,
+        compute: ComputeSettings,
     ) -> ForecastSummary:
         """Return what was written; `progress` is called with a sentence now and then."""
         ...
@@ -52,8 +60,16 @@ class TargetAsset:
 
 
 def _forecaster(target: Target) -> Forecaster:
-    def forecast(store: Store, site: Site, as_of: date, *, run_id: str | None, progress: Progress) -> ForecastSummary:
-        return forecast_target(store, site, target, as_of, run_id=run_id, progress=progress)
+    def forecast(
+        store: Store,
+        site: Site,
+        as_of: date,
+        *,
+        run_id: str | None,
+        progress: Progress,
+        compute: ComputeSettings,
+    ) -> ForecastSummary:
+        return forecast_target(store, site, target, as_of, run_id=run_id, progress=progress, compute=compute)
 
     return forecast
 
@@ -119,7 +135,14 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
             for as_of in as_of_days:
-                summary = spec.forecast(store, plant.site, as_of, run_id=context.run_id, progress=context.log.info)
+                summary = spec.forecast(
+                    store,
+                    plant.site,
+                    as_of,
+                    run_id=context.run_id,
+                    progress=context.log.info,
+                    compute=ComputeSettings(plant.engine, plant.home),
+                )
                 context.add_asset_metadata(_metadata(summary), asset_key=key, partition_key=as_of.isoformat())
 
     return forecasts

@@ -14,13 +14,14 @@ from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import alert
 from manufacturing_copilot_tests.alerts.factories import LOW, add_item, add_stock, alerts
 from manufacturing_copilot_tests.factories import DAY
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 FEED = {"feed": "erp/items", "records": "items", "files": "inbox/*.csv", "columns": {"item": "item"}}
 KEY = dg.AssetKey(["alerts", "alerts"])
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Plant:
+def plant(store: Store, home: Path, tmp_path: Path) -> Plant:
     folder = tmp_path / "site"
     (folder / "feeds").mkdir(parents=True)
     main = {
@@ -32,7 +33,7 @@ def plant(tmp_path: Path) -> Plant:
     }
     for name, content in (("site.yaml", main), ("feeds/items.yaml", FEED), ("rules.yaml", [LOW])):
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    return Plant(site_folder=str(folder))
+    return plant_over(store, folder, home)
 
 
 def _materialize(plant: Plant) -> dg.ExecuteInProcessResult:

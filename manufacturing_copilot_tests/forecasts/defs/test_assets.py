@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.forecasts.defs import build_definitions
 from manufacturing_copilot.planning.defs import build_definitions as planning_definitions
 from manufacturing_copilot.runtime.defs import build_definitions as runtime_definitions
@@ -14,6 +13,7 @@ from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot_tests.forecasts.plants import AS_OF, add_demand, add_items, add_stock
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 DAY = AS_OF.isoformat()
 
@@ -47,13 +47,15 @@ def stored(home: Path) -> Store:
     return opened
 
 
-def materialized(site: Site, tags: dict[str, str], key: str | None) -> dg.ExecuteInProcessResult:
+def materialized(
+    store: Store, home: Path, site: Site, tags: dict[str, str], key: str | None
+) -> dg.ExecuteInProcessResult:
     definitions = dg.Definitions.merge(
         runtime_definitions(site),
         build_definitions(site),
         planning_definitions(site),
         dg.Definitions(
-            resources={"plant": Plant(site_folder=str(site.folder))},
+            resources={"plant": plant_over(store, site.folder, home)},
             jobs=[dg.define_asset_job(stage, dg.AssetSelection.groups(stage)) for stage in ("runtime", "forecasts")],
         ),
     )
@@ -64,8 +66,8 @@ def materialized(site: Site, tags: dict[str, str], key: str | None) -> dg.Execut
         )
 
 
-def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, site: Site) -> None:
-    result = materialized(site, {}, DAY)
+def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, home: Path, site: Site) -> None:
+    result = materialized(stored, home, site, {}, DAY)
     assert result.success
     demand = result.asset_materializations_for_node("forecasts__demand")[0]
     assert demand.partition == DAY
@@ -91,12 +93,12 @@ def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, site
     assert {tuple(run) for run in runs} == {("demand", result.run_id), ("inventory", result.run_id)}
 
 
-def test_a_range_of_days_is_one_run_that_forecasts_each_of_them(stored: Store, site: Site) -> None:
+def test_a_range_of_days_is_one_run_that_forecasts_each_of_them(stored: Store, home: Path, site: Site) -> None:
     tags = {
         "dagster/asset_partition_range_start": "2024-06-17",
         "dagster/asset_partition_range_end": DAY,
     }
-    result = materialized(site, tags, None)
+    result = materialized(stored, home, site, tags, None)
     assert result.success
     with stored.read() as connection:
         days = connection.scalars(sa.select(t.forecast.c.as_of).distinct()).all()

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.ingest.corrections.rejected_export import export_rejected
 from manufacturing_copilot.ingest.defs import build_definitions
 from manufacturing_copilot.ingest.discovery.claim import claim
@@ -21,6 +20,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import mended_record
 from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
@@ -49,9 +49,9 @@ def deliver(store: Store, site: Site, home: Path, name: str, *lines: str) -> str
     return found.reference
 
 
-def run(site: Site, job: str, **config: Any) -> dg.ExecuteInProcessResult:
+def run(store: Store, home: Path, site: Site, job: str, **config: Any) -> dg.ExecuteInProcessResult:
     """Run a job with this config as the UI would; whatever comes of it."""
-    plant = Plant(site_folder=str(site.folder))
+    plant = plant_over(store, site.folder, home)
     definitions = dg.Definitions.merge(build_definitions(site), dg.Definitions(resources={"plant": plant}))
     return definitions.resolve_job_def(job).execute_in_process(
         run_config={"ops": {OPS[job]: {"config": config}}}, raise_on_error=False
@@ -70,11 +70,11 @@ def last_event(store: Store, reference: str) -> tuple[str, str, str, str]:
 
 def test_a_batch_is_withdrawn_and_restored_from_dagster_with_who_and_why(store: Store, home: Path, site: Site) -> None:
     reference = deliver(store, site, home, "1", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
-    result = run(site, "withdraw_batch", reference=reference, **WHO_AND_WHY)
+    result = run(store, home, site, "withdraw_batch", reference=reference, **WHO_AND_WHY)
     assert result.success
     who = f"Ada in run {result.run_id}"
     assert last_event(store, reference) == (who, "success", "withdrawn", WHO_AND_WHY["reason"])
-    result = run(site, "restore_batch", reference=reference, actor="Ada", reason="it was right after all")
+    result = run(store, home, site, "restore_batch", reference=reference, actor="Ada", reason="it was right after all")
     assert result.success
     assert last_event(store, reference)[1:] == ("withdrawn", "pending", "it was right after all")
     assert load_batch(store, site, reference, home=home, actor="test").accepted == 1
@@ -82,7 +82,9 @@ def test_a_batch_is_withdrawn_and_restored_from_dagster_with_who_and_why(store: 
 
 def test_a_failed_batch_is_tried_again_from_dagster(store: Store, home: Path, site: Site) -> None:
     reference = deliver(store, site, home, "1", "nothing,like,it", "1,2,3")
-    assert run(site, "retry_batch", reference=reference, actor="Ada", reason="the feed was corrected").success
+    assert run(
+        store, home, site, "retry_batch", reference=reference, actor="Ada", reason="the feed was corrected"
+    ).success
     assert last_event(store, reference)[1:] == ("failed", "pending", "the feed was corrected")
 
 
@@ -91,11 +93,11 @@ def test_mended_rows_are_replayed_from_dagster_once(store: Store, home: Path, si
     export_rejected(store, site, "shop/orders", home / "mend.csv", home=home)
     (home / "mend.csv").write_text((home / "mend.csv").read_text(encoding="utf-8-sig").replace("007,two", "007,2"))
     asked = {"file": "mend.csv", "actor": "Ada", "reason": "asked the shop"}
-    assert run(site, "replay_rejected", **asked).success
+    assert run(store, home, site, "replay_rejected", **asked).success
     counts, event = counts_of(store, reference), last_event(store, reference)
     assert (counts.accepted, counts.rejected) == (1, 0)
     assert "mended in mend.csv (asked the shop)" in event[3]
-    assert run(site, "replay_rejected", **asked).success
+    assert run(store, home, site, "replay_rejected", **asked).success
     assert (counts_of(store, reference), last_event(store, reference)) == (counts, event)
     with store.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(mended_record)) == 1
@@ -109,7 +111,7 @@ def test_rows_that_a_guard_stopped_are_released_from_dagster(store: Store, home:
     )
     assert counts_of(store, reference).rejected == 4
     asked = {"reference": reference, "actor": "Ada", "reason": "they do order dozens now"}
-    assert run(site, "release_rejected", lines=[2, 3], **asked).success
+    assert run(store, home, site, "release_rejected", lines=[2, 3], **asked).success
     assert (counts_of(store, reference).accepted, counts_of(store, reference).rejected) == (2, 2)
     assert "rows were released (they do order dozens now)" in last_event(store, reference)[3]
 
@@ -122,7 +124,7 @@ def test_rows_that_a_guard_stopped_are_refused_from_dagster_and_nobody_waits_for
     jumped = [f"B{number},1,007,24,2026-03-02" for number in range(4)]
     reference = deliver(store, site, home, "2", ORDERS_HEADER, *jumped)
     asked = {"reference": reference, "actor": "Ada", "reason": "of the test shop"}
-    assert run(site, "refuse_rejected", lines=[2, 3], **asked).success
+    assert run(store, home, site, "refuse_rejected", lines=[2, 3], **asked).success
     assert "2 rejected rows were refused for good: of the test shop" in last_event(store, reference)[3]
     with store.read() as connection:
         assert waiting_rows(connection, reference) == 2
@@ -130,7 +132,7 @@ def test_rows_that_a_guard_stopped_are_refused_from_dagster_and_nobody_waits_for
     assert written.rows == 2
     assert counts_of(store, reference).rejected == 4
     # whoever thinks better of it lets them pass
-    assert run(site, "release_rejected", lines=[2], **asked).success
+    assert run(store, home, site, "release_rejected", lines=[2], **asked).success
     assert counts_of(store, reference).accepted == 1
 
 
@@ -150,7 +152,7 @@ def test_a_mistake_fails_the_run_in_its_sentence_and_changes_nothing(
 ) -> None:
     reference = deliver(store, site, home, "1", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
     before = story_of(store, reference)
-    result = run(site, job, **config)
+    result = run(store, home, site, job, **config)
     assert not result.success
     assert sentence in said(result)
     assert story_of(store, reference).events.equals(before.events)

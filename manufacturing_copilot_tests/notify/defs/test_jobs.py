@@ -16,6 +16,7 @@ from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot_tests.notify.factories import BUYER, add_alert, attempts, deliveries
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
@@ -23,13 +24,13 @@ FEED = {"feed": "erp/items", "records": "items", "files": "inbox/*.csv", "column
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Plant:
+def plant(store: Store, home: Path, tmp_path: Path) -> Plant:
     folder = tmp_path / "site"
     (folder / "feeds").mkdir(parents=True)
     main = {"site": "Hall 4", "history_from": "2026-01-01", "sources": {"erp": {"kind": "erp"}}}
     for name, content in (("site.yaml", main), ("feeds/items.yaml", FEED), ("people.yaml", [BUYER])):
         (folder / name).write_text(yaml.safe_dump(content), encoding="utf-8")
-    return Plant(site_folder=str(folder))
+    return plant_over(store, folder, home)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.report.defs import build_definitions
 from manufacturing_copilot.store import Store
+from manufacturing_copilot_tests.plant_resource import plant_over
 from manufacturing_copilot_tests.report import scenes
 
 KEY = dg.AssetKey(["report", "page"])
@@ -36,7 +36,7 @@ def test_the_page_is_written_after_the_alerts_and_is_in_the_reports_group() -> N
 
 def test_materializing_the_page_writes_it_and_says_where(store: Store, home: Path, folder: Path) -> None:
     scenes.fill(store)
-    result = dg.materialize(_assets(), resources={"plant": Plant(site_folder=str(folder))})
+    result = dg.materialize(_assets(), resources={"plant": plant_over(store, folder, home)})
     path = home.resolve() / "reports" / "2026-03-15.html"
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
     metadata = result.asset_materializations_for_node("report__page")[0].metadata

@@ -15,6 +15,7 @@ from manufacturing_copilot.unified.defs.checks import unified_checks
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot.unified.stock.snapshots import refresh_snapshots
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
@@ -112,10 +113,12 @@ def _unsound(store: Store) -> None:
             )
 
 
-def _evaluate() -> Evaluations:
+def _evaluate(store: Store, home: Path) -> Evaluations:
     with dg.DagsterInstance.ephemeral() as instance:
         checks = unified_checks()
-        defs = dg.Definitions(asset_checks=checks, resources={"plant": SitePlant(site_folder="unused")})
+        defs = dg.Definitions(
+            asset_checks=checks, resources={"plant": plant_over(store, Path("unused"), home, SitePlant)}
+        )
         job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
         merged = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
         result = merged.resolve_job_def("checks").execute_in_process(instance=instance)
@@ -126,15 +129,12 @@ def _evaluate() -> Evaluations:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Evaluations, Evaluations]]:
     """The checks of the sound plant, and of the unsound one."""
     folder: Path = tmp_path_factory.mktemp("checks")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COPILOT_HOME", str(folder))
-        patch.delenv("COPILOT_DATABASE_URL", raising=False)
-        store = open_store()
-        _sound(store)
-        sound = _evaluate()
-        _unsound(store)
-        yield sound, _evaluate()
-        store.close()
+    store = open_store(f"sqlite:///{folder}/copilot.db")
+    _sound(store)
+    sound = _evaluate(store, folder)
+    _unsound(store)
+    yield sound, _evaluate(store, folder)
+    store.close()
 
 
 CHECKS = {

@@ -15,6 +15,7 @@ from manufacturing_copilot.unified.defs import build_definitions
 from manufacturing_copilot.unified.defs.assets import DEMAND, ITEMS, PROCESSES, QUALITY, SNAPSHOTS, SUPPLY
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
+from manufacturing_copilot_tests.plant_resource import plant_over
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
 
@@ -48,8 +49,8 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def definitions() -> dg.Definitions:
-    plant = dg.Definitions(resources={"plant": SitePlant(site_folder="unused")})
+def definitions(embedded: Store, home: Path) -> dg.Definitions:
+    plant = dg.Definitions(resources={"plant": plant_over(embedded, Path("unused"), home, SitePlant)})
     return dg.Definitions.merge(build_definitions(SITE), plant)
 
 
