@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, home_folder, open_store
-from manufacturing_copilot.store.engine import usable
+from manufacturing_copilot.store.engine import parse_database_url
 from manufacturing_copilot.store.locks import named_lock
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Plant(dg.ConfigurableResource):
         return self._definition
 
     def _url(self) -> sa.URL | None:
-        return usable(self.database_url, "the database URL of the plant") if self.database_url else None
+        return parse_database_url(self.database_url, "the database URL of the plant") if self.database_url else None
 
 
 def _fixed(bound: Plant) -> dg.ResourceDefinition:
