@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store.bulk import upsert_row
-from manufacturing_copilot.store.tables import batch, batch_event, item_event, refresh
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, item_event, refresh
 from manufacturing_copilot.store.types import utc_now
 
 UNIFIED = "unified"
@@ -18,7 +18,7 @@ UNIFIED = "unified"
 
 def up_to_batch(connection: sa.Connection) -> int:
     """Return the id of the newest batch that is loaded; 0 where none is."""
-    return connection.scalar(sa.select(sa.func.max(batch.c.id)).where(batch.c.status == "success")) or 0
+    return connection.scalar(sa.select(sa.func.max(batch.c.id)).where(batch.c.status == BatchStatus.SUCCESS)) or 0
 
 
 def batches_hash(connection: sa.Connection) -> str:
@@ -27,11 +27,11 @@ def batches_hash(connection: sa.Connection) -> str:
     The newest id alone would miss a batch that finished after a younger one, and one that was withdrawn or loaded
     again.
     """
-    loaded = batch.c.status == "success"
+    loaded = batch.c.status == BatchStatus.SUCCESS
     counted = sa.select(sa.func.count(), sa.func.sum(batch.c.id), sa.func.sum(batch.c.attempts)).where(loaded)
     newest = sa.select(sa.func.max(batch.c.finished_at)).where(loaded)
     # Rows of a loaded batch that are mended, or that move because another batch does, are a line of its audit trail.
-    moved = sa.select(sa.func.max(batch_event.c.id)).where(batch_event.c.to_status == "success")
+    moved = sa.select(sa.func.max(batch_event.c.id)).where(batch_event.c.to_status == BatchStatus.SUCCESS)
     facts = [*connection.execute(counted).one(), connection.scalar(newest), connection.scalar(moved)]
     facts.append(connection.scalar(sa.select(sa.func.max(item_event.c.id))))
     # PostgreSQL sums integers to a decimal: as text, both databases say the same

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import alert, alert_event, audit_event, fact_seen
+from manufacturing_copilot.store.tables import AlertStatus, alert, alert_event, audit_event, fact_seen
 from manufacturing_copilot.store.types import utc_now
 
 
@@ -22,7 +22,7 @@ def acknowledge(store: Store, alert_id: int, actor: str, note: str = "", *, now:
 
     Raises AlertError where there is no such alert, or it is resolved.
     """
-    _change_status(store, alert_id, actor, "acknowledged", note, now or utc_now())
+    _change_status(store, alert_id, actor, AlertStatus.ACKNOWLEDGED, note, now or utc_now())
 
 
 def snooze(
@@ -35,7 +35,7 @@ def snooze(
     at = now or utc_now()
     if until <= at:
         raise AlertError(f"alert {alert_id} cannot be snoozed until {until:%Y-%m-%d %H:%M}: that moment is past")
-    _change_status(store, alert_id, actor, "snoozed", note, at, until)
+    _change_status(store, alert_id, actor, AlertStatus.SNOOZED, note, at, until)
 
 
 def resolve(store: Store, alert_id: int, actor: str, note: str = "", *, now: datetime | None = None) -> None:
@@ -43,7 +43,7 @@ def resolve(store: Store, alert_id: int, actor: str, note: str = "", *, now: dat
 
     Raises AlertError where there is no such alert, or it is resolved.
     """
-    _change_status(store, alert_id, actor, "resolved", note, now or utc_now())
+    _change_status(store, alert_id, actor, AlertStatus.RESOLVED, note, now or utc_now())
 
 
 def _change_status(
@@ -69,7 +69,7 @@ def _change_status(
         connection.execute(
             sa.insert(alert_event).values(alert_id=alert_id, at=now, actor=actor, event=status, note=note)
         )
-        if status == "resolved":
+        if status == AlertStatus.RESOLVED:
             same_trouble = (fact_seen.c.rule == row.rule) & (fact_seen.c.subject == row.subject)
             connection.execute(sa.update(fact_seen).where(same_trouble).values(settled=row.severity))
         detail = {"note": note, "was": row.status, "title": row.title}

@@ -18,10 +18,10 @@ from manufacturing_copilot.progress import is_current, note_follows
 from manufacturing_copilot.site import Severity, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
-from manufacturing_copilot.store.tables import alert, alert_event, fact_seen
+from manufacturing_copilot.store.tables import AlertEventKind, AlertStatus, alert, alert_event, fact_seen
 
 STAGE = "alerts"
-LIVE = ("open", "acknowledged", "snoozed")
+LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SNOOZED)
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class _Update:
         woken = sum(event["note"] == _SNOOZE_OVER for event in self.events)
         return AlertChanges(
             opened=len(to_open),
-            worsened=kinds.count("worsened"),
-            eased=kinds.count("eased"),
-            resolved=kinds.count("resolved"),
+            worsened=kinds.count(AlertEventKind.WORSENED),
+            eased=kinds.count(AlertEventKind.EASED),
+            resolved=kinds.count(AlertEventKind.RESOLVED),
             refreshed=refreshed,
             woken=woken,
             waiting=waiting,
@@ -153,7 +153,7 @@ class _Update:
         rows = [self._as_row(hit, earlier.get(hit.key, 0) + 1) for hit in hits]
         inserted = self.connection.execute(sa.insert(alert).returning(alert.c.id, alert.c.title), rows)
         for row in inserted:
-            self._record_event(row.id, "opened", row.title)
+            self._record_event(row.id, AlertEventKind.OPENED, row.title)
 
     def _times_opened(self) -> dict[tuple[str, str], int]:
         query = sa.select(alert.c.rule, alert.c.subject, sa.func.count()).group_by(alert.c.rule, alert.c.subject)
@@ -166,7 +166,7 @@ class _Update:
             "topic": hit.rule.when.topic.value,
             "subject": hit.subject,
             "item_id": hit.item_id,
-            "status": "open",
+            "status": AlertStatus.OPEN,
             "opened_at": self.now,
             "changed_at": self.now,
             "first_seen_on": self.as_of,
@@ -190,14 +190,14 @@ class _Update:
         before, after = Severity(row.severity), hit.severity
         is_news = True
         if after.rank > before.rank:
-            self._record_event(row.id, "worsened", f"from {before} to {after}: {hit.title}")
+            self._record_event(row.id, AlertEventKind.WORSENED, f"from {before} to {after}: {hit.title}")
             # what somebody acknowledged or snoozed at a lower severity needs to be looked at again
-            changes |= {"status": "open", "snoozed_until": None}
+            changes |= {"status": AlertStatus.OPEN, "snoozed_until": None}
         elif after.rank < before.rank:
-            self._record_event(row.id, "eased", f"from {before} to {after}: {hit.title}")
-        elif row.status == "snoozed" and row.snoozed_until is not None and row.snoozed_until <= self.now:
-            self._record_event(row.id, "opened", _SNOOZE_OVER)
-            changes |= {"status": "open", "snoozed_until": None}
+            self._record_event(row.id, AlertEventKind.EASED, f"from {before} to {after}: {hit.title}")
+        elif row.status == AlertStatus.SNOOZED and row.snoozed_until is not None and row.snoozed_until <= self.now:
+            self._record_event(row.id, AlertEventKind.OPENED, _SNOOZE_OVER)
+            changes |= {"status": AlertStatus.OPEN, "snoozed_until": None}
         else:
             is_news = False
         if not changes:
@@ -213,9 +213,9 @@ class _Update:
         self.connection.execute(
             sa.update(alert)
             .where(alert.c.id == row.id)
-            .values(status="resolved", changed_at=self.now, snoozed_until=None)
+            .values(status=AlertStatus.RESOLVED, changed_at=self.now, snoozed_until=None)
         )
-        self._record_event(row.id, "resolved", note)
+        self._record_event(row.id, AlertEventKind.RESOLVED, note)
 
     def _record_event(self, alert_id: int, event: str, note: str) -> None:
         self.events.append({"alert_id": alert_id, "at": self.now, "actor": self.actor, "event": event, "note": note})

@@ -11,7 +11,7 @@ import typer
 from manufacturing_copilot.cli.console import actor, opened_store, out, show
 from manufacturing_copilot.site.durations import parse_duration
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import alert
+from manufacturing_copilot.store.tables import AlertStatus, alert
 from manufacturing_copilot.store.types import utc_now
 
 app = typer.Typer(help="What needs a person.", no_args_is_help=True)
@@ -22,7 +22,7 @@ Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
 
 @app.command("list")
 def list_alerts(
-    status: Annotated[str, typer.Option(help="open, acknowledged, snoozed, resolved or all")] = "open",
+    status: Annotated[str, typer.Option(help="open, acknowledged, snoozed, resolved or all")] = AlertStatus.OPEN.value,
     limit: Annotated[int, typer.Option(help="maximum number of rows")] = 50,
     as_json: AsJson = False,
 ) -> None:

@@ -16,6 +16,7 @@ from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
 from manufacturing_copilot.runtime.registration import register_file
 from manufacturing_copilot.runtime.registry import Alias
 from manufacturing_copilot.runtime.runs import end_killed
+from manufacturing_copilot.store.tables import ModelRole
 
 app = typer.Typer(help="Forecast models: versions, accuracy, runs, promotion.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def list_models(
     with opened_store() as store, store.read() as connection:
         versions = decisions.versions(connection, retired=every)
     if not every:
-        versions = versions.filter(pl.col("series").is_not_null() | (pl.col("alias") == "challenger"))
+        versions = versions.filter(pl.col("series").is_not_null() | (pl.col("alias") == ModelRole.CHALLENGER))
     rounded = versions.with_columns(
         pl.col(pl.Float64).exclude("series_scored").round(3), pl.col("series_scored").cast(pl.Int64)
     )
@@ -154,7 +155,7 @@ def promote(
     note: Note = "",
 ) -> None:
     """Make a version the champion, which forecasts from the next run on."""
-    alias: Alias = "challenger" if challenger else "champion"
+    alias: Alias = ModelRole.CHALLENGER if challenger else ModelRole.CHAMPION
     with opened_store() as store:
         decisions.promote_version(store, name, version, actor(), note, alias)
     out.print(f"version {version} of {name} is its {alias}, by {actor()}")

@@ -16,6 +16,7 @@ import typer
 from manufacturing_copilot.cli.console import actor, complain, day_of, out, site_and_store
 from manufacturing_copilot.cli.options import AsJson
 from manufacturing_copilot.store import Store, home_folder
+from manufacturing_copilot.store.tables import BatchStatus, DeliveryStatus
 
 if TYPE_CHECKING:
     from manufacturing_copilot.unified.refresh.rebuild import PastDatabase
@@ -121,9 +122,9 @@ def _unfinished_work(store: Store) -> list[str]:
     from manufacturing_copilot.notify.delivery_ledger import totals as deliveries
 
     with store.read() as connection:
-        undelivered = deliveries(connection)["pending"]
+        undelivered = deliveries(connection)[DeliveryStatus.PENDING]
     status = batches(store).batches
-    loading, failed = status["pending"] + status["in_progress"], status["failed"]
+    loading, failed = status[BatchStatus.PENDING] + status[BatchStatus.IN_PROGRESS], status[BatchStatus.FAILED]
     counts = {
         f"batches waiting or being loaded by another process: {loading}; `copilot batch list` shows them": loading,
         f"batches that failed: {failed}; `copilot batch list --status failed` shows why": failed,

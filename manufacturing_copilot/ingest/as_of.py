@@ -21,7 +21,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.durations import parse_time_of_day
 from manufacturing_copilot.store import Store, insert_frame, read_frame, staged
 from manufacturing_copilot.store.shadow_tables import create_from_query, permanent, rolled_back
-from manufacturing_copilot.store.tables import accepted, batch, batch_file, changed_record
+from manufacturing_copilot.store.tables import BatchStatus, accepted, batch, batch_file, changed_record
 
 ALWAYS = date(1900, 1, 1)
 """From when files of the start count: their records by the day they speak of alone."""
@@ -121,7 +121,7 @@ def _arrivals(connection: sa.Connection, site: Site) -> pl.DataFrame:
             sa.func.coalesce(batch_file.c.repeats_file_id, batch_file.c.id).label("same_as"),
         )
         .join(batch, batch.c.id == batch_file.c.batch_id)
-        .where(batch.c.status == "success"),
+        .where(batch.c.status == BatchStatus.SUCCESS),
     )
     at = pl.from_epoch("order_ns", "ns").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
     if site.clock == "system":

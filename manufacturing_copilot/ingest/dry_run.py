@@ -27,7 +27,7 @@ from manufacturing_copilot.ingest.validation.volume_guard import volume_in_words
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.site.feeds import Order, Repeats
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import batch, batch_file
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
 _FILE_ID = 1 << 62
@@ -114,7 +114,7 @@ def _overtaken(connection: sa.Connection | None, row: Any, feed: Feed, file: Kno
     """Return what is to be said of a file that is older than others that are loaded; the counts are of a newest one."""
     if connection is None or row is None or not feed.record_key or feed.order is not Order.WRITTEN:
         return ()
-    loaded = sa.exists().where(batch.c.id == batch_file.c.batch_id, batch.c.status == "success")
+    loaded = sa.exists().where(batch.c.id == batch_file.c.batch_id, batch.c.status == BatchStatus.SUCCESS)
     newest = last_place(connection, row.id, loaded)
     if newest is None or newest[0] <= file.modified_ns:
         return ()

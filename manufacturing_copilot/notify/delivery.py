@@ -15,14 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.notify.sender import SEND_SECONDS, Answer, Outcome, send
+from manufacturing_copilot.notify.sender import SEND_SECONDS, Answer, send
 from manufacturing_copilot.site import Severity, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
-from manufacturing_copilot.store.tables import delivery, delivery_attempt, notification
+from manufacturing_copilot.store.tables import AttemptOutcome, DeliveryStatus, delivery, delivery_attempt, notification
 from manufacturing_copilot.store.types import utc_now
 
-_RETRIED = (Outcome.REFUSED, Outcome.NOBODY)
+_RETRIED = (AttemptOutcome.REFUSED, AttemptOutcome.NOBODY)
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,12 @@ def due_deliveries(connection: sa.Connection, now: datetime) -> int:
     query = (
         sa.select(sa.func.count())
         .select_from(delivery)
-        .where(sa.or_(delivery.c.status == "sending", (delivery.c.status == "pending") & (delivery.c.due_at <= now)))
+        .where(
+            sa.or_(
+                delivery.c.status == DeliveryStatus.SENDING,
+                (delivery.c.status == DeliveryStatus.PENDING) & (delivery.c.due_at <= now),
+            )
+        )
     )
     return int(connection.scalar(query) or 0)
 
@@ -128,7 +133,7 @@ def due_deliveries(connection: sa.Connection, now: datetime) -> int:
 def _release_interrupted(store: Store, now: datetime, settings: DeliverySettings) -> int:
     """Put back what a process that ended left half sent; needs the lock, under which nobody else is sending."""
     with store.write() as connection:
-        ids = connection.scalars(sa.select(delivery.c.id).where(delivery.c.status == "sending")).all()
+        ids = connection.scalars(sa.select(delivery.c.id).where(delivery.c.status == DeliveryStatus.SENDING)).all()
         if not ids:
             return 0
         connection.execute(
@@ -136,19 +141,21 @@ def _release_interrupted(store: Store, now: datetime, settings: DeliverySettings
             .where(delivery_attempt.c.delivery_id.in_(ids), delivery_attempt.c.finished_at.is_(None))
             .values(
                 finished_at=now,
-                outcome=Outcome.INTERRUPTED.value,
+                outcome=AttemptOutcome.INTERRUPTED.value,
                 detail="the process that sent it ended before an answer; it is sent again",
             )
         )
         # a message that ends its process every time must not hold up everybody else's
-        status = sa.case((delivery.c.attempts < settings.max_attempts, "pending"), else_="failed")
+        status = sa.case(
+            (delivery.c.attempts < settings.max_attempts, DeliveryStatus.PENDING), else_=DeliveryStatus.FAILED
+        )
         connection.execute(sa.update(delivery).where(delivery.c.id.in_(ids)).values(status=status))
         return len(ids)
 
 
 def _claim(store: Store, now: datetime, run_id: str | None) -> _Claim | None:
     """Mark the due deliveries of one message as being sent, with an attempt each; None where nothing is due."""
-    is_due = (delivery.c.status == "pending") & (delivery.c.due_at <= now)
+    is_due = (delivery.c.status == DeliveryStatus.PENDING) & (delivery.c.due_at <= now)
     with store.write() as connection:
         message_id = connection.scalar(
             sa.select(delivery.c.notification_id).where(is_due).order_by(delivery.c.due_at, delivery.c.id).limit(1)
@@ -165,7 +172,9 @@ def _claim(store: Store, now: datetime, run_id: str | None) -> _Claim | None:
 
 def _begin_attempt(connection: sa.Connection, row: sa.Row[Any], run_id: str | None) -> _Attempt:
     number = row.attempts + 1
-    connection.execute(sa.update(delivery).where(delivery.c.id == row.id).values(status="sending", attempts=number))
+    connection.execute(
+        sa.update(delivery).where(delivery.c.id == row.id).values(status=DeliveryStatus.SENDING, attempts=number)
+    )
     attempt_id = connection.execute(
         sa.insert(delivery_attempt)
         .values(delivery_id=row.id, started_at=utc_now(), run_id=run_id)
@@ -188,9 +197,9 @@ def _record(
             status = _status_after(answer, attempt, settings)
             finished = utc_now()
             changes: dict[str, Any] = {"status": status}
-            if status == "accepted":
+            if status == DeliveryStatus.ACCEPTED:
                 changes["accepted_at"] = finished
-            elif status == "pending":
+            elif status == DeliveryStatus.PENDING:
                 changes["due_at"] = now + settings.waits[attempt.number - 1]
             connection.execute(sa.update(delivery).where(delivery.c.id == delivery_id).values(changes))
             connection.execute(
@@ -202,17 +211,17 @@ def _record(
 
 
 def _status_after(answer: Answer, attempt: _Attempt, settings: DeliverySettings) -> str:
-    if answer.outcome is Outcome.ACCEPTED:
-        return "accepted"
-    if answer.outcome is Outcome.TIMEOUT:
-        return "unknown"
+    if answer.outcome is AttemptOutcome.ACCEPTED:
+        return DeliveryStatus.ACCEPTED
+    if answer.outcome is AttemptOutcome.TIMEOUT:
+        return DeliveryStatus.UNKNOWN
     if answer.outcome in _RETRIED and attempt.number < settings.max_attempts:
-        return "pending"
-    return "failed"
+        return DeliveryStatus.PENDING
+    return DeliveryStatus.FAILED
 
 
 def _count(summary: DeliverySummary, status: str, problem: str) -> None:
-    name = "retried" if status == "pending" else status
+    name = "retried" if status == DeliveryStatus.PENDING else status
     setattr(summary, name, getattr(summary, name) + 1)
-    if status != "accepted":
+    if status != DeliveryStatus.ACCEPTED:
         summary.problems.append(problem)

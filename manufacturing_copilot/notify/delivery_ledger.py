@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    DeliveryStatus,
     alert_event,
     delivery,
     delivery_attempt,
@@ -33,15 +34,15 @@ DELIVERIES = FrameSchema(
     key=("delivery_id",),
 )
 
-STATUSES = ("pending", "accepted", "failed", "unknown")
+STATUSES = (DeliveryStatus.PENDING, DeliveryStatus.ACCEPTED, DeliveryStatus.FAILED, DeliveryStatus.UNKNOWN)
 
 
 def totals(connection: sa.Connection) -> dict[str, int]:
     """Return how many deliveries are pending (being sent included), accepted, failed and unknown."""
     rows = connection.execute(sa.select(delivery.c.status, sa.func.count()).group_by(delivery.c.status))
     counts = {status: int(count) for status, count in rows}
-    counts["pending"] = counts.get("pending", 0) + counts.pop("sending", 0)
-    return {status: counts.get(status, 0) for status in STATUSES}
+    counts[DeliveryStatus.PENDING] = counts.get(DeliveryStatus.PENDING, 0) + counts.pop(DeliveryStatus.SENDING, 0)
+    return {status.value: counts.get(status, 0) for status in STATUSES}
 
 
 def newest_deliveries(

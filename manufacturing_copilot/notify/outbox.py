@@ -19,9 +19,20 @@ from manufacturing_copilot.notify.schedule import due_at, in_digest
 from manufacturing_copilot.site import Person, Severity, Site, Topic
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
-from manufacturing_copilot.store.tables import alert, alert_event, delivery, item, notification, notification_alert
+from manufacturing_copilot.store.tables import (
+    AlertEventKind,
+    AlertStatus,
+    DeliveryStatus,
+    NotificationKind,
+    alert,
+    alert_event,
+    delivery,
+    item,
+    notification,
+    notification_alert,
+)
 
-_TROUBLE = ("opened", "worsened")
+_TROUBLE = (AlertEventKind.OPENED, AlertEventKind.WORSENED)
 
 
 @dataclass(frozen=True)
@@ -61,17 +72,17 @@ def _groups(connection: sa.Connection, site: Site, now: datetime) -> dict[_Messa
         return groups  # what would have been said on a past day is nobody's news
     for person in site.people:
         for event in _news_for(connection, person):
-            severity = Severity.INFO if event.event == "resolved" else Severity(event.severity)
+            severity = Severity.INFO if event.event == AlertEventKind.RESOLVED else Severity(event.severity)
             channels = (
                 _channels_used(connection, person, event.alert_id)
-                if event.event == "resolved"
+                if event.event == AlertEventKind.RESOLVED
                 else _channels_declared(person, Topic(event.topic), severity)
             )
             if channels:
                 digest = in_digest(person, severity)
                 group = _MessageGroup(
                     person.person,
-                    "digest" if digest else "alert",
+                    NotificationKind.DIGEST if digest else NotificationKind.ALERT,
                     None if digest else event.topic,
                     channels,
                     due_at(person, severity, now, site),
@@ -90,9 +101,11 @@ def _news_for(connection: sa.Connection, person: Person) -> Sequence[sa.Row]:
         .where(to_person)
     )
     is_news = sa.or_(
-        sa.and_(alert_event.c.event.in_(_TROUBLE), alert.c.status == "open"),
+        sa.and_(alert_event.c.event.in_(_TROUBLE), alert.c.status == AlertStatus.OPEN),
         sa.and_(
-            alert_event.c.event == "resolved", alert.c.status == "resolved", alert_event.c.alert_id.in_(alerts_told)
+            alert_event.c.event == AlertEventKind.RESOLVED,
+            alert.c.status == AlertStatus.RESOLVED,
+            alert_event.c.alert_id.in_(alerts_told),
         ),
     )
     query = (
@@ -165,7 +178,7 @@ def _waiting_message(connection: sa.Connection, group: _MessageGroup, now: datet
     for message_id, rows in rows_of.items():
         same_channels = {row.channel for row in rows} == set(group.channels)
         same_topic = group.topic is None or {row.topic for row in rows} == {group.topic}
-        if same_channels and same_topic and all(row.status == "pending" for row in rows):
+        if same_channels and same_topic and all(row.status == DeliveryStatus.PENDING for row in rows):
             return message_id
     return None
 
@@ -182,7 +195,7 @@ def _new_message(connection: sa.Connection, site: Site, group: _MessageGroup, no
             "notification_id": message_id,
             "channel": channel,
             "address": person.channels[channel].removeprefix("env:"),
-            "status": "pending",
+            "status": DeliveryStatus.PENDING,
             "due_at": group.due_at,
             "attempts": 0,
         }
@@ -218,7 +231,7 @@ def _news_of(connection: sa.Connection, message_id: int) -> list[News]:
             advice=row.advice,
             evidence=Evidence.from_json(row.evidence),
             item_unit=row.base_unit or "",
-            resolved=row.status == "resolved",
+            resolved=row.status == AlertStatus.RESOLVED,
         )
         for row in connection.execute(query)
     ]

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from manufacturing_copilot.notify.secrets import guard
 from manufacturing_copilot.site import Severity
+from manufacturing_copilot.store.tables import AttemptOutcome
 
 SEND_SECONDS = 20.0
 """How long one address may take. After it we no longer wait, and do not know whether the message will arrive."""
 _LONGER_THAN_OURS = 5.0
 
 
-class Outcome(StrEnum):
-    """What became of one attempt to deliver."""
-
-    ACCEPTED = "accepted"  # the service took it; whether a person reads it, nobody can say
-    REFUSED = "refused"  # the service said no, or was not to be reached
-    TIMEOUT = "timeout"  # no answer in time: it may arrive or not, so it is never sent again blindly
-    NOBODY = "nobody"  # there was no address to send to
-    INTERRUPTED = "interrupted"  # the process that sent it ended before an answer
-
-
 @dataclass(frozen=True)
 class Answer:
     """The outcome for one address, with a sentence without secrets."""
 
-    outcome: Outcome
+    outcome: AttemptOutcome
     detail: str
 
 
@@ -58,7 +48,7 @@ def send(
         try:
             outbox.add(_service(url, addresses[number], _tag(number), asset, seconds))
         except _NoAddressError as problem:
-            answers[number] = Answer(Outcome.NOBODY, str(problem))
+            answers[number] = Answer(AttemptOutcome.NOBODY, str(problem))
     waiting = [number for number in urls if number not in answers]
     if waiting:
         result = outbox.notify(
@@ -101,14 +91,14 @@ def _answer(result: Any, clean: Any) -> Answer:
     from apprise.result import AppriseResultStatus as Status
 
     if result is None:
-        return Answer(Outcome.NOBODY, "nobody was told: no service took the message")
+        return Answer(AttemptOutcome.NOBODY, "nobody was told: no service took the message")
     complaints = [clean(entry.message) for entry in result.logs() if entry.level in ("WARNING", "ERROR", "CRITICAL")]
     detail = "; ".join(dict.fromkeys(complaints))
     if result.status == Status.SUCCESS:
-        return Answer(Outcome.ACCEPTED, f"accepted by {result.name}")
+        return Answer(AttemptOutcome.ACCEPTED, f"accepted by {result.name}")
     if result.status == Status.TIMEOUT:
-        return Answer(Outcome.TIMEOUT, detail or f"{result.name} did not answer in time")
-    return Answer(Outcome.REFUSED, detail or f"{result.name} did not accept it")
+        return Answer(AttemptOutcome.TIMEOUT, detail or f"{result.name} did not answer in time")
+    return Answer(AttemptOutcome.REFUSED, detail or f"{result.name} did not accept it")
 
 
 def _tag(number: int) -> str:

@@ -14,7 +14,7 @@ from manufacturing_copilot.orchestration.jobs import DAILY, FACTS
 from manufacturing_copilot.orchestration.orphaned_runs import end_dead_runs
 from manufacturing_copilot.progress import batches_hash, is_current
 from manufacturing_copilot.site import Site
-from manufacturing_copilot.store.tables import batch, refresh
+from manufacturing_copilot.store.tables import BatchStatus, batch, refresh
 from manufacturing_copilot.store.types import utc_now
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def new_batches_sensor(site: Site, jobs: dict[str, UnresolvedAssetJobDefinition]
 
 
 def _why_wait(connection: sa.Connection, site: Site, as_of: date) -> str | None:
-    if not connection.scalar(sa.select(sa.func.count()).where(batch.c.status == "success")):
+    if not connection.scalar(sa.select(sa.func.count()).where(batch.c.status == BatchStatus.SUCCESS)):
         return "no batch was loaded yet"
     if is_current(connection, site, as_of):
         return "no batch was loaded since the facts were brought up to date"
     recent = batch.c.claimed_at > utc_now() - _WAIT_FOR_CLAIMED
     loading = connection.scalar(
-        sa.select(sa.func.count()).where(batch.c.status.in_(("pending", "in_progress")), recent)
+        sa.select(sa.func.count()).where(batch.c.status.in_((BatchStatus.PENDING, BatchStatus.IN_PROGRESS)), recent)
     )
     return f"{loading} batches are being loaded; the facts follow them" if loading else None
 

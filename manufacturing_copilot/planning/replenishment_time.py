@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import supply_line
+from manufacturing_copilot.store.tables import SupplyStatus, supply_line
 
 DEFAULT_LEAD_TIME = 14.0
 FEWEST_LINES = 5
@@ -64,7 +64,7 @@ def read_lines(connection: sa.Connection, as_of: date) -> pl.DataFrame:
         ).where(
             supply_line.c.ordered_on <= as_of,
             supply_line.c.ordered_on > as_of - timedelta(days=MEMORY_DAYS),
-            sa.or_(supply_line.c.received_on.is_not(None), supply_line.c.status == "open"),
+            sa.or_(supply_line.c.received_on.is_not(None), supply_line.c.status == SupplyStatus.OPEN),
         ),
     )
     arrived = (pl.col("received_on") <= as_of).fill_null(False)

@@ -16,6 +16,7 @@ from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    SupplyStatus,
     forecast,
     inventory_snapshot,
     item,
@@ -246,10 +247,10 @@ def open_supply(as_of: date) -> sa.Select:
         sa.type_coerce(supply_line.c.ordered - came, supply_line.c.ordered.type).label("outstanding"),
     ).where(
         supply_line.c.ordered_on <= as_of,
-        supply_line.c.status != "cancelled",
+        supply_line.c.status != SupplyStatus.CANCELLED,
         sa.or_(
             supply_line.c.received_on > as_of,
-            sa.and_(supply_line.c.received_on.is_(None), supply_line.c.status == "open"),
+            sa.and_(supply_line.c.received_on.is_(None), supply_line.c.status == SupplyStatus.OPEN),
         ),
     )
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.site.rules import Severity, Topic
-from manufacturing_copilot.store.tables import alert
+from manufacturing_copilot.store.tables import AlertStatus, alert
 
-UNRESOLVED = ("open", "acknowledged", "snoozed")
+UNRESOLVED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SNOOZED)
 
 
 def most_urgent_first(statuses: tuple[str, ...] = UNRESOLVED, *, per_topic: int | None = None) -> sa.Select[Any]:
@@ -26,7 +26,7 @@ def most_urgent_first(statuses: tuple[str, ...] = UNRESOLVED, *, per_topic: int 
     )
     order_by = alert.c.evidence[names.ORDER_BY.path].as_string()
     within = (sa.case((order_by.is_(None), 1), else_=0), order_by, alert.c.value.desc(), alert.c.id)
-    in_hand = sa.case((alert.c.status == "open", 0), else_=1)
+    in_hand = sa.case((alert.c.status == AlertStatus.OPEN, 0), else_=1)
     turn = sa.func.row_number().over(partition_by=(in_hand, alert.c.severity, alert.c.topic), order_by=within)
     position = sa.func.row_number().over(partition_by=alert.c.topic, order_by=(in_hand, severity, *within))
     ranked = (

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.site import Frequency
-from manufacturing_copilot.store.tables import model, model_run, model_version
+from manufacturing_copilot.store.tables import RunPurpose, RunStatus, model, model_run, model_version
 
 _LENGTHS = {frequency.value: position for position, frequency in enumerate(Frequency)}
 
@@ -38,7 +38,11 @@ def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:
     """Return the newest run up to `as_of` of each target, frequency and demand class."""
     newest = (
         sa.select(sa.func.max(model_run.c.id))
-        .where(model_run.c.as_of <= as_of, model_run.c.status == "success", model_run.c.purpose == "forecast")
+        .where(
+            model_run.c.as_of <= as_of,
+            model_run.c.status == RunStatus.SUCCESS,
+            model_run.c.purpose == RunPurpose.FORECAST,
+        )
         .group_by(model_run.c.target, model_run.c.frequency, model_run.c.demand_class)
     )
     query = (

@@ -7,7 +7,7 @@ from pathlib import PurePath
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
 
-from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, feed, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file, duplicate_record, feed, rejected_record
 
 
 class RowProblem(BaseModel):
@@ -32,7 +32,7 @@ def rejected_rows(connection: sa.Connection, limit: int) -> tuple[RowProblem, ..
     groups = (
         sa.select(batch.c.feed_id, sa.func.count().label("rows"), sa.func.max(rejected_record.c.id).label("example"))
         .join(batch, batch.c.id == rejected_record.c.batch_id)
-        .where(batch.c.status != "withdrawn")
+        .where(batch.c.status != BatchStatus.WITHDRAWN)
         .group_by(batch.c.feed_id, column, rule)
         .order_by(sa.desc("rows"), sa.desc("example"))
         .limit(limit)
@@ -64,7 +64,7 @@ def duplicate_rows(connection: sa.Connection, limit: int) -> tuple[RowProblem, .
             sa.func.max(duplicate_record.c.id).label("example"),
         )
         .join(batch, batch.c.id == duplicate_record.c.batch_id)
-        .where(batch.c.status != "withdrawn")
+        .where(batch.c.status != BatchStatus.WITHDRAWN)
         .group_by(batch.c.feed_id, duplicate_record.c.reason)
         .order_by(sa.desc("rows"), sa.desc("example"))
         .limit(limit)

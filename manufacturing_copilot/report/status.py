@@ -14,6 +14,11 @@ from manufacturing_copilot.report.row_problems import RowProblem, rejected_rows
 from manufacturing_copilot.site import Frequency, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import (
+    AlertStatus,
+    BatchStatus,
+    DeliveryStatus,
+    RunPurpose,
+    RunStatus,
     alert,
     batch,
     delivery,
@@ -178,10 +183,10 @@ def read_status(store: Store, site: Site) -> Status:
 
 def read_feeds(connection: sa.Connection, site: Site) -> tuple[FeedStatus, ...]:
     """Return what each feed delivered: those the site declares, in its order, then those it no longer names."""
-    counted = batch.c.status != "withdrawn"
+    counted = batch.c.status != BatchStatus.WITHDRAWN
     newest = (
         sa.select(batch.c.feed_id, sa.func.max(batch.c.id).label("id"))
-        .where(batch.c.status.in_(("success", "failed")))
+        .where(batch.c.status.in_((BatchStatus.SUCCESS, BatchStatus.FAILED)))
         .group_by(batch.c.feed_id)
         .subquery()
     )
@@ -214,7 +219,7 @@ def read_forecasts(connection: sa.Connection) -> tuple[ForecastStatus, ...]:
     """Return the newest forecast of each target and frequency."""
     newest = (
         sa.select(model_run.c.target, model_run.c.frequency, sa.func.max(model_run.c.as_of).label("as_of"))
-        .where(model_run.c.status == "success", model_run.c.purpose == "forecast")
+        .where(model_run.c.status == RunStatus.SUCCESS, model_run.c.purpose == RunPurpose.FORECAST)
         .group_by(model_run.c.target, model_run.c.frequency)
         .subquery()
     )
@@ -252,21 +257,23 @@ def read_told(connection: sa.Connection) -> tuple[Told, ...]:
 
 
 _DELIVERED = {
-    "accepted": ("accepted",),
-    "pending": ("pending", "sending"),
-    "failed": ("failed",),
-    "unknown": ("unknown",),
+    "accepted": (DeliveryStatus.ACCEPTED,),
+    "pending": (DeliveryStatus.PENDING, DeliveryStatus.SENDING),
+    "failed": (DeliveryStatus.FAILED,),
+    "unknown": (DeliveryStatus.UNKNOWN,),
 }
 
 
 def _urgent(connection: sa.Connection) -> tuple[UrgentAlert, ...]:
-    found = connection.execute(most_urgent_first(("open",)).limit(URGENT_SHOWN)).mappings()
+    found = connection.execute(most_urgent_first((AlertStatus.OPEN,)).limit(URGENT_SHOWN)).mappings()
     return tuple(UrgentAlert(**{name: row[name] for name in UrgentAlert.model_fields}) for row in found)
 
 
 def _rows(connection: sa.Connection) -> RowCounts:
     sums = [_sum(batch.c[f"rows_{name}"]).label(name) for name in RowCounts.model_fields]
-    return RowCounts(**connection.execute(sa.select(*sums).where(batch.c.status != "withdrawn")).mappings().one())
+    return RowCounts(
+        **connection.execute(sa.select(*sums).where(batch.c.status != BatchStatus.WITHDRAWN)).mappings().one()
+    )
 
 
 def _deliveries(connection: sa.Connection) -> DeliveryCounts:

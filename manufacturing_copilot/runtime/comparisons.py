@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.runtime.registry import ModelVersion
 from manufacturing_copilot.runtime.runs import finite
-from manufacturing_copilot.store.tables import model, model_alias, model_comparison, model_version
+from manufacturing_copilot.store.tables import ModelRole, model, model_alias, model_comparison, model_version
 from manufacturing_copilot.store.types import utc_now
 
 
@@ -97,12 +97,12 @@ def waiting(connection: sa.Connection) -> pl.DataFrame:
         sa.select(model.c.name.label("model"), sa.type_coerce(newest.c.as_of, sa.Date).label("as_of"))
         .select_from(model_alias)
         .join(model, model.c.id == model_alias.c.model_id)
-        .join(held, sa.and_(held.c.model_id == model.c.id, held.c.alias == "champion"))
+        .join(held, sa.and_(held.c.model_id == model.c.id, held.c.alias == ModelRole.CHAMPION))
         .outerjoin(
             newest,
             sa.and_(newest.c.champion_id == held.c.version_id, newest.c.challenger_id == model_alias.c.version_id),
         )
-        .where(model_alias.c.alias == "challenger")
+        .where(model_alias.c.alias == ModelRole.CHALLENGER)
         .order_by(model.c.name)
     )
     rows = [dict(row) for row in connection.execute(query).mappings()]

@@ -13,7 +13,15 @@ from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.registry import Alias, promote
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import audit_event, model, model_alias, model_run, model_version
+from manufacturing_copilot.store.tables import (
+    ModelRole,
+    VersionStatus,
+    audit_event,
+    model,
+    model_alias,
+    model_run,
+    model_version,
+)
 from manufacturing_copilot.store.types import utc_now
 
 MEASURES = ("series_scored", "rmsse", "value_added", "smape", "bias", "coverage_80", "coverage_95")
@@ -86,7 +94,7 @@ def versions(connection: sa.Connection, name: str | None = None, *, retired: boo
     if name is not None:
         query = query.where(model.c.name == name)
     if not retired:
-        query = query.where(model_version.c.status != "retired")
+        query = query.where(model_version.c.status != VersionStatus.RETIRED)
     rows = [
         {
             **{key: getattr(row, key) for key in ("model", "version", "status", "as_of", "series")},
@@ -129,7 +137,7 @@ def describe_version(connection: sa.Connection, name: str, version: int | None =
 
 
 def promote_version(
-    store: Store, name: str, version: int, actor: str, note: str = "", alias: Alias = "champion"
+    store: Store, name: str, version: int, actor: str, note: str = "", alias: Alias = ModelRole.CHAMPION
 ) -> None:
     """Let a person make a version of a model its champion or challenger; the audit trail keeps who and why.
 
@@ -138,7 +146,7 @@ def promote_version(
     with store.write() as connection:
         row = _version(connection, name, version)
         held = _held_by(connection, row.model_id, alias)
-        champion = _held_by(connection, row.model_id, "champion")
+        champion = _held_by(connection, row.model_id, ModelRole.CHAMPION)
         if row.id in {one.id for one in (held, champion) if one is not None}:
             is_now = alias if held is not None and held.id == row.id else "champion"
             raise ModelError(f"version {version} of {name} is its {is_now} already")
@@ -155,16 +163,18 @@ def retire_version(store: Store, name: str, version: int, actor: str, note: str 
     """
     with store.write() as connection:
         row = _version(connection, name, version)
-        if row.status == "retired":
+        if row.status == VersionStatus.RETIRED:
             raise ModelError(f"version {version} of {name} is retired already")
-        held = _held_by(connection, row.model_id, "champion")
+        held = _held_by(connection, row.model_id, ModelRole.CHAMPION)
         if held is not None and held.id == row.id:
             raise ModelError(
                 f"version {version} of {name} is the champion, so it cannot be retired;"
                 f" promote another version first: copilot model promote {name} VERSION"
             )
         connection.execute(sa.delete(model_alias).where(model_alias.c.version_id == row.id))
-        connection.execute(sa.update(model_version).where(model_version.c.id == row.id).values(status="retired"))
+        connection.execute(
+            sa.update(model_version).where(model_version.c.id == row.id).values(status=VersionStatus.RETIRED)
+        )
         note_in_audit(connection, actor, "model retired", f"{name} v{version}", {"note": note, "was": row.status})
 
 
@@ -172,7 +182,7 @@ def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Ro
     query = sa.select(model_version).join(model, model.c.id == model_version.c.model_id).where(model.c.name == name)
     if version is None:
         query = query.join(model_alias, model_alias.c.version_id == model_version.c.id).where(
-            model_alias.c.alias == "champion"
+            model_alias.c.alias == ModelRole.CHAMPION
         )
     else:
         query = query.where(model_version.c.version == version)

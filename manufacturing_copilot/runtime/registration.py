@@ -19,7 +19,7 @@ from manufacturing_copilot.runtime.registry import Alias, promote, register
 from manufacturing_copilot.site import Target
 from manufacturing_copilot.site.yaml_documents import Declared, Document, KeyProblemError, did_you_mean
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import model_version
+from manufacturing_copilot.store.tables import ModelOrigin, ModelRole, model_version
 
 OUTSIDE = "manufacturing_copilot.forecasts.outside:forecast"
 _KINDS = ("parameters", "plugin", "statsforecast", "mlforecast")
@@ -104,14 +104,15 @@ def _registered(
     before = set(connection.scalars(sa.select(model_version.c.id)))
     declared = next(policy for policy in declared_policies() if policy.name == name)
     policy = _changed(declared, wanted.parameters or {}) if outside is None else outside.policy(declared)
-    number = register(connection, policy, origin="registered")
+    number = register(connection, policy, origin=ModelOrigin.REGISTERED)
     is_new = number not in before
-    if wanted.alias is not None:
-        promote(connection, number, wanted.alias)
+    role = ModelRole(wanted.alias) if wanted.alias is not None else None
+    if role is not None:
+        promote(connection, number, role)
     version = connection.scalar(sa.select(model_version.c.version).where(model_version.c.id == number)) or 0
     detail = {"note": wanted.note, "as": wanted.alias, "code": policy.code, "is_new": is_new}
     note_in_audit(connection, actor, "model registered", f"{name} v{version}", detail)
-    return RegisteredVersion(name, version, is_new, wanted.alias)
+    return RegisteredVersion(name, version, is_new, role)
 
 
 def _changed(declared: Policy, changes: Mapping[str, Any]) -> Policy:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.policies import Policy, content_hash
 from manufacturing_copilot.site import Frequency, Target
-from manufacturing_copilot.store.tables import model, model_alias, model_run, model_version
+from manufacturing_copilot.store.tables import (
+    ModelOrigin,
+    ModelRole,
+    RunPurpose,
+    RunStatus,
+    VersionStatus,
+    model,
+    model_alias,
+    model_run,
+    model_version,
+)
 from manufacturing_copilot.store.types import utc_now
 
-Alias = Literal["champion", "challenger"]
-Origin = Literal["declared", "registered"]
+Alias = ModelRole
+Origin = ModelOrigin
 """Whether the program declares a version, or a person registered it."""
 
 
@@ -43,7 +53,7 @@ class Registered:
     left: tuple[str, ...] = ()
 
 
-def register(connection: sa.Connection, policy: Policy, origin: Origin = "declared") -> int:
+def register(connection: sa.Connection, policy: Policy, origin: Origin = ModelOrigin.DECLARED) -> int:
     """Return the id of the version that holds exactly this policy; make it (as a draft) where it is new."""
     model_id = _model_id(connection, policy)
     digest = policy.hash()
@@ -59,7 +69,7 @@ def register(connection: sa.Connection, policy: Policy, origin: Origin = "declar
         sa.insert(model_version).values(
             model_id=model_id,
             version=(newest or 0) + 1,
-            status="draft",
+            status=VersionStatus.DRAFT,
             code=policy.code,
             parameters=dict(policy.parameters),
             packages=policy.package_versions(),
@@ -71,28 +81,30 @@ def register(connection: sa.Connection, policy: Policy, origin: Origin = "declar
     return _made_id(made)
 
 
-def promote(connection: sa.Connection, version_id: int, alias: Alias = "champion") -> None:
+def promote(connection: sa.Connection, version_id: int, alias: Alias = ModelRole.CHAMPION) -> None:
     """Point `alias` of the version's model at it; the version becomes active, one left without alias retired."""
     model_id = connection.scalar(sa.select(model_version.c.model_id).where(model_version.c.id == version_id))
     if model_id is None:
         raise ModelError(f"no model version has the id {version_id}")
     champion_id = connection.scalar(
-        sa.select(model_alias.c.version_id).where(model_alias.c.model_id == model_id, model_alias.c.alias == "champion")
+        sa.select(model_alias.c.version_id).where(
+            model_alias.c.model_id == model_id, model_alias.c.alias == ModelRole.CHAMPION
+        )
     )
-    if alias == "challenger" and champion_id == version_id:
+    if alias == ModelRole.CHALLENGER and champion_id == version_id:
         raise ModelError("the champion cannot challenge itself; promote another version first")
     # What becomes the champion is no challenger any more.
     freed = sa.or_(model_alias.c.alias == alias, model_alias.c.version_id == version_id)
     connection.execute(sa.delete(model_alias).where(model_alias.c.model_id == model_id, freed))
     connection.execute(sa.insert(model_alias).values(model_id=model_id, alias=alias, version_id=version_id))
-    _set_status(connection, model_version.c.id == version_id, "active")
+    _set_status(connection, model_version.c.id == version_id, VersionStatus.ACTIVE)
     pointed_at = sa.select(model_alias.c.version_id).where(model_alias.c.model_id == model_id)
     left = sa.and_(
         model_version.c.model_id == model_id,
-        model_version.c.status == "active",
+        model_version.c.status == VersionStatus.ACTIVE,
         model_version.c.id.not_in(pointed_at),
     )
-    _set_status(connection, left, "retired")
+    _set_status(connection, left, VersionStatus.RETIRED)
 
 
 def register_declared(connection: sa.Connection, policies: Iterable[Policy]) -> Registered:
@@ -116,8 +128,8 @@ def register_declared(connection: sa.Connection, policies: Iterable[Policy]) -> 
             promote(connection, version_id)
             continue
         left.append(policy.name)
-        if aliased(connection, *policy.place, "challenger") is None:
-            promote(connection, version_id, "challenger")
+        if aliased(connection, *policy.place, ModelRole.CHALLENGER) is None:
+            promote(connection, version_id, ModelRole.CHALLENGER)
     return Registered(versions=total, new=tuple(names), left=tuple(left))
 
 
@@ -126,7 +138,7 @@ def champion_of(connection: sa.Connection, name: str) -> int | None:
     return connection.scalar(
         sa.select(model_alias.c.version_id)
         .join(model, model.c.id == model_alias.c.model_id)
-        .where(model.c.name == name, model_alias.c.alias == "champion")
+        .where(model.c.name == name, model_alias.c.alias == ModelRole.CHAMPION)
     )
 
 
@@ -134,7 +146,7 @@ def _newest_declared(connection: sa.Connection, name: str) -> int | None:
     return connection.scalar(
         sa.select(sa.func.max(model_version.c.id))
         .join(model, model.c.id == model_version.c.model_id)
-        .where(model.c.name == name, model_version.c.origin == "declared")
+        .where(model.c.name == name, model_version.c.origin == ModelOrigin.DECLARED)
     )
 
 
@@ -143,7 +155,7 @@ def champion(connection: sa.Connection, target: str, frequency: str, demand_clas
 
     Raises ModelError where none is registered, or where the stored content no longer matches its hash.
     """
-    found = aliased(connection, target, frequency, demand_class, "champion")
+    found = aliased(connection, target, frequency, demand_class, ModelRole.CHAMPION)
     if found is None:
         raise ModelError(
             f"no champion is registered for {target}/{frequency}/{demand_class};"
@@ -199,9 +211,9 @@ def previous(connection: sa.Connection, name: str, version_id: int) -> ModelVers
         .where(
             model.c.name == name,
             model_version.c.id != version_id,
-            model_version.c.status == "retired",
-            model_run.c.purpose == "forecast",
-            model_run.c.status == "success",
+            model_version.c.status == VersionStatus.RETIRED,
+            model_run.c.purpose == RunPurpose.FORECAST,
+            model_run.c.status == RunStatus.SUCCESS,
         )
         .group_by(model_run.c.version_id)
         .order_by(last.desc())

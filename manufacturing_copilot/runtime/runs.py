@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -21,17 +21,19 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.locks import named_lock
-from manufacturing_copilot.store.tables import model_run, series_score
+from manufacturing_copilot.store.tables import RunPurpose, RunStatus, model_run, series_score
 from manufacturing_copilot.store.types import utc_now
 
-Purpose = Literal["forecast", "backtest"]
+Purpose = RunPurpose
 
-IN_PROGRESS = "in_progress"
+IN_PROGRESS = RunStatus.IN_PROGRESS
 WORKERS = 64
 KILLED = "its process ended without a word; what its shards found is kept, so running it again goes on from there"
 CANCELLED = "it was stopped while it worked"
 
-FORECAST_ENDED = sa.and_(model_run.c.purpose == "forecast", model_run.c.status.in_(("success", "failed")))
+FORECAST_ENDED = sa.and_(
+    model_run.c.purpose == RunPurpose.FORECAST, model_run.c.status.in_((RunStatus.SUCCESS, RunStatus.FAILED))
+)
 """The runs that forecast and came to an end by themselves, whose figures count."""
 
 
@@ -61,7 +63,7 @@ class Run:
     failures: Sequence[Failure] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
-    purpose: Purpose = "forecast"
+    purpose: Purpose = RunPurpose.FORECAST
     number: int | None = None
 
 
@@ -99,24 +101,24 @@ class Work:
 
 
 @contextmanager
-def working(store: Store, run_id: str | None = None, purpose: Purpose = "forecast") -> Iterator[Work]:
+def working(store: Store, run_id: str | None = None, purpose: Purpose = RunPurpose.FORECAST) -> Iterator[Work]:
     """Give the work of this process; what is still in progress at its end has failed, or was cancelled.
 
     `run_id` is the Dagster run. Rows that a dead process left in progress are ended first.
     """
     end_killed(store)
     with _free_worker(store) as worker:
-        _end(store, model_run.c.worker == worker, "killed", KILLED)
+        _end(store, model_run.c.worker == worker, RunStatus.KILLED, KILLED)
         work = Work(store, worker, run_id, purpose)
         try:
             yield work
         except Exception as error:
-            _end(store, model_run.c.id.in_(work.begun), "failed", str(error) or type(error).__name__)
+            _end(store, model_run.c.id.in_(work.begun), RunStatus.FAILED, str(error) or type(error).__name__)
             raise
         except BaseException:  # a person, or Dagster on behalf of one, stopped it
-            _end(store, model_run.c.id.in_(work.begun), "cancelled", CANCELLED)
+            _end(store, model_run.c.id.in_(work.begun), RunStatus.CANCELLED, CANCELLED)
             raise
-        _end(store, model_run.c.id.in_(work.begun), "failed", "it ended without a result")
+        _end(store, model_run.c.id.in_(work.begun), RunStatus.FAILED, "it ended without a result")
 
 
 def end_killed(store: Store) -> int:
@@ -129,7 +131,7 @@ def end_killed(store: Store) -> int:
     for worker in workers:
         with named_lock(store, _lock(worker), wait=False) as nobody_works:
             if nobody_works:
-                ended += _end(store, model_run.c.worker == worker, "killed", KILLED)
+                ended += _end(store, model_run.c.worker == worker, RunStatus.KILLED, KILLED)
     return ended
 
 
@@ -138,7 +140,7 @@ def record_run(connection: sa.Connection, run: Run) -> int:
     failed = len(run.failures)
     every = bool(run.series and failed == run.series)
     ended = {
-        "status": "failed" if every else "success",
+        "status": RunStatus.FAILED if every else RunStatus.SUCCESS,
         "seconds": run.seconds,
         "series": run.series,
         "failed_series": failed,

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.store.readable import number, plain
 from manufacturing_copilot.store.tables import (
+    SupplyStatus,
     batch_file,
     bom_line,
     demand_day,
@@ -171,7 +172,7 @@ def _demand(dialect: sa.Dialect) -> sa.Select[Any]:
 def _supply(dialect: sa.Dialect) -> sa.Select[Any]:
     table = supply_line
     ordered, received = number(table.c.ordered, dialect), number(table.c.received, dialect)
-    is_open = sa.and_(table.c.status == "open", ordered > received)
+    is_open = sa.and_(table.c.status == SupplyStatus.OPEN, ordered > received)
     return sa.select(
         table.c.source,
         table.c.order_no,

@@ -21,6 +21,7 @@ from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store import insert_frame, read_frame
 from manufacturing_copilot.store.merge import delete_rows
 from manufacturing_copilot.store.tables import (
+    BatchStatus,
     accepted,
     batch,
     batch_event,
@@ -106,13 +107,13 @@ def decisions_mark(connection: sa.Connection) -> list[int]:
 
 def seen_batches(connection: sa.Connection) -> pl.DataFrame:
     """Return batch_id and event_id of the loaded batches, as they stand now."""
-    told = batch_event.c.to_status == "success"
+    told = batch_event.c.to_status == BatchStatus.SUCCESS
     newest = sa.select(batch_event.c.batch_id, sa.func.max(batch_event.c.id).label("event_id")).where(told)
     events = newest.group_by(batch_event.c.batch_id).subquery()
     query = (
         sa.select(batch.c.id.label("batch_id"), sa.func.coalesce(events.c.event_id, 0).label("event_id"))
         .select_from(batch.outerjoin(events, events.c.batch_id == batch.c.id))
-        .where(batch.c.status == "success")
+        .where(batch.c.status == BatchStatus.SUCCESS)
     )
     return read_frame(connection, query)
 

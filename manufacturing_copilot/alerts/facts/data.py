@@ -13,7 +13,7 @@ from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import LINE_SCHEMA, LINES_SHOWN, Fact, Question
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import accepted, batch, batch_file, feed, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, accepted, batch, batch_file, feed, rejected_record
 
 _HOUR = timedelta(hours=1)
 _NEWS_DAY = {
@@ -45,10 +45,10 @@ def gather_rejected_rows(connection: sa.Connection, question: Question) -> pl.Da
             batch.c.problem,
         )
         .join(feed, feed.c.id == batch.c.feed_id)
-        .where(batch.c.status.in_(("success", "failed")))
+        .where(batch.c.status.in_((BatchStatus.SUCCESS, BatchStatus.FAILED)))
     )
     day = pl.col("claimed_at").dt.convert_time_zone(question.site.zone).dt.date()
-    failed = pl.col("status") == "failed"
+    failed = pl.col("status") == BatchStatus.FAILED
     newest = (
         read_frame(connection, query)
         .with_columns(day.alias("day"))
@@ -167,7 +167,7 @@ def _stale(declared: Feed, silence: tuple[datetime, timedelta]) -> dict[str, Any
 def _since_last_batch(
     connection: sa.Connection, limited: dict[str, Feed], now: datetime
 ) -> dict[str, tuple[datetime, timedelta]]:
-    loaded = batch.c.status == "success"
+    loaded = batch.c.status == BatchStatus.SUCCESS
     query = (
         sa.select(feed.c.name, sa.func.max(batch.c.claimed_at, type_=batch.c.claimed_at.type))
         .join(batch, batch.c.feed_id == feed.c.id)

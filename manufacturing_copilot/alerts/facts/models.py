@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import LINE_SCHEMA, Fact, Question
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
-from manufacturing_copilot.store.tables import model, model_run, model_version
+from manufacturing_copilot.store.tables import RunStatus, model, model_run, model_version
 
 APART = timedelta(days=28)
 """Runs nearer than this to the newest one were scored on much the same days, and are no measure of what is usual."""
@@ -77,7 +77,7 @@ def _runs(connection: sa.Connection, as_of: date) -> pl.DataFrame:
         .join(model, model.c.id == model_version.c.model_id)
         .where(
             FORECAST_ENDED,
-            model_run.c.status == "success",
+            model_run.c.status == RunStatus.SUCCESS,
             model_run.c.as_of <= as_of,
             model_run.c.as_of > as_of - LOOKED_BACK,
             model_run.c.demand_class == model.c.demand_class,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.alerts.facts import names
 from manufacturing_copilot.alerts.facts.base import ITEM_NAMES, Fact, Question, file_lines, items
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import supplier, supply_line
+from manufacturing_copilot.store.tables import SupplyStatus, supplier, supply_line
 
 
 def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFrame:
@@ -41,7 +41,7 @@ def gather_days_late(connection: sa.Connection, question: Question) -> pl.DataFr
             table.c.made.is_(sa.false()),
             table.c.promised_on < day,
             sa.or_(table.c.ordered_on.is_(None), table.c.ordered_on <= day),
-            sa.or_(sa.and_(table.c.status == "open", table.c.ordered > table.c.received), came_later),
+            sa.or_(sa.and_(table.c.status == SupplyStatus.OPEN, table.c.ordered > table.c.received), came_later),
         )
     )
     # the supplier of the line, not the item's usual one

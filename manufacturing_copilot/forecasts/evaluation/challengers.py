@@ -35,6 +35,7 @@ from manufacturing_copilot.runtime.runs import Failure, Run, Work, record_run, r
 from manufacturing_copilot.runtime.series import numbers_of
 from manufacturing_copilot.site import Frequency, Site, Target
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.tables import ModelRole, RunPurpose
 from manufacturing_copilot.store.types import utc_now
 
 SIGNIFICANT = 0.05
@@ -104,11 +105,11 @@ def compare_challenger(
     A version that is not the challenger is only compared. Raises ModelError where there is nothing to compare.
     """
     target, frequency, demand_class = _parts_of_name(name)
-    with working(store, run_id, "backtest") as work:
+    with working(store, run_id, RunPurpose.BACKTEST) as work:
         with store.read() as connection:
             contenders = _contenders(connection, name, version)
             champions = champions_of(connection, Target.DEMAND, (frequency,), DEMAND_CLASSES)
-            is_challenger = aliased(connection, target, frequency.value, demand_class, "challenger")
+            is_challenger = aliased(connection, target, frequency.value, demand_class, ModelRole.CHALLENGER)
             facts = read_demand_facts(connection, site, as_of)
         past = past_windows(
             facts,
@@ -127,15 +128,15 @@ def compare_challenger(
             if result is not None:
                 results[role] = result
                 runs.append((run, result))
-        if not {"champion", "challenger"} <= set(results):
+        if not {ModelRole.CHAMPION, ModelRole.CHALLENGER} <= set(results):
             raise ModelError(f"{name} had no series with a past window as of {as_of}, so nothing could be compared")
-        verdict = judge(results["champion"], results["challenger"], site.models.gain)
-        at_stake = is_challenger is not None and is_challenger.id == contenders["challenger"].id
+        verdict = judge(results[ModelRole.CHAMPION], results[ModelRole.CHALLENGER], site.models.gain)
+        at_stake = is_challenger is not None and is_challenger.id == contenders[ModelRole.CHALLENGER].id
         promoted = verdict.is_better and at_stake and site.models.promote == "automatic"
         comparison = Comparison(
             model=name,
-            champion=contenders["champion"],
-            challenger=contenders["challenger"],
+            champion=contenders[ModelRole.CHAMPION],
+            challenger=contenders[ModelRole.CHALLENGER],
             as_of=as_of,
             windows=len(past),
             series=verdict.pairs,
@@ -173,7 +174,7 @@ def _contenders(connection: sa.Connection, name: str, version: int | None) -> di
     target, frequency, demand_class = name.split("/")
     holder = champion(connection, target, frequency, demand_class)
     other = (
-        aliased(connection, target, frequency, demand_class, "challenger")
+        aliased(connection, target, frequency, demand_class, ModelRole.CHALLENGER)
         if version is None
         else version_of(connection, name, version)
     )
@@ -185,7 +186,7 @@ def _contenders(connection: sa.Connection, name: str, version: int | None) -> di
     if other.id == holder.id:
         raise ModelError(f"version {holder.version} is the champion of {name}; name another one to compare it with")
     before = previous(connection, name, holder.id)
-    found = {"champion": holder, "challenger": other}
+    found: dict[str, ModelVersion] = {ModelRole.CHAMPION: holder, ModelRole.CHALLENGER: other}
     return found if before is None or before.id == other.id else {**found, "previous": before}
 
 
@@ -214,7 +215,7 @@ def _run(
         failures=[Failure(series, reason) for series, reason in scored.failures] if scored else (),
         metrics=scored.pooled if scored else {},
         run_id=run_id,
-        purpose="backtest",
+        purpose=RunPurpose.BACKTEST,
         number=number,
     )
 
@@ -240,9 +241,9 @@ def _short_bounds(champion: Mapping[str, Any], challenger: Mapping[str, Any]) ->
 
 def _value_added(results: Mapping[str, BacktestResult]) -> dict[str, float | None]:
     """Return what the challenger saves of the error of the naive forecast and of the version before the champion."""
-    pooled = results["challenger"].pooled
+    pooled = results[ModelRole.CHALLENGER].pooled
     against = {"naive": pooled.get("naive_rmsse")}
-    against |= {role: result.pooled.get("rmsse") for role, result in results.items() if role != "challenger"}
+    against |= {role: result.pooled.get("rmsse") for role, result in results.items() if role != ModelRole.CHALLENGER}
     return {role: value_added(pooled.get("rmsse"), error) for role, error in against.items()}
 
 

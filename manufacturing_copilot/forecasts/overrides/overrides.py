@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from enum import StrEnum
 
 import numpy as np
 import polars as pl
@@ -18,20 +17,13 @@ from manufacturing_copilot.progress import forget_what_follows
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import audit_event, item, location, override, override_score
+from manufacturing_copilot.store.tables import OverrideKind, audit_event, item, location, override, override_score
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.items.lookup import find_item
 
 
 class OverrideError(CopilotError):
     """An override that makes no sense."""
-
-
-class OverrideKind(StrEnum):
-    """What an override sets: a quantity for all its days together, or a factor on what the models forecast."""
-
-    QUANTITY = "quantity"
-    FACTOR = "factor"
 
 
 @dataclass(frozen=True)

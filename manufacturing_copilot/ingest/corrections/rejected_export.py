@@ -24,7 +24,7 @@ from manufacturing_copilot.ingest.rejections import joined_sentences
 from manufacturing_copilot.ingest.validation.unit_guard import REFUSED
 from manufacturing_copilot.site import FileFormat, Site
 from manufacturing_copilot.store import Store, read_frame
-from manufacturing_copilot.store.tables import batch, batch_file, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
 
 REASON, REFERENCE, PATH, AT_LINE = "copilot_reason", "copilot_batch", "copilot_file", "copilot_line"
@@ -110,7 +110,7 @@ def _rejected(connection: sa.Connection, feed_name: str, reference: str | None) 
         .join(batch_file, batch_file.c.id == rejected_record.c.file_id)
         .join(batch, batch.c.id == rejected_record.c.batch_id)
         .join(feed_table, feed_table.c.id == batch.c.feed_id)
-        .where(feed_table.c.name == feed_name, batch.c.status == "success", ~refused)
+        .where(feed_table.c.name == feed_name, batch.c.status == BatchStatus.SUCCESS, ~refused)
     )
     if reference is not None:
         query = query.where(batch.c.reference == reference)

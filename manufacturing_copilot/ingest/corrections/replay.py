@@ -36,7 +36,7 @@ from manufacturing_copilot.ingest.validation.unit_guard import REFUSED, RELEASAB
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.locks import lock_until_commit, named_lock
-from manufacturing_copilot.store.tables import batch, batch_file, mended_record, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, Fate, batch, batch_file, mended_record, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
 from manufacturing_copilot.store.types import utc_now
 
@@ -141,8 +141,8 @@ def refuse(
                 connection,
                 listed["batch_id"][0],
                 actor=actor,
-                from_status="success",
-                to_status="success",
+                from_status=BatchStatus.SUCCESS,
+                to_status=BatchStatus.SUCCESS,
                 reason=why,
             )
     return len(values)
@@ -198,7 +198,7 @@ def _listed_rows(connection: sa.Connection, references: Collection[str]) -> pl.D
         )
         .join(batch_file, batch_file.c.id == rejected_record.c.file_id)
         .join(batch, batch.c.id == rejected_record.c.batch_id)
-        .where(batch.c.reference.in_(references), batch.c.status == "success")
+        .where(batch.c.reference.in_(references), batch.c.status == BatchStatus.SUCCESS)
     )
     return read_frame(connection, query)
 
@@ -257,7 +257,7 @@ def _mended_before(connection: sa.Connection, rows: pl.DataFrame, file_name: str
         )
         .join(batch_file, batch_file.c.id == mended_record.c.file_id)
         .join(batch, batch.c.id == mended_record.c.batch_id)
-        .where(batch.c.reference.in_(rows[REFERENCE].unique().to_list()), batch.c.status == "success")
+        .where(batch.c.reference.in_(rows[REFERENCE].unique().to_list()), batch.c.status == BatchStatus.SUCCESS)
     )
     known = read_frame(connection, query)
     strange = rows.join(known, on=_WHERE, how="anti").sort(LINE)
@@ -286,7 +286,7 @@ def _settle_rows(
     if not passed.is_empty():
         connection.execute(sa.delete(rejected_record).where(rejected_record.c.id.in_(passed["id"].to_list())))
         for batch_id, count in passed["batch_id"].value_counts().rows():
-            moves[batch_id, "rejected"] -= count
+            moves[batch_id, Fate.REJECTED] -= count
         feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == again.feed.feed)) or 0
         moves.update(settle_again(connection, again, feed_id, records.select(KEY), adding=records))
     apply_moves(connection, moves, why=why, actor=actor, apart=None)

@@ -15,7 +15,7 @@ from manufacturing_copilot.ingest.loading.reprocess import Rereading
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit, named_lock
-from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file, duplicate_record, rejected_record
 from manufacturing_copilot.store.types import utc_now
 
 
@@ -35,14 +35,21 @@ def withdraw(store: Store, site: Site, reference: str, *, home: Path, actor: str
         row = connection.execute(
             sa.select(batch.c.id, batch.c.feed_id, batch.c.status).where(batch.c.reference == reference)
         ).one()
-        if row.status == "withdrawn":
+        if row.status == BatchStatus.WITHDRAWN:
             raise BatchError(f"batch {reference} is withdrawn already; `copilot batch restore` brings it back")
         moves: Moves = Counter()
-        if row.status == "success":
+        if row.status == BatchStatus.SUCCESS:
             moves = _take_out(connection, Rereading(site, feed, home), row.feed_id, row.id)
-        values = {"status": "withdrawn", "finished_at": utc_now()}
+        values = {"status": BatchStatus.WITHDRAWN, "finished_at": utc_now()}
         connection.execute(sa.update(batch).where(batch.c.id == row.id).values(values))
-        note(connection, row.id, actor=actor, from_status=row.status, to_status="withdrawn", reason=reason.strip())
+        note(
+            connection,
+            row.id,
+            actor=actor,
+            from_status=row.status,
+            to_status=BatchStatus.WITHDRAWN,
+            reason=reason.strip(),
+        )
         apply_moves(connection, moves, why=f"batch {reference} was withdrawn", actor=actor, apart=row.id)
     return counts_of(store, reference)
 
@@ -69,13 +76,13 @@ def restore(store: Store, reference: str, *, actor: str, reason: str) -> None:
         if row.status != "withdrawn":
             raise BatchError(f"batch {reference} is {row.status}; only a withdrawn batch can be restored")
         connection.execute(
-            sa.update(batch).where(batch.c.id == row.id).values(status="pending", attempts=0, problem=None)
+            sa.update(batch).where(batch.c.id == row.id).values(status=BatchStatus.PENDING, attempts=0, problem=None)
         )
         note(
             connection,
             row.id,
             actor=actor,
-            from_status="withdrawn",
-            to_status="pending",
+            from_status=BatchStatus.WITHDRAWN,
+            to_status=BatchStatus.PENDING,
             reason=reason.strip() or "to be loaded again",
         )

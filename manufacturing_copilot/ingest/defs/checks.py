@@ -19,6 +19,7 @@ from manufacturing_copilot.ingest.validation.volume_guard import volumes
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import (
+    BatchStatus,
     accepted,
     batch,
     batch_file,
@@ -94,7 +95,7 @@ def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:
     loaded = (
         sa.select(*columns)
         .join(feed_table, feed_table.c.id == batch.c.feed_id)
-        .where(feed_table.c.name == feed.feed, batch.c.status == "success")
+        .where(feed_table.c.name == feed.feed, batch.c.status == BatchStatus.SUCCESS)
     )
     with store.read() as connection:
         ours = read_frame(connection, loaded.where(batch.c.run_id == run_id))

@@ -21,7 +21,7 @@ from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.site.feeds import Order
 from manufacturing_copilot.store import Store, insert_frame
 from manufacturing_copilot.store.locks import lock_until_commit
-from manufacturing_copilot.store.tables import batch, batch_file, feed
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file, feed
 from manufacturing_copilot.store.types import utc_now
 
 logger = logging.getLogger(__name__)
@@ -197,7 +197,7 @@ def _claim_files(
     now = utc_now()
     batch_id = connection.execute(
         sa.insert(batch)
-        .values(feed_id=feed_id, reference=uuid.uuid4().hex, status="pending", claimed_at=now)
+        .values(feed_id=feed_id, reference=uuid.uuid4().hex, status=BatchStatus.PENDING, claimed_at=now)
         .returning(batch.c.id)
     ).scalar_one()
     reference = f"{batch_id:08d}"
@@ -217,7 +217,7 @@ def _claim_files(
         ours = batch_file.c.batch_id == batch_id
         connection.execute(sa.update(batch_file).where(ours).values(watermark=increment.to_json()))
     reason = _what_was_claimed(files) if increment is None else increment.in_words(files[0].path)
-    note(connection, batch_id, actor=actor, from_status=None, to_status="pending", reason=reason)
+    note(connection, batch_id, actor=actor, from_status=None, to_status=BatchStatus.PENDING, reason=reason)
     return Claim(declared.feed, batch_id, reference)
 
 

@@ -10,7 +10,7 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
-from manufacturing_copilot.store.tables import batch, batch_event, feed
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, feed
 from manufacturing_copilot.store.types import utc_now
 
 ATTEMPTS_AT_MOST = 5
@@ -120,16 +120,16 @@ def begin(store: Store, reference: str, *, run_id: str | None, actor: str) -> At
         ).one_or_none()
         if found is None:
             raise unknown(reference)
-        if found.status == "success":
+        if found.status == BatchStatus.SUCCESS:
             return None
-        if found.status == "withdrawn":
+        if found.status == BatchStatus.WITHDRAWN:
             raise BatchError(f"batch {reference} was withdrawn; `copilot batch restore` lets it be loaded again")
         number = found.attempts + 1
         connection.execute(
             sa.update(batch)
             .where(batch.c.id == found.id)
             .values(
-                status="in_progress",
+                status=BatchStatus.IN_PROGRESS,
                 attempts=number,
                 run_id=run_id,
                 started_at=utc_now(),
@@ -137,13 +137,13 @@ def begin(store: Store, reference: str, *, run_id: str | None, actor: str) -> At
                 problem=None,
             )
         )
-        again = "; the run before ended without a word" if found.status == "in_progress" else ""
+        again = "; the run before ended without a word" if found.status == BatchStatus.IN_PROGRESS else ""
         note(
             connection,
             found.id,
             actor=actor,
             from_status=found.status,
-            to_status="in_progress",
+            to_status=BatchStatus.IN_PROGRESS,
             reason=f"attempt {number}{again}",
         )
     return Attempt(found.id, found.feed_id, reference, number)
@@ -157,7 +157,7 @@ def succeed(connection: sa.Connection, attempt: Attempt, counts: BatchCounts, *,
     _end(
         connection,
         attempt,
-        status="success",
+        status=BatchStatus.SUCCESS,
         problem=None,
         rows_received=counts.received,
         rows_accepted=counts.accepted,
@@ -169,14 +169,28 @@ def succeed(connection: sa.Connection, attempt: Attempt, counts: BatchCounts, *,
         f"{counts.received} rows: {counts.accepted} accepted ({counts.changed} of them changes),"
         f" {counts.duplicate} duplicate, {counts.rejected} rejected"
     )
-    note(connection, attempt.batch_id, actor=actor, from_status="in_progress", to_status="success", reason=reason)
+    note(
+        connection,
+        attempt.batch_id,
+        actor=actor,
+        from_status=BatchStatus.IN_PROGRESS,
+        to_status=BatchStatus.SUCCESS,
+        reason=reason,
+    )
 
 
 def fail(store: Store, attempt: Attempt, problem: str, *, actor: str) -> None:
     """Write the status failed and why."""
     with store.write() as connection:
-        _end(connection, attempt, status="failed", problem=problem)
-        note(connection, attempt.batch_id, actor=actor, from_status="in_progress", to_status="failed", reason=problem)
+        _end(connection, attempt, status=BatchStatus.FAILED, problem=problem)
+        note(
+            connection,
+            attempt.batch_id,
+            actor=actor,
+            from_status=BatchStatus.IN_PROGRESS,
+            to_status=BatchStatus.FAILED,
+            reason=problem,
+        )
 
 
 def put_back(store: Store, attempt: Attempt, trouble: str, *, actor: str) -> None:
@@ -185,7 +199,11 @@ def put_back(store: Store, attempt: Attempt, trouble: str, *, actor: str) -> Non
 
 
 def _end(connection: sa.Connection, attempt: Attempt, **values: object) -> None:
-    ours = (batch.c.id == attempt.batch_id) & (batch.c.attempts == attempt.number) & (batch.c.status == "in_progress")
+    ours = (
+        (batch.c.id == attempt.batch_id)
+        & (batch.c.attempts == attempt.number)
+        & (batch.c.status == BatchStatus.IN_PROGRESS)
+    )
     ended = connection.execute(sa.update(batch).where(ours).values(finished_at=utc_now(), **values))
     if ended.rowcount != 1:
         raise BatchError(f"batch {attempt.reference} was taken over by another run; this one's work is dropped")
@@ -200,7 +218,7 @@ def sweep(store: Store, *, actor: str) -> list[str]:
     left = (
         sa.select(batch.c.id, batch.c.reference, batch.c.attempts, feed.c.name)
         .join(feed, feed.c.id == batch.c.feed_id)
-        .where(batch.c.status == "in_progress")
+        .where(batch.c.status == BatchStatus.IN_PROGRESS)
         .order_by(batch.c.id)
     )
     with store.read() as connection:
@@ -215,17 +233,17 @@ def sweep(store: Store, *, actor: str) -> list[str]:
 
 def _put_back(store: Store, batch_id: int, attempts: int, actor: str, reason: str = "") -> bool:
     again = attempts < ATTEMPTS_AT_MOST
-    status = "pending" if again else "failed"
+    status = BatchStatus.PENDING if again else BatchStatus.FAILED
     ended = reason or "its run ended without a word"
     reason = f"{ended}; {attempts} attempt{'s' if attempts > 1 else ''} by now" + (
         "" if again else ": look at the run's log, then retry it"
     )
     with store.write() as connection:
-        same = (batch.c.id == batch_id) & (batch.c.attempts == attempts) & (batch.c.status == "in_progress")
+        same = (batch.c.id == batch_id) & (batch.c.attempts == attempts) & (batch.c.status == BatchStatus.IN_PROGRESS)
         values = {"status": status, "problem": None if again else reason}
         if connection.execute(sa.update(batch).where(same).values(values)).rowcount != 1:
             return False
-        note(connection, batch_id, actor=actor, from_status="in_progress", to_status=status, reason=reason)
+        note(connection, batch_id, actor=actor, from_status=BatchStatus.IN_PROGRESS, to_status=status, reason=reason)
     return again
 
 
@@ -240,7 +258,9 @@ def retry(store: Store, reference: str, actor: str, *, reason: str = "") -> None
         if found.status != "failed":
             raise BatchError(f"batch {reference} is {found.status}; only a failed batch can be tried again")
         connection.execute(
-            sa.update(batch).where(batch.c.id == found.id).values(status="pending", attempts=0, problem=None)
+            sa.update(batch).where(batch.c.id == found.id).values(status=BatchStatus.PENDING, attempts=0, problem=None)
         )
         why = reason.strip() or "to be tried again"
-        note(connection, found.id, actor=actor, from_status="failed", to_status="pending", reason=why)
+        note(
+            connection, found.id, actor=actor, from_status=BatchStatus.FAILED, to_status=BatchStatus.PENDING, reason=why
+        )

@@ -12,7 +12,15 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts, counts_of, retry, sweep
 from manufacturing_copilot.ingest.rejections import joined_sentences
 from manufacturing_copilot.store import Store, read_frame
-from manufacturing_copilot.store.tables import batch, batch_event, batch_file, duplicate_record, feed, rejected_record
+from manufacturing_copilot.store.tables import (
+    BatchStatus,
+    batch,
+    batch_event,
+    batch_file,
+    duplicate_record,
+    feed,
+    rejected_record,
+)
 
 __all__ = [
     "BATCHES",
@@ -36,7 +44,7 @@ __all__ = [
     "totals",
 ]
 
-STATUSES = ("pending", "in_progress", "success", "failed", "withdrawn")
+STATUSES = tuple(BatchStatus)
 _EXAMPLES = 20
 _TIME = pl.Datetime("us", "UTC")
 _REFERENCE = Column(pl.String, "the batch, as people call it")
@@ -224,10 +232,10 @@ def totals(store: Store) -> Totals:
                     sa.func.coalesce(sa.func.sum(batch.c[f"rows_{fate}"]), 0).label(fate)
                     for fate in ("received", "accepted", "duplicate", "rejected")
                 )
-            ).where(batch.c.status == "success")
+            ).where(batch.c.status == BatchStatus.SUCCESS)
         ).one()
     return Totals(
-        {status: int(by_status.get(status, 0)) for status in STATUSES},
+        {status.value: int(by_status.get(status, 0)) for status in STATUSES},
         {fate: int(count) for fate, count in sums._mapping.items()},
     )
 
@@ -237,7 +245,7 @@ def pending_batches(connection: sa.Connection, source: str | None = None) -> pl.
     query = (
         sa.select(batch.c.reference, feed.c.name.label("feed"), batch.c.attempts)
         .join(feed, feed.c.id == batch.c.feed_id)
-        .where(batch.c.status == "pending")
+        .where(batch.c.status == BatchStatus.PENDING)
     )
     if source is not None:
         query = query.where(feed.c.name.startswith(f"{source}/", autoescape=True))

@@ -34,8 +34,16 @@ from manufacturing_copilot.store import (
     upsert_frame,
 )
 from manufacturing_copilot.store.locks import lock_until_commit
+from manufacturing_copilot.store.tables import (
+    BatchStatus,
+    Fate,
+    batch,
+    batch_file,
+    changed_record,
+    duplicate_record,
+    rejected_record,
+)
 from manufacturing_copilot.store.tables import accepted as accepted_tables
-from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
 from manufacturing_copilot.store.tables import feed as feed_table
 
 
@@ -89,11 +97,11 @@ def settle(
         counts = BatchCounts(
             attempt.reference,
             feed.feed,
-            "success",
+            BatchStatus.SUCCESS,
             received=sum(file.lines.len() for file in files),
-            accepted=fates[attempt.batch_id, "accepted"],
-            duplicate=fates[attempt.batch_id, "duplicate"],
-            rejected=fates[attempt.batch_id, "rejected"],
+            accepted=fates[attempt.batch_id, Fate.ACCEPTED],
+            duplicate=fates[attempt.batch_id, Fate.DUPLICATE],
+            rejected=fates[attempt.batch_id, Fate.REJECTED],
             changed=fates[attempt.batch_id, "changed"],
         )
         index_batch(connection, feed)
@@ -142,7 +150,11 @@ def is_late(connection: sa.Connection, feed: Feed, attempt: Attempt) -> bool:
 
     Without a key only whole files can: those that are copies of the batch's.
     """
-    others = (batch.c.id == batch_file.c.batch_id) & (batch.c.status == "success") & (batch.c.id != attempt.batch_id)
+    others = (
+        (batch.c.id == batch_file.c.batch_id)
+        & (batch.c.status == BatchStatus.SUCCESS)
+        & (batch.c.id != attempt.batch_id)
+    )
     newest = last_place(connection, attempt.feed_id, sa.exists().where(others))
     first = first_place(connection, attempt.batch_id)
     if newest is None or first is None or newest < first:
@@ -163,8 +175,8 @@ def _settle_before_others(
     records = [file.records for file in fresh if not file.records.is_empty()]
     adding = pl.concat(records) if records else None
     moves = settle_files(connection, again, attempt.feed_id, shift, adding=adding)
-    moves[attempt.batch_id, "duplicate"] += _write_repeats(connection, attempt, files, repeats)
-    moves[attempt.batch_id, "rejected"] += write_rejected(connection, attempt, _rejected_of(fresh), None)
+    moves[attempt.batch_id, Fate.DUPLICATE] += _write_repeats(connection, attempt, files, repeats)
+    moves[attempt.batch_id, Fate.REJECTED] += write_rejected(connection, attempt, _rejected_of(fresh), None)
     why = f"batch {attempt.reference}, which has older files, was loaded"
     apply_moves(connection, moves, why=why, actor=actor, apart=attempt.batch_id)
     return moves
@@ -187,10 +199,10 @@ def _settle_last(
         refused = refused_rows(connection, feed, fates.refused.join(keys, on=[FILE, LINE]), home)
     return Counter(
         {
-            (attempt.batch_id, "accepted"): fates.accepted,
-            (attempt.batch_id, "duplicate"): write_duplicates(connection, attempt, fates)
+            (attempt.batch_id, Fate.ACCEPTED): fates.accepted,
+            (attempt.batch_id, Fate.DUPLICATE): write_duplicates(connection, attempt, fates)
             + _write_repeats(connection, attempt, files, repeats),
-            (attempt.batch_id, "rejected"): write_rejected(connection, attempt, _rejected_of(fresh), refused),
+            (attempt.batch_id, Fate.REJECTED): write_rejected(connection, attempt, _rejected_of(fresh), refused),
             (attempt.batch_id, "changed"): fates.replaced.height,
         }
     )

@@ -16,7 +16,7 @@ from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Rereading,
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.store import insert_frame
-from manufacturing_copilot.store.tables import batch, batch_file, duplicate_record, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, Fate, batch, batch_file, duplicate_record, rejected_record
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def repeated_files(connection: sa.Connection, feed_id: int, hashes: dict[int, st
         .join(batch, batch.c.id == batch_file.c.batch_id)
         .where(
             batch_file.c.feed_id == feed_id,
-            batch.c.status == "success",
+            batch.c.status == BatchStatus.SUCCESS,
             batch_file.c.repeats_file_id.is_(None),
             batch_file.c.sha256.in_(set(hashes.values())),
         )
@@ -65,7 +65,7 @@ def repeated_files(connection: sa.Connection, feed_id: int, hashes: dict[int, st
 def shift_of(connection: sa.Connection, feed_id: int, batch_id: int, *, comes: bool) -> Shift:
     """Return what becomes of other batches' files when this batch comes or leaves: the oldest of a kind counts."""
     own = sa.select(batch_file.c.sha256).where(batch_file.c.batch_id == batch_id)
-    counts = (batch.c.status == "success") & (batch.c.id != batch_id)
+    counts = (batch.c.status == BatchStatus.SUCCESS) & (batch.c.id != batch_id)
     if comes:
         counts = counts | (batch.c.id == batch_id)
     rows = connection.execute(
@@ -108,7 +108,7 @@ def settle_files(
     for file_id in sorted(fresh):
         read, _ = again.whole(connection, files[file_id])
         rejected = read.rejected.rename({LINE: "line"}).with_columns(**_of(files[file_id]))
-        moves[files[file_id].batch_id, "rejected"] += insert_frame(connection, rejected_record, rejected)
+        moves[files[file_id].batch_id, Fate.REJECTED] += insert_frame(connection, rejected_record, rejected)
         adds.append(read.records)
     columns = [*again.feed.kind.field_names, KEY, FILE, LINE]
     coming = pl.concat([frame.select(columns) for frame in adds]) if adds else None
@@ -125,7 +125,7 @@ def settle_files(
             written = write_repeats(
                 connection, file.batch_id, file_id, kept_lines(file.received_as or "", again.home), of
             )
-            moves[file.batch_id, "duplicate"] += written
+            moves[file.batch_id, Fate.DUPLICATE] += written
         else:
             ours = duplicate_record.c.file_id == file_id
             connection.execute(sa.update(duplicate_record).where(ours).values(of_file_id=of))
@@ -150,7 +150,7 @@ def write_repeats(connection: sa.Connection, batch_id: int, file_id: int, lines:
 def _forget_rows(connection: sa.Connection, file: KnownFile) -> Moves:
     """Take the duplicates and rejected rows of a file off the ledger; return how many they were."""
     gone: Moves = Counter()
-    for table, fate in ((duplicate_record, "duplicate"), (rejected_record, "rejected")):
+    for table, fate in ((duplicate_record, Fate.DUPLICATE), (rejected_record, Fate.REJECTED)):
         ours = (table.c.batch_id == file.batch_id) & (table.c.file_id == file.file_id)
         gone[file.batch_id, fate] += connection.execute(sa.delete(table).where(ours)).rowcount
     return gone

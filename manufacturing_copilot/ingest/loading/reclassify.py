@@ -24,8 +24,16 @@ from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.records import RecordKind, polars_type
 from manufacturing_copilot.site.feeds import Repeats
 from manufacturing_copilot.store import insert_frame, read_frame, staged
+from manufacturing_copilot.store.tables import (
+    BatchStatus,
+    Fate,
+    batch,
+    batch_file,
+    changed_record,
+    duplicate_record,
+    rejected_record,
+)
 from manufacturing_copilot.store.tables import accepted as accepted_tables
-from manufacturing_copilot.store.tables import batch, batch_file, changed_record, duplicate_record, rejected_record
 
 SAME_RECORD = "the record repeats one that was accepted before, with the same content"
 SAME_FILE = "the file repeats one that was loaded before, byte for byte"
@@ -64,7 +72,7 @@ def settle_again(
     holders = pl.concat([held, replaced.select(columns)])
     repeating = _repeating(connection, holders)
     refused = _refused(connection, again, feed_id, keys) if feed.repeats is Repeats.REJECT else holders.clear()
-    for met, name in ((holders, "accepted"), (repeating, "duplicate"), (refused, "rejected")):
+    for met, name in ((holders, Fate.ACCEPTED), (repeating, Fate.DUPLICATE), (refused, Fate.REJECTED)):
         before += _tally(connection, met[FILE], name)
     before += _tally(connection, replaced["by_file"], "changed")
     _delete(connection, changed_record, replaced["id"])
@@ -101,7 +109,14 @@ def apply_moves(connection: sa.Connection, moves: Moves, *, why: str, actor: str
         values: dict[Any, Any] = {batch.c[f"rows_{fate}"]: batch.c[f"rows_{fate}"] + n for fate, n in counts.items()}
         connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(values))
         said = ", ".join(f"{fate} {count:+d}" for fate, count in counts.items())
-        note(connection, batch_id, actor=actor, from_status="success", to_status="success", reason=f"{why}: {said}")
+        note(
+            connection,
+            batch_id,
+            actor=actor,
+            from_status=BatchStatus.SUCCESS,
+            to_status=BatchStatus.SUCCESS,
+            reason=f"{why}: {said}",
+        )
 
 
 def _difference(before: Moves, after: Moves) -> Moves:
@@ -192,9 +207,9 @@ def _write(connection: sa.Connection, again: Rereading, feed_id: int, fates: Cla
         rows = refused_rows(connection, again.feed, refused, again.home).join(batches, on=FILE)
         insert_frame(connection, rejected_record, rows.rename({LINE: "line"}))
     after: Moves = Counter()
-    after += _tally(connection, pl.concat([fates.new[FILE], fates.replaced["was_file_id"]]), "accepted")
-    after += _tally(connection, fates.duplicates[FILE], "duplicate")
-    after += _tally(connection, fates.refused[FILE], "rejected")
+    after += _tally(connection, pl.concat([fates.new[FILE], fates.replaced["was_file_id"]]), Fate.ACCEPTED)
+    after += _tally(connection, fates.duplicates[FILE], Fate.DUPLICATE)
+    after += _tally(connection, fates.refused[FILE], Fate.REJECTED)
     return after + _tally(connection, fates.replaced[FILE], "changed")
 
 

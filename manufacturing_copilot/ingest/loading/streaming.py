@@ -45,7 +45,7 @@ from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_vo
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
-from manufacturing_copilot.store.tables import batch, batch_file
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
 
 WORTH_BYTES = 8 << 20
@@ -120,7 +120,7 @@ def _is_late(connection: sa.Connection, feed: Feed, attempt: Attempt) -> bool:
 
 
 def _has_history(connection: sa.Connection, feed_id: int) -> bool:
-    loaded = (batch.c.feed_id == feed_id) & batch.c.status.in_(("success", "withdrawn"))
+    loaded = (batch.c.feed_id == feed_id) & batch.c.status.in_((BatchStatus.SUCCESS, BatchStatus.WITHDRAWN))
     return bool(connection.scalar(sa.select(sa.exists().where(loaded))))
 
 
@@ -203,7 +203,7 @@ def _settle(
     counts = BatchCounts(
         attempt.reference,
         feed.feed,
-        "success",
+        BatchStatus.SUCCESS,
         met.received,
         met.accepted,
         met.duplicate,

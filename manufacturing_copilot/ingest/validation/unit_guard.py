@@ -21,7 +21,7 @@ from manufacturing_copilot.ingest.rejections import STOPPED_ROWS, single_reason
 from manufacturing_copilot.records import FieldType
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import prefer_indexes, read_frame, staged
-from manufacturing_copilot.store.tables import accepted, batch, mended_record, rejected_record
+from manufacturing_copilot.store.tables import BatchStatus, accepted, batch, mended_record, rejected_record
 from manufacturing_copilot.store.types import SCALE
 
 UNIT_JUMP = "unit_jump"
@@ -162,7 +162,7 @@ def _history(connection: sa.Connection, feed: Feed, feed_id: int, watches: list[
     table = accepted[feed.records]
     batches = connection.execute(
         sa.select(batch.c.id, batch.c.rows_accepted)
-        .where(batch.c.feed_id == feed_id, batch.c.status == "success", batch.c.rows_accepted > 0)
+        .where(batch.c.feed_id == feed_id, batch.c.status == BatchStatus.SUCCESS, batch.c.rows_accepted > 0)
         .order_by(batch.c.id.desc())
         .limit(200)
     ).all()

@@ -10,7 +10,7 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.ingest.ledger.attempts import Attempt
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import batch, batch_event
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event
 from manufacturing_copilot.store.tables import feed as feed_table
 
 BATCHES_BEFORE, BATCHES_AT_LEAST = 20, 5
@@ -40,7 +40,7 @@ def volumes(connection: sa.Connection, feed_name: str, *, last: int, coming: int
     query = (
         sa.select(batch.c.id, batch.c.reference, batch.c.rows_received.label("rows"))
         .join(feed_table, feed_table.c.id == batch.c.feed_id)
-        .where(feed_table.c.name == feed_name, batch.c.status == "success", batch.c.rows_received > 0)
+        .where(feed_table.c.name == feed_name, batch.c.status == BatchStatus.SUCCESS, batch.c.rows_received > 0)
         .order_by(batch.c.id.desc())
         .limit(last + BATCHES_BEFORE)
     )
@@ -86,7 +86,7 @@ def _was_held(connection: sa.Connection, batch_id: int) -> bool:
     held = sa.select(sa.literal(1)).where(
         sa.exists().where(
             batch_event.c.batch_id == batch_id,
-            batch_event.c.to_status == "failed",
+            batch_event.c.to_status == BatchStatus.FAILED,
             batch_event.c.reason.contains(f"holds batches of {_HELD}"),
         )
     )

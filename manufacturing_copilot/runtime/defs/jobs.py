@@ -8,6 +8,7 @@ import dagster as dg
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.runtime.decisions import promote_version, retire_version
 from manufacturing_copilot.runtime.registration import register_file
+from manufacturing_copilot.store.tables import ModelRole, VersionStatus
 
 
 class Register(dg.Config):
@@ -50,14 +51,14 @@ def register_version(context: dg.OpExecutionContext, plant: Plant, config: Regis
         done = register_file(store, Path(plant.site_folder) / config.file, config.actor)
     for one in done:
         context.log.info("%s v%s %s", one.model, one.version, one.alias or "as a draft")
-    context.add_output_metadata({f"{one.model} v{one.version}": one.alias or "draft" for one in done})
+    context.add_output_metadata({f"{one.model} v{one.version}": str(one.alias or VersionStatus.DRAFT) for one in done})
 
 
 @dg.op(name="promote_version", description="Make a version of a model its champion or challenger.")
 def promote_op(plant: Plant, config: Promote) -> None:
     """Promote the version."""
     with plant.open() as store:
-        promote_version(store, config.model, config.version, config.actor, config.reason, config.alias.value)
+        promote_version(store, config.model, config.version, config.actor, config.reason, ModelRole(config.alias.value))
 
 
 @dg.op(name="retire_version", description="Retire a version that is not the champion.")

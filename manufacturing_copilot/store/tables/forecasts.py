@@ -11,7 +11,7 @@ from manufacturing_copilot.store.types import ExactDecimal, UtcTimestamp
 
 
 class OverrideKind(StrEnum):
-    """How the value of an override is meant."""
+    """What an override sets: a quantity for all its days together, or a factor on what the models forecast."""
 
     QUANTITY = "quantity"
     FACTOR = "factor"

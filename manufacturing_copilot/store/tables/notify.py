@@ -30,11 +30,11 @@ class DeliveryStatus(StrEnum):
 class AttemptOutcome(StrEnum):
     """How an attempt at a delivery ended."""
 
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    NOBODY = "nobody"
-    INTERRUPTED = "interrupted"
+    ACCEPTED = "accepted"  # the service took it; whether a person reads it, nobody can say
+    REFUSED = "refused"  # the service said no, or was not to be reached
+    TIMEOUT = "timeout"  # no answer in time: it may arrive or not, so it is never sent again blindly
+    NOBODY = "nobody"  # there was no address to send to
+    INTERRUPTED = "interrupted"  # the process that sent it ended before an answer
 
 
 notification = sa.Table(

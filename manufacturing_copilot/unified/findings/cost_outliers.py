@@ -10,7 +10,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import batch_file, inventory_snapshot, item, item_conflict, supply_line
+from manufacturing_copilot.store.tables import (
+    SupplyStatus,
+    batch_file,
+    inventory_snapshot,
+    item,
+    item_conflict,
+    supply_line,
+)
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.conform import with_item_ids
 from manufacturing_copilot.unified.costs import ALWAYS
@@ -83,7 +90,7 @@ def _before(records: pl.DataFrame) -> pl.DataFrame:
 def _paid(connection: sa.Connection, year: sa.ColumnElement[bool]) -> pl.DataFrame:
     table = supply_line
     query = sa.select(table.c.item_id, table.c.price).where(
-        ~table.c.made, table.c.price.is_not(None), table.c.status != "cancelled", year
+        ~table.c.made, table.c.price.is_not(None), table.c.status != SupplyStatus.CANCELLED, year
     )
     prices = read_frame(connection, query).group_by("item_id").agg(other=pl.col("price").median())
     return prices.select("item_id", compared_with=pl.lit("paid"), other="other")

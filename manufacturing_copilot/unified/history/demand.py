@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Demand, Site
 from manufacturing_copilot.store import insert_frame, read_frame
 from manufacturing_copilot.store.merge import SyncCounts, add_frame, sync_frame
-from manufacturing_copilot.store.tables import demand_ahead, demand_day
+from manufacturing_copilot.store.tables import SupplyStatus, demand_ahead, demand_day
 from manufacturing_copilot.store.types import SCALE
 from manufacturing_copilot.unified.changes import Changes, came, replaced
 from manufacturing_copilot.unified.codes import accepted_frames
@@ -151,7 +151,7 @@ def _counts(rules: Demand) -> pl.Expr:
     """Whether an order line is demand by what the site declares."""
     unwanted = pl.lit(False)
     if rules.cancelled == "leave_out":
-        unwanted |= pl.col("status").eq_missing("cancelled")
+        unwanted |= pl.col("status").eq_missing(SupplyStatus.CANCELLED)
     if rules.returns == "leave_out":
         unwanted |= pl.col("status").eq_missing("returned") | (pl.col("quantity") < 0)
     if rules.free_of_charge == "leave_out":

@@ -8,6 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
+from manufacturing_copilot.store.tables import SupplyStatus
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.conform import read_facts, with_supplier_ids
 from manufacturing_copilot.unified.costs import ALWAYS
@@ -63,8 +64,8 @@ def remaining_changes(purchases: Purchases) -> pl.DataFrame:
     A line is on order from its order day until it is complete, closed or cancelled. A line that is closed short
     ends on the day of its last receipt; one that is closed and names no day of receipt was never seen open.
     """
-    lines = purchases.lines.filter(pl.col("status").ne_missing("cancelled"))
-    closed = pl.col("status").eq_missing("closed")
+    lines = purchases.lines.filter(pl.col("status").ne_missing(SupplyStatus.CANCELLED))
+    closed = pl.col("status").eq_missing(SupplyStatus.CLOSED)
     arrived = purchases.receipts.drop_nulls("_line").select("_line", "received_on", came="quantity")
     own = lines.join(arrived, on="_line", how="anti").select(
         "_line", "received_on",

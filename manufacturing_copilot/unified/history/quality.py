@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
-from manufacturing_copilot.store.tables import quality_day, quality_reason
+from manufacturing_copilot.store.tables import SupplyStatus, quality_day, quality_reason
 from manufacturing_copilot.unified.conform import read_facts, with_supplier_ids
 from manufacturing_copilot.unified.history.purchases import Purchases
 
@@ -54,7 +54,7 @@ def _scrapped(connection: sa.Connection, site: Site) -> pl.DataFrame:
     columns = ["item", "quantity", "completed", "scrapped", "scrap_reason", "operation", "finished_on", "status"]
     rows = read_facts(connection, site, "work_orders", columns)
     lost = pl.col("scrapped").fill_null(0.0)
-    finished = rows.filter(pl.col("finished_on").is_not_null(), pl.col("status").ne_missing("cancelled"))
+    finished = rows.filter(pl.col("finished_on").is_not_null(), pl.col("status").ne_missing(SupplyStatus.CANCELLED))
     return finished.with_columns(
         day="finished_on",
         supplier_id=pl.lit(None, pl.Int64),

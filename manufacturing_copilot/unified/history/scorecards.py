@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
-from manufacturing_copilot.store.tables import supplier_score, supply_line
+from manufacturing_copilot.store.tables import SupplyStatus, supplier_score, supply_line
 from manufacturing_copilot.unified.history.purchases import ENOUGH
 
 WINDOW_DAYS = 365
@@ -32,7 +32,7 @@ def refresh_scorecards(connection: sa.Connection, as_of: date) -> SyncCounts:
     table = supply_line
     due = table.c.promised_on.between(as_of - timedelta(days=WINDOW_DAYS - 1), as_of)
     query = sa.select(*(table.c[name] for name in _READ)).where(
-        ~table.c.made, table.c.supplier_id.is_not(None), table.c.status != "cancelled", due
+        ~table.c.made, table.c.supplier_id.is_not(None), table.c.status != SupplyStatus.CANCELLED, due
     )
     return sync_frame(connection, supplier_score, scorecards(read_frame(connection, query), as_of), key=["supplier_id"])
 
@@ -48,7 +48,7 @@ def scorecards(lines: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """
     full = pl.col("received") >= pl.col("ordered") - ENOUGH
     came = pl.coalesce("received_on", "last_received_on")
-    is_open = (pl.col("status") == "open") & ~full
+    is_open = (pl.col("status") == SupplyStatus.OPEN) & ~full
     ended = pl.when(is_open).then(pl.lit(as_of)).otherwise(came)
     slip = (ended - pl.col("promised_on")).dt.total_days()
     lead = (pl.col("received_on") - pl.col("ordered_on")).dt.total_days()

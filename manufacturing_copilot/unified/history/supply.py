@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
-from manufacturing_copilot.store.tables import supply_line
+from manufacturing_copilot.store.tables import SupplyStatus, supply_line
 from manufacturing_copilot.unified.conform import read_facts
 from manufacturing_copilot.unified.history.purchases import ENOUGH, Purchases
 
@@ -68,10 +68,10 @@ def bought(purchases: Purchases, as_of: date) -> pl.DataFrame:
         made=pl.lit(False),
         ordered="quantity",
         received_on=done_on,
-        status=pl.when(pl.col("status") == "cancelled").then(pl.lit("cancelled"))
-        .when(complete).then(pl.lit("closed"))
-        .when("later").then(pl.lit("open"))
-        .otherwise(pl.coalesce("status", pl.lit("open"))),
+        status=pl.when(pl.col("status") == SupplyStatus.CANCELLED).then(pl.lit(SupplyStatus.CANCELLED))
+        .when(complete).then(pl.lit(SupplyStatus.CLOSED))
+        .when("later").then(pl.lit(SupplyStatus.OPEN))
+        .otherwise(pl.coalesce("status", pl.lit(SupplyStatus.OPEN))),
     ).select(_COLUMNS)  # fmt: skip
 
 
@@ -83,11 +83,11 @@ def made(connection: sa.Connection, site: Site, as_of: date) -> pl.DataFrame:
     later = (pl.col("finished_on") > as_of).fill_null(False)
     finished = pl.when(~later).then("finished_on")
     status = (
-        pl.when(pl.col("status") == "cancelled").then(pl.lit("cancelled"))
-        .when(later).then(pl.lit("open"))
+        pl.when(pl.col("status") == SupplyStatus.CANCELLED).then(pl.lit(SupplyStatus.CANCELLED))
+        .when(later).then(pl.lit(SupplyStatus.OPEN))
         .when((pl.col("status") == "finished") | (pl.col("status").is_null() & finished.is_not_null()))
-        .then(pl.lit("closed"))
-        .otherwise(pl.lit("open"))
+        .then(pl.lit(SupplyStatus.CLOSED))
+        .otherwise(pl.lit(SupplyStatus.OPEN))
     )  # fmt: skip
     ended = pl.when(finished.is_not_null()).then(pl.col("quantity") - pl.col("scrapped").fill_null(0))
     return begun.with_columns(

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import external_id, item, item_event
+from manufacturing_copilot.store.tables import ItemEventKind, external_id, item, item_event
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.items.lookup import find_item
 from manufacturing_copilot.unified.items.regroup import MERGED, SPLIT, Code, Decision
 
-UNDO = "undo"
+UNDO = ItemEventKind.UNDO
 
 
 class ItemEventError(CopilotError):

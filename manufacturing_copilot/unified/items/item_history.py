@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    AlertStatus,
+    BatchStatus,
     accepted,
     alert,
     batch,
@@ -69,7 +71,7 @@ def last_movements(connection: sa.Connection, item_id: int) -> pl.DataFrame:
     of_movements = sa.select(table.c.feed_id).distinct().scalar_subquery()
     newest = (
         sa.select(batch.c.id, batch.c.rows_accepted)
-        .where(batch.c.feed_id.in_(of_movements), batch.c.status == "success")
+        .where(batch.c.feed_id.in_(of_movements), batch.c.status == BatchStatus.SUCCESS)
         .order_by(batch.c.id.desc())
     )
     deliveries = read_frame(connection, newest)
@@ -149,7 +151,7 @@ def alerts_of(connection: sa.Connection, item_id: int) -> pl.DataFrame:
     """Return its alerts that are not resolved, the newest first: alert, severity, status, title, advice, since."""
     columns = [alert.c.id.label("alert"), *(alert.c[name] for name in ("severity", "status", "title", "advice"))]
     query = sa.select(*columns, alert.c.first_seen_on.label("since")).where(
-        alert.c.item_id == item_id, alert.c.status != "resolved"
+        alert.c.item_id == item_id, alert.c.status != AlertStatus.RESOLVED
     )
     return read_frame(connection, query).sort("since", "alert", descending=True)
 

@@ -14,6 +14,7 @@ from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.progress import UNIFIED
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
+    SupplyStatus,
     accepted,
     external_id,
     feed,
@@ -212,7 +213,7 @@ def _on_order(connection: sa.Connection, item_id: int) -> pl.DataFrame:
     query = (
         sa.select(*columns, supplier.c.code.label("supplier"))
         .select_from(table.outerjoin(supplier, table.c.supplier_id == supplier.c.id))
-        .where(table.c.item_id == item_id, table.c.status == "open")
+        .where(table.c.item_id == item_id, table.c.status == SupplyStatus.OPEN)
     )
     missing = (pl.col("ordered") - pl.col("received")).round(6)
     frame = read_frame(connection, query).with_columns(missing=missing).drop("ordered", "received")

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from manufacturing_copilot.store.tables import ItemEventKind
 from manufacturing_copilot.unified.items.matching import Resolution, keys_of
 
-MERGED = "merge"
-SPLIT = "split"
+MERGED = ItemEventKind.MERGE
+SPLIT = ItemEventKind.SPLIT
 Code = tuple[str, str]
 """(source, code)."""
 
