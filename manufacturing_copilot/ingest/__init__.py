@@ -1,1 +1,1 @@
-"""Batches in: as received, checked, split into accepted, duplicate and rejected."""
+"""Batches in: received, checked, and each row accepted, duplicate or rejected. What rows mean belongs in `unified`."""

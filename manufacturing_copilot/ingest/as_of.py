@@ -62,11 +62,11 @@ def days_of_files(connection: sa.Connection, site: Site) -> pl.DataFrame:
     files = _arrivals(connection, site)
     if site.known.by == "dates":
         return files.select("file_id", "feed_id", "batch_id", known_from=pl.lit(ALWAYS), late=pl.lit(False))
-    found = files.with_columns(known_from=pl.when(_of_the_start(site)).then(pl.lit(ALWAYS)).otherwise("known_from"))
-    earliest = found.group_by(original="same_as").agg(pl.col("known_from").min())
-    found = found.drop("known_from").join(earliest, left_on="same_as", right_on="original", maintain_order="left")
+    counted = files.with_columns(known_from=pl.when(_of_the_start(site)).then(pl.lit(ALWAYS)).otherwise("known_from"))
+    earliest = counted.group_by(original="same_as").agg(pl.col("known_from").min())
+    counted = counted.drop("known_from").join(earliest, left_on="same_as", right_on="original", maintain_order="left")
     from_here = pl.col("known_from").cum_min(reverse=True).over("feed_id")
-    return found.sort("feed_id", "order_ns", "file_id").select(
+    return counted.sort("feed_id", "order_ns", "file_id").select(
         "file_id", "feed_id", "batch_id", "known_from", late=pl.col("known_from") > from_here
     )
 
@@ -150,8 +150,8 @@ def _earlier(connection: sa.Connection, kind: str, files: pl.DataFrame, first: d
     Returns their temporary table: the columns of the accepted table, known_from and known_until (exclusive).
     """
     table = accepted[kind]
-    found = _replaced(connection, kind, first, last)
-    until = found.join(_known_until(connection, kind, files, found), on="id")
+    replaced = _replaced(connection, kind, first, last)
+    until = replaced.join(_known_until(connection, kind, files, replaced), on="id")
     seen = until.filter(pl.col("known_from") < pl.col("known_until"))
     content = pl.Struct({field.name: polars_type(field.type) for field in RECORD_KINDS[kind].fields})
     rows = seen.with_columns(pl.col("was").str.json_decode(content)).unnest("was").drop("id", "by_from")
@@ -187,10 +187,10 @@ def _replaced(connection: sa.Connection, kind: str, first: date, last: date) -> 
     )
 
 
-def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, replaced: pl.DataFrame) -> pl.DataFrame:
     """Return id and known_until of the records in `found`: the first day on which a later version was known."""
-    plain = found.select("id", known_until="by_from")
-    late = found.join(files.filter("late").select("feed_id").unique(), on="feed_id", how="semi")
+    plain = replaced.select("id", known_until="by_from")
+    late = replaced.join(files.filter("late").select("feed_id").unique(), on="feed_id", how="semi")
     if late.is_empty():
         return plain
     # Files stand in another order than they count from: a version may be overtaken by any that follows.
@@ -216,10 +216,12 @@ def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, foun
 def _lay_view(connection: sa.Connection, table: sa.Table, earlier: sa.Table | None) -> None:
     """Let a view of this connection stand before the table of accepted records."""
     day = sa.select(_DAY.c.day).scalar_subquery()
-    held = permanent(connection, table)
-    query: Any = sa.select(*held.c).join(_FILES, _FILES.c.file_id == held.c.file_id).where(_FILES.c.known_from <= day)
+    stored = permanent(connection, table)
+    query: Any = (
+        sa.select(*stored.c).join(_FILES, _FILES.c.file_id == stored.c.file_id).where(_FILES.c.known_from <= day)
+    )
     if earlier is not None:
-        columns = [earlier.c[column.name] for column in held.c]
+        columns = [earlier.c[column.name] for column in stored.c]
         then = sa.select(*columns).where(earlier.c.known_from <= day, earlier.c.known_until > day)
         query = sa.union_all(query, then)
     create_from_query(connection, f"CREATE TEMPORARY VIEW {table.name} AS", query)

@@ -1,1 +1,1 @@
-"""What a person undoes or mends of a loaded batch: withdraw, restore, mend and replay rejected rows."""
+"""What a person undoes or mends of a loaded batch. A batch that nobody touches passes through `loading` alone."""

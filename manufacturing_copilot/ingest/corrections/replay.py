@@ -74,15 +74,15 @@ def replay(store: Store, site: Site, source: Path, *, home: Path, actor: str, re
     sentences = [f"{source.name}, line {n}: no batch has the reference {of!r}" for n, of in _listed(unknown, REFERENCE)]
     done = Replayed(not_taken=tuple(sentences))
     for (feed_name,), part in rows.drop_nulls("feed").partition_by("feed", as_dict=True, maintain_order=True).items():
-        again = Rereading(site, site.feed(str(feed_name)), home)
+        rereading = Rereading(site, site.feed(str(feed_name)), home)
         why = _because(f"rejected rows were mended in {source.name}", reason)
-        with _settling(store, again) as connection:
-            one = _replay_feed(connection, again, part.drop("feed"), source.name, why, actor)
+        with _settling(store, rereading) as connection:
+            of_feed = _replay_feed(connection, rereading, part.drop("feed"), source.name, why, actor)
         done = Replayed(
-            done.mended + one.mended,
-            done.rejected + one.rejected,
-            done.before + one.before,
-            done.not_taken + one.not_taken,
+            done.mended + of_feed.mended,
+            done.rejected + of_feed.rejected,
+            done.before + of_feed.before,
+            done.not_taken + of_feed.not_taken,
         )
     return done
 
@@ -94,8 +94,8 @@ def release(
 
     Raises BatchError where a line is not among the batch's rejected rows, or stands there for more than a guard.
     """
-    again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
-    with _settling(store, again) as connection:
+    rereading = Rereading(site, site.feed(counts_of(store, reference).feed), home)
+    with _settling(store, rereading) as connection:
         listed = _among_rejected(connection, reference, lines)
         for row in listed.rows(named=True):
             if not _guards_of(row["reasons"]):
@@ -105,7 +105,7 @@ def release(
                     " only rows that a guard stopped can be released"
                 )
         taken = listed.with_columns(pl.col("received").alias("texts"), pl.lit(True).alias("release"))
-        mended, _ = _settle_rows(connection, again, taken, _because("rows were released", reason), actor)
+        mended, _ = _settle_rows(connection, rereading, taken, _because("rows were released", reason), actor)
     return mended
 
 
@@ -123,8 +123,8 @@ def refuse(
     """
     if not reason.strip():
         raise BatchError("rows are refused with a reason, for whoever asks later; give one: --reason TEXT")
-    again = Rereading(site, site.feed(counts_of(store, reference).feed), home)
-    with _settling(store, again) as connection:
+    rereading = Rereading(site, site.feed(counts_of(store, reference).feed), home)
+    with _settling(store, rereading) as connection:
         listed = _among_rejected(connection, reference, lines)
         refusal = Reason(None, None, REFUSED, f"refused by {actor}: {reason.strip()}")
         values = [
@@ -156,9 +156,9 @@ def _among_rejected(connection: sa.Connection, reference: str, lines: Collection
 
 
 @contextmanager
-def _settling(store: Store, again: Rereading) -> Iterator[sa.Connection]:
+def _settling(store: Store, rereading: Rereading) -> Iterator[sa.Connection]:
     """Give a writing transaction under the feed's load lock."""
-    name = load_lock(again.feed.feed)
+    name = load_lock(rereading.feed.feed)
     with named_lock(store, name), store.write() as connection:
         lock_until_commit(connection, name)
         yield connection
@@ -204,7 +204,7 @@ def _listed_rows(connection: sa.Connection, references: Collection[str]) -> pl.D
 
 
 def _replay_feed(
-    connection: sa.Connection, again: Rereading, rows: pl.DataFrame, file_name: str, why: str, actor: str
+    connection: sa.Connection, rereading: Rereading, rows: pl.DataFrame, file_name: str, why: str, actor: str
 ) -> Replayed:
     listed = _listed_rows(connection, rows[REFERENCE].unique().to_list())
     twice = rows.filter(~pl.struct(_WHERE).is_first_distinct())
@@ -219,10 +219,10 @@ def _replay_feed(
     if mine.is_empty():
         return Replayed(before=before, not_taken=(*sentences, *more))
     texts = pl.concat(
-        [_texts(part, again.home) for part in _with_kept(connection, mine).partition_by(FILE, maintain_order=True)]
+        [_texts(part, rereading.home) for part in _with_kept(connection, mine).partition_by(FILE, maintain_order=True)]
     )
     filled = pl.col(RELEASE).fill_null("").str.strip_chars() != "" if RELEASE in texts.columns else pl.lit(False)
-    mended, rejected = _settle_rows(connection, again, texts.with_columns(filled.alias("release")), why, actor)
+    mended, rejected = _settle_rows(connection, rereading, texts.with_columns(filled.alias("release")), why, actor)
     return Replayed(mended, rejected, before, (*sentences, *more))
 
 
@@ -239,10 +239,10 @@ def _texts(rows: pl.DataFrame, home: Path) -> pl.DataFrame:
     names = kept_columns(rows["received_as"][0], home)
     there = [pl.col(name) if name in rows.columns else pl.lit(None, pl.String).alias(name) for name in names]
     empty = pl.all_horizontal([cell.fill_null("").str.strip_chars() == "" for cell in there])
-    said = pl.struct(there).struct.json_encode()
+    filled = pl.struct(there).struct.json_encode()
     raw = pl.col("received").str.json_path_match(f"$.{RAW}").is_not_null() & empty
     own = [name for name in OURS if name in rows.columns]
-    return rows.with_columns(pl.when(raw).then(None).otherwise(said).alias("texts")).select(
+    return rows.with_columns(pl.when(raw).then(None).otherwise(filled).alias("texts")).select(
         *own, "id", "batch_id", FILE, "reasons", "received", "texts"
     )
 
@@ -259,8 +259,8 @@ def _mended_before(connection: sa.Connection, rows: pl.DataFrame, file_name: str
         .join(batch, batch.c.id == mended_record.c.batch_id)
         .where(batch.c.reference.in_(rows[REFERENCE].unique().to_list()), batch.c.status == BatchStatus.SUCCESS)
     )
-    known = read_frame(connection, query)
-    strange = rows.join(known, on=_WHERE, how="anti").sort(LINE)
+    mended = read_frame(connection, query)
+    strange = rows.join(mended, on=_WHERE, how="anti").sort(LINE)
     sentences = [
         f"{file_name}, line {line}: line {at} of {path} in batch {reference} is not among the rejected rows"
         for line, reference, path, at in strange.select(LINE, *_WHERE).rows()
@@ -269,7 +269,7 @@ def _mended_before(connection: sa.Connection, rows: pl.DataFrame, file_name: str
 
 
 def _settle_rows(
-    connection: sa.Connection, again: Rereading, rows: pl.DataFrame, why: str, actor: str
+    connection: sa.Connection, rereading: Rereading, rows: pl.DataFrame, why: str, actor: str
 ) -> tuple[int, int]:
     """Check rejected rows by their `texts` and settle those that pass; return how many passed and how many did not.
 
@@ -278,7 +278,7 @@ def _settle_rows(
     rows = rows.with_columns(pl.col(AT_LINE).alias(LINE))
     stays = pl.Series([_waits(*row) for row in rows.select("reasons", "received", "texts", "release").rows()])
     asked = rows.filter(~stays)
-    records, reasons = _checked(connection, again, asked)
+    records, reasons = _checked(connection, rereading, asked)
     passed = asked.join(records.select(FILE, LINE), on=[FILE, LINE], how="semi")
     _keep_mended(connection, passed, actor)
     _write_reasons(connection, asked.drop("reasons").join(reasons, on=[FILE, LINE]), rows)
@@ -287,8 +287,8 @@ def _settle_rows(
         connection.execute(sa.delete(rejected_record).where(rejected_record.c.id.in_(passed["id"].to_list())))
         for batch_id, count in passed["batch_id"].value_counts().rows():
             moves[batch_id, Fate.REJECTED] -= count
-        feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == again.feed.feed)) or 0
-        moves.update(settle_again(connection, again, feed_id, records.select(KEY), adding=records))
+        feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == rereading.feed.feed)) or 0
+        moves.update(settle_again(connection, rereading, feed_id, records.select(KEY), adding=records))
     apply_moves(connection, moves, why=why, actor=actor, apart=None)
     refused = _still_listed(connection, passed)
     return passed.height - refused, rows.height - passed.height + refused
@@ -321,25 +321,25 @@ def _plain(texts: str) -> dict[str, str]:
     return {name: text for name, text in json.loads(texts).items() if text not in (None, "")}
 
 
-def _checked(connection: sa.Connection, again: Rereading, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _checked(connection: sa.Connection, rereading: Rereading, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the records of those rows that pass, and the places and reasons of the others; see STOPPED_ROWS."""
     files = known_files(connection, rows[FILE].unique().to_list())
-    parts = [_one_file(connection, again, files[part[FILE][0]], part) for part in rows.partition_by(FILE)]
+    parts = [_one_file(connection, rereading, files[part[FILE][0]], part) for part in rows.partition_by(FILE)]
     reasons = STOPPED_ROWS.empty()
     if not parts:
         return pl.DataFrame(schema={KEY: pl.String, FILE: pl.Int64, LINE: pl.Int64}), reasons
     records = pl.concat([records for records, _ in parts])
     reasons = pl.concat([reasons, *(rejected for _, rejected in parts)])
     guarded = records.join(rows.filter(~pl.col("release")), on=[FILE, LINE], how="semi")
-    feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == again.feed.feed)) or 0
-    stopped = unit_jumps(connection, again.feed, feed_id, guarded)
+    feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == rereading.feed.feed)) or 0
+    stopped = unit_jumps(connection, rereading.feed, feed_id, guarded)
     return records.join(stopped, on=[FILE, LINE], how="anti"), pl.concat([reasons, stopped.select(reasons.columns)])
 
 
 def _one_file(
-    connection: sa.Connection, again: Rereading, file: KnownFile, rows: pl.DataFrame
+    connection: sa.Connection, rereading: Rereading, file: KnownFile, rows: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    read = again.texts(connection, file, rows.select(LINE, pl.col("texts").alias("received")))
+    read = rereading.texts(connection, file, rows.select(LINE, pl.col("texts").alias("received")))
     return read.records, read.rejected.select(pl.lit(file.file_id, pl.Int64).alias(FILE), LINE, "reasons")
 
 
@@ -362,8 +362,8 @@ def _keep_mended(connection: sa.Connection, rows: pl.DataFrame, actor: str) -> N
         for row in rows.rows(named=True)
     ]
     same = (mended_record.c.file_id == sa.bindparam("of_file")) & (mended_record.c.line == sa.bindparam("at_line"))
-    places = [{"of_file": row["file_id"], "at_line": row["line"]} for row in values]
-    connection.execute(sa.delete(mended_record).where(same), places)
+    positions = [{"of_file": row["file_id"], "at_line": row["line"]} for row in values]
+    connection.execute(sa.delete(mended_record).where(same), positions)
     connection.execute(sa.insert(mended_record), values)
 
 
@@ -381,9 +381,9 @@ def _write_reasons(connection: sa.Connection, failed: pl.DataFrame, before: pl.D
 
 def _still_listed(connection: sa.Connection, rows: pl.DataFrame) -> int:
     """Return how many of the rows are refused after all, because another record holds their key."""
-    found = connection.execute(
+    rejected = connection.execute(
         sa.select(rejected_record.c.file_id, rejected_record.c.line).where(
             rejected_record.c.batch_id.in_(rows["batch_id"].unique().to_list())
         )
     ).tuples()
-    return len(set(found) & set(rows.select(FILE, LINE).rows()))
+    return len(set(rejected) & set(rows.select(FILE, LINE).rows()))

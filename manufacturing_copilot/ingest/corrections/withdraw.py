@@ -54,12 +54,12 @@ def withdraw(store: Store, site: Site, reference: str, *, home: Path, actor: str
     return counts_of(store, reference)
 
 
-def _take_out(connection: sa.Connection, again: Rereading, feed_id: int, batch_id: int) -> Moves:
+def _take_out(connection: sa.Connection, rereading: Rereading, feed_id: int, batch_id: int) -> Moves:
     for table in (duplicate_record, rejected_record):
         connection.execute(sa.delete(table).where(table.c.batch_id == batch_id))
     files = set(connection.scalars(sa.select(batch_file.c.id).where(batch_file.c.batch_id == batch_id)))
     shift = shift_of(connection, feed_id, batch_id, comes=False)
-    return settle_files(connection, again, feed_id, shift, without=files)
+    return settle_files(connection, rereading, feed_id, shift, without=files)
 
 
 def restore(store: Store, reference: str, *, actor: str, reason: str) -> None:

@@ -67,5 +67,5 @@ def moments(connection: sa.Connection, files: pl.Series) -> pl.DataFrame:
 
 
 def _place(connection: sa.Connection, query: sa.Select[Any]) -> Place | None:
-    found = connection.execute(query).one_or_none()
-    return None if found is None else (found.order_ns, found.id)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else (row.order_ns, row.id)

@@ -31,6 +31,7 @@ from manufacturing_copilot.site import Feed
 from manufacturing_copilot.site.feeds import SqlTable
 
 ROWS_AT_ONCE = 50_000
+"""Rows that are fetched from a table in one part."""
 PREFIX = "table:"
 """What the path of a batch's rows begins with in the ledger, where they were read from a table."""
 
@@ -139,8 +140,8 @@ def _increment(
 
 
 @contextmanager
-def rows_of(feed: Feed, increment: Increment, zone: str) -> Iterator[BinaryIO]:
-    """Give the rows of an increment as a Parquet file of texts, read in pieces.
+def rows_of(feed: Feed, increment: Increment, zone: str, *, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[BinaryIO]:
+    """Give the rows of an increment as a Parquet file of texts, `rows_at_once` rows fetched in one part.
 
     Moments with a zone of their own become the plant's time. Raises BatchError, without the URL, where the table
     cannot be read.
@@ -151,7 +152,7 @@ def rows_of(feed: Feed, increment: Increment, zone: str) -> Iterator[BinaryIO]:
         mark = table.c[declared.watermark]
         query = sa.select(table).where(_range(mark, feed, increment.after, increment.up_to)).order_by(mark)
         result = connection.execution_options(stream_results=True).execute(query)
-        yield _as_parquet(result.keys(), result.partitions(ROWS_AT_ONCE), ZoneInfo(zone))
+        yield _as_parquet(result.keys(), result.partitions(rows_at_once), ZoneInfo(zone))
 
 
 def _as_parquet(names: Any, parts: Any, zone: ZoneInfo) -> BinaryIO:

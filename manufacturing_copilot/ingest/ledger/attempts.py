@@ -52,13 +52,13 @@ def load_lock(feed_name: str) -> str:
 
 def feed_ids(connection: sa.Connection, site: Site) -> dict[str, int]:
     """Return the number of every feed of the site, by name; feeds that are new get one."""
-    known = dict(connection.execute(sa.select(feed.c.name, feed.c.id)).tuples().all())
+    existing = dict(connection.execute(sa.select(feed.c.name, feed.c.id)).tuples().all())
     for declared in site.feeds:
-        if declared.feed not in known:
-            known[declared.feed] = connection.execute(
+        if declared.feed not in existing:
+            existing[declared.feed] = connection.execute(
                 sa.insert(feed).values(name=declared.feed).returning(feed.c.id)
             ).scalar_one()
-    return {declared.feed: known[declared.feed] for declared in site.feeds}
+    return {declared.feed: existing[declared.feed] for declared in site.feeds}
 
 
 def note(

@@ -57,14 +57,14 @@ def to_utf8(content: bytes, name: str, declared: str | None, expected: str | Non
             return _decode(content[len(mark) :], encoding, decided=True)
     if declared is not None:
         try:
-            known = codecs.lookup(declared).name
+            codec = codecs.lookup(declared).name
         except LookupError:
             raise BatchError(
                 f"{name}: the feed declares the encoding {declared!r}, which is not known;"
                 " expected one such as utf-8, utf-16 or cp1252"
             ) from None
         # without a byte order mark, systems that write UTF-16 mean the little-endian one
-        return _decode(content, {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(known, known), decided=True)
+        return _decode(content, {"utf-16": "utf-16-le", "utf-8-sig": "utf-8"}.get(codec, codec), decided=True)
     wide = _wide(content)
     if wide:
         return _decode(content, wide, decided=True)

@@ -34,8 +34,8 @@ def find_layout(content: bytes, name: str, format: FileFormat, expected: str | N
     Raises BatchError where there is no header, and none of the columns is declared.
     """
     start, line = _header_start(content, format)
-    told = _told_delimiter(content[start : start + 16]) if format.header is True else None
-    if told is not None:
+    stated = _told_delimiter(content[start : start + 16]) if format.header is True else None
+    if stated is not None:
         start, line = content.find(b"\n", start) + 1, line + 1
     sample = content[start : start + (1 << 18)].decode("utf-8", "ignore").split("\n")
     lines = [text for text in sample[:_SAMPLE_LINES] if text.strip()]
@@ -43,7 +43,7 @@ def find_layout(content: bytes, name: str, format: FileFormat, expected: str | N
         where = "" if format.header is True else f" in line {format.header}"
         what = "the file is empty" if not content.strip() else f"there is no header{where}"
         raise BatchError(f"{name}: {what}; expected a line with the names of the columns; export the file again")
-    delimiter, decided = _delimiter(lines, format, told, expected)
+    delimiter, decided = _delimiter(lines, format, stated, expected)
     if format.header is False:
         return Layout(delimiter, _declared_names(lines, delimiter, format), start, line, None, decided)
     while start < len(content) and not content[start : content.find(b"\n", start) % (len(content) + 1)].strip():
@@ -80,11 +80,11 @@ def _told_delimiter(start: bytes) -> str | None:
     return first[4:].decode() if first.lower().startswith(b"sep=") and len(first) == 5 else None
 
 
-def _delimiter(lines: list[str], format: FileFormat, told: str | None, expected: str | None) -> tuple[str, bool]:
+def _delimiter(lines: list[str], format: FileFormat, stated: str | None, expected: str | None) -> tuple[str, bool]:
     if format.delimiter is not None:
         return format.delimiter, True
-    if told is not None:
-        return told, True
+    if stated is not None:
+        return stated, True
     if expected is not None and lines and expected in lines[0]:
         return expected, True
     candidates = (expected, *_DELIMITERS) if expected and expected not in _DELIMITERS else _DELIMITERS

@@ -119,9 +119,9 @@ def keep_only(rows: pl.DataFrame, only: Mapping[str, Sequence[str]], name: str) 
     before = rows.height
     for column, texts in only.items():
         if column not in rows.columns:
-            found = ", ".join([one for one in rows.columns if one != LINE][:40])
+            shown = ", ".join([one for one in rows.columns if one != LINE][:40])
             raise BatchError(
-                f"{name}: the column {column!r}, by which only: tells the feed's rows, is missing; found {found};"
+                f"{name}: the column {column!r}, by which only: tells the feed's rows, is missing; found {shown};"
                 " correct only: in the feed, or the export"
             )
         cell = pl.col(column).fill_null("").str.strip_chars().str.to_lowercase()

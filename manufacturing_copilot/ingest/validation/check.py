@@ -31,7 +31,7 @@ from manufacturing_copilot.ingest.validation.casts.numbers import (
     mark_evidence,
 )
 from manufacturing_copilot.ingest.validation.casts.words import cast_choices, cast_flags, flag_words, plain_texts
-from manufacturing_copilot.ingest.validation.column_formats import Place
+from manufacturing_copilot.ingest.validation.column_formats import ColumnTexts
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
 from manufacturing_copilot.ingest.validation.factors import scaled
 from manufacturing_copilot.ingest.validation.headers import match_columns, match_name
@@ -164,7 +164,7 @@ def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], receive
     return Evidence(
         [
             (
-                Place[DecimalMark](
+                ColumnTexts[DecimalMark](
                     c.field.name, c.name, c.texts, lines, c.spec.decimal, earlier.decimal.get(c.field.name)
                 ),
                 mark_evidence(c.texts),
@@ -174,7 +174,7 @@ def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], receive
         ],
         [
             (
-                Place[DateOrder](name, c.name, c.texts, lines, c.spec.dates, earlier.dates.get(name)),
+                ColumnTexts[DateOrder](name, c.name, c.texts, lines, c.spec.dates, earlier.dates.get(name)),
                 order_evidence(dates[name]),
             )
             for name, c in columns.items()
@@ -259,15 +259,15 @@ def _complaints(cast: Cast, column: _Column, rows: pl.DataFrame) -> list[Complai
 def _told_missing(complaint: Complaint, column: _Column, rows: pl.DataFrame) -> list[Complaint]:
     """Split the rows in which nothing stands from those in which a text stands that means nothing, and say why."""
     raw = rows.get_column(column.name)[complaint.rows].fill_null("").str.strip_chars()
-    told = []
+    parts = []
     for text, reason in column.spec.missing.items():
         stands = (raw.str.to_lowercase() == text.strip().lower()) & (raw != "")
         if stands.any():
             because = f" ({reason})" if reason else ""
             what = f"which the feed declares to mean no value{because}, {complaint.what}"
-            told.append(Complaint(complaint.rows.filter(stands), column.name, complaint.rule, what))
+            parts.append(Complaint(complaint.rows.filter(stands), column.name, complaint.rule, what))
     left = complaint.rows.filter(raw == "")
-    return [*told, replace(complaint, rows=left)] if len(left) else told
+    return [*parts, replace(complaint, rows=left)] if len(left) else parts
 
 
 def _without_column(field: Field, feed: Feed, height: int, written_on: date | None, file_name: str) -> pl.Series:

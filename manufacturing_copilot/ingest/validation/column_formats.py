@@ -30,7 +30,7 @@ _CLEAR = 0.9
 
 
 @dataclass(frozen=True)
-class Place(Generic[Word]):
+class ColumnTexts(Generic[Word]):
     """One column: where it is, what is declared, what earlier files were."""
 
     field: str
@@ -38,7 +38,7 @@ class Place(Generic[Word]):
     texts: pl.Series
     lines: pl.Series
     declared: Word | None
-    held: Word | None
+    earlier: Word | None
 
     def quote(self, row: int | None) -> str:
         """Return the text at `row` and its line, as a sentence quotes them."""
@@ -46,68 +46,68 @@ class Place(Generic[Word]):
 
 
 def decide_marks(
-    places: list[tuple[Place[DecimalMark], MarkEvidence]], file_name: str, *, plain: set[str]
+    columns: list[tuple[ColumnTexts[DecimalMark], MarkEvidence]], file_name: str, *, plain: set[str]
 ) -> tuple[dict[str, DecimalMark], dict[str, DecimalMark]]:
     """Return each field's decimal mark, and of them those that are decided and hold for the next file.
 
     `plain`: columns whose numbers come from typed values and use the point.
     """
     marks: dict[str, DecimalMark] = {}
-    open_places = []
-    for place, evidence in places:
-        told = place.declared or place.held or ("." if place.column in plain else None)
-        if told is not None:
+    undecided = []
+    for column, evidence in columns:
+        settled = column.declared or column.earlier or ("." if column.column in plain else None)
+        if settled is not None:
             seen = {".": (evidence.point, evidence.point_row), ",": (evidence.comma, evidence.comma_row)}
-            _keep_to(place, told, seen, "decimal mark", "decimal:", file_name)
-            marks[place.field] = told
+            _keep_to(column, settled, seen, "decimal mark", "decimal:", file_name)
+            marks[column.field] = settled
         elif evidence.point + evidence.comma:
-            marks[place.field] = _clear_mark(place, evidence, file_name)
+            marks[column.field] = _clear_mark(column, evidence, file_name)
         elif evidence.either:
-            open_places.append((place, evidence))
+            undecided.append((column, evidence))
     shared = _most_common(marks)
-    for place, evidence in open_places:
+    for column, evidence in undecided:
         if shared is None:
             raise BatchError(
-                f"{file_name}: the column '{place.column}' holds {place.quote(evidence.either_row)} and nothing that"
+                f"{file_name}: the column '{column.column}' holds {column.quote(evidence.either_row)} and nothing that"
                 " tells whether the mark is a decimal or a thousands mark; declare decimal: '.' or decimal: ','"
-                f" for {place.field} in the feed"
+                f" for {column.field} in the feed"
             )
-        marks[place.field] = shared
+        marks[column.field] = shared
     decided = dict(marks)
-    for place, _ in places:
-        marks.setdefault(place.field, shared or ".")
+    for column, _ in columns:
+        marks.setdefault(column.field, shared or ".")
     return marks, decided
 
 
-def _clear_mark(place: Place[DecimalMark], evidence: MarkEvidence, file_name: str) -> DecimalMark:
+def _clear_mark(column: ColumnTexts[DecimalMark], evidence: MarkEvidence, file_name: str) -> DecimalMark:
     mark: DecimalMark = "." if evidence.point >= evidence.comma else ","
     if max(evidence.point, evidence.comma) < _CLEAR * (evidence.point + evidence.comma):
         raise BatchError(
-            f"{file_name}: the column '{place.column}' holds numbers with a decimal point"
-            f" ({place.quote(evidence.point_row)}) and with a decimal comma ({place.quote(evidence.comma_row)});"
-            f" export it with one mark, or declare decimal: for {place.field} in the feed"
+            f"{file_name}: the column '{column.column}' holds numbers with a decimal point"
+            f" ({column.quote(evidence.point_row)}) and with a decimal comma ({column.quote(evidence.comma_row)});"
+            f" export it with one mark, or declare decimal: for {column.field} in the feed"
         )
     return mark
 
 
 def decide_orders(
-    places: list[tuple[Place[DateOrder], OrderEvidence]], file_name: str
+    columns: list[tuple[ColumnTexts[DateOrder], OrderEvidence]], file_name: str
 ) -> tuple[dict[str, DateOrder], dict[str, DateOrder]]:
     """Return each field's order of dates, and of them those that are decided and hold for the next file."""
     orders: dict[str, DateOrder] = {}
-    open_places = []
-    for place, evidence in places:
+    undecided = []
+    for column, evidence in columns:
         if evidence.bare_times and evidence.bare_times == evidence.filled:
             raise BatchError(
-                f"{file_name}: the column '{place.column}' holds times without a date, such as"
-                f" {place.quote(evidence.bare_row)}, and no date at all; that is what Excel leaves when it saves dates"
+                f"{file_name}: the column '{column.column}' holds times without a date, such as"
+                f" {column.quote(evidence.bare_row)}, and no date at all; that is what Excel leaves when it saves dates"
                 " it cannot show; export the file again without opening it in Excel"
             )
-        told = place.declared or place.held
-        if told is not None:
+        settled = column.declared or column.earlier
+        if settled is not None:
             _keep_to(
-                place,
-                told,
+                column,
+                settled,
                 {
                     DateOrder.DAY_FIRST: (evidence.day_first, evidence.day_row),
                     DateOrder.MONTH_FIRST: (evidence.month_first, evidence.month_row),
@@ -116,51 +116,51 @@ def decide_orders(
                 "dates:",
                 file_name,
             )
-            orders[place.field] = told
-            if place.declared is None:
-                _refuse_turned(place, evidence, told, file_name)
+            orders[column.field] = settled
+            if column.declared is None:
+                _refuse_turned(column, evidence, settled, file_name)
         elif evidence.day_first and evidence.month_first:
             raise BatchError(
-                f"{file_name}: the column '{place.column}' holds dates in two orders, day-first"
-                f" ({place.quote(evidence.day_row)}) and month-first ({place.quote(evidence.month_row)});"
+                f"{file_name}: the column '{column.column}' holds dates in two orders, day-first"
+                f" ({column.quote(evidence.day_row)}) and month-first ({column.quote(evidence.month_row)});"
                 " export it with one order"
             )
         elif evidence.day_first or evidence.month_first:
-            orders[place.field] = DateOrder.DAY_FIRST if evidence.day_first else DateOrder.MONTH_FIRST
-            _refuse_turned(place, evidence, orders[place.field], file_name)
+            orders[column.field] = DateOrder.DAY_FIRST if evidence.day_first else DateOrder.MONTH_FIRST
+            _refuse_turned(column, evidence, orders[column.field], file_name)
         elif evidence.either:
-            open_places.append((place, evidence))
+            undecided.append((column, evidence))
     shared = _most_common({field: order for field, order in orders.items() if order is not DateOrder.YEAR_FIRST})
-    for place, evidence in open_places:
+    for column, evidence in undecided:
         if shared is None:
             raise BatchError(
-                f"{file_name}: the column '{place.column}' holds {place.quote(evidence.either_row)} and no date that"
+                f"{file_name}: the column '{column.column}' holds {column.quote(evidence.either_row)} and no date that"
                 f" tells whether the day or the month comes first; declare dates: day-first or dates: month-first"
-                f" for {place.field} in the feed"
+                f" for {column.field} in the feed"
             )
-        orders[place.field] = shared
+        orders[column.field] = shared
     return orders, dict(orders)
 
 
-def _refuse_turned(place: Place[DateOrder], evidence: OrderEvidence, order: DateOrder, file_name: str) -> None:
+def _refuse_turned(column: ColumnTexts[DateOrder], evidence: OrderEvidence, order: DateOrder, file_name: str) -> None:
     """Raise BatchError where some dates of a column may have been turned round, and nothing speaks against it."""
     if evidence.turned >= TURNED_AT_LEAST:
         raise BatchError(
-            f"{file_name}: the column '{place.column}' holds dates in two orders: its rows are in order of date, and"
-            f" {place.quote(evidence.turned_row)} and {evidence.turned - 1} other dates fit between those around them"
+            f"{file_name}: the column '{column.column}' holds dates in two orders: its rows are in order of date, and"
+            f" {column.quote(evidence.turned_row)} and {evidence.turned - 1} other dates fit between those around them"
             f" only if they are not read {order}, as the rest is; that is what a spreadsheet leaves when it turns some"
             " dates round; export the file again without opening it in a spreadsheet, or declare dates: for"
-            f" {place.field} in the feed if all of them have one order"
+            f" {column.field} in the feed if all of them have one order"
         )
     doubtful = evidence.doubtful(order)
     if doubtful is None:
         return
     row = evidence.day_row if evidence.day_first else evidence.month_row
     raise BatchError(
-        f"{file_name}: the column '{place.column}' holds dates written in two ways: {place.quote(row)} can only be read"
-        f" one way, but the {doubtful.either} different ones written as '{doubtful.example}' could all be either; a"
-        " spreadsheet leaves that when it turns some dates round; export the file again without opening it in a"
-        f" spreadsheet, or declare dates: for {place.field} in the feed if all of them have one order"
+        f"{file_name}: the column '{column.column}' holds dates written in two ways: {column.quote(row)} can only be"
+        f" read one way, but the {doubtful.either} different ones written as '{doubtful.example}' could all be either;"
+        " a spreadsheet leaves that when it turns some dates round; export the file again without opening it in a"
+        f" spreadsheet, or declare dates: for {column.field} in the feed if all of them have one order"
     )
 
 
@@ -171,8 +171,8 @@ def _most_common(decided: Mapping[str, Word]) -> Word | None:
 
 
 def _keep_to(
-    place: Place[Word],
-    told: Word,
+    column: ColumnTexts[Word],
+    settled: Word,
     evidence: Mapping[str, tuple[int, int | None]],
     what: str,
     key: str,
@@ -182,13 +182,13 @@ def _keep_to(
 
     A few contradictions are rejected row by row; most of them mean that the others would be misread in silence.
     """
-    fitting = evidence.get(told, (0, None))[0]
-    against = [(count, row, word) for word, (count, row) in evidence.items() if word != told]
+    fitting = evidence.get(settled, (0, None))[0]
+    against = [(count, row, word) for word, (count, row) in evidence.items() if word != settled]
     count, row, word = max(against, key=itemgetter(0))
     if count > fitting:
-        source = "the feed declares" if place.declared else "earlier files had"
+        source = "the feed declares" if column.declared else "earlier files had"
         raise BatchError(
-            f"{file_name}: {source} the {what} '{told}' in the column '{place.column}', but most of it contradicts"
-            f" that, such as {place.quote(row)}, which is '{word}'; correct {key} for {place.field} in the feed,"
+            f"{file_name}: {source} the {what} '{settled}' in the column '{column.column}', but most of it contradicts"
+            f" that, such as {column.quote(row)}, which is '{word}'; correct {key} for {column.field} in the feed,"
             " or the export"
         )

@@ -22,18 +22,18 @@ def held_to_contract(received: Received, feed: Feed, file_name: str) -> Received
     Its contract names the columns that earlier files had; where it names none, every column is let in.
     Raises BatchError, naming the column, where the feed is frozen and its columns have changed.
     """
-    known = received.contract.columns
-    if known is None or feed.drift is Drift.EVOLVE:
+    earlier = received.contract.columns
+    if earlier is None or feed.drift is Drift.EVOLVE:
         return received
     names = [name for name in received.rows.columns if name != LINE]
-    new = _new_columns(names, known, feed)
+    new = _new_columns(names, earlier, feed)
     if feed.drift is Drift.FREEZE:
-        _refuse(new, _lost_columns(names, known, feed), feed, file_name)
+        _refuse(new, _lost_columns(names, earlier, feed), feed, file_name)
         return received
     if not new:
         return received
-    found = replace(received.found, discarded_columns=tuple(new))
-    return replace(received, rows=received.rows.drop(new), found=found)
+    findings = replace(received.found, discarded_columns=tuple(new))
+    return replace(received, rows=received.rows.drop(new), found=findings)
 
 
 def drift_of(found: Sequence[FileFindings]) -> dict[str, list[str]]:
@@ -54,14 +54,14 @@ def drift_in_words(drift: dict[str, list[str]]) -> str:
     return "; ".join(f"{word}: {', '.join(map(repr, names))}" for word, names in drift.items())
 
 
-def _new_columns(names: Sequence[str], known: Sequence[str], feed: Feed) -> list[str]:
-    before = set(known)
+def _new_columns(names: Sequence[str], earlier: Sequence[str], feed: Feed) -> list[str]:
+    before = set(earlier)
     declared = declared_columns(names, feed)
     # A place within the columns there were says nothing about a new name that stands there now.
     ours = {
         column
         for field, column in declared.items()
-        if not isinstance(place := _spec(feed, field).column, int) or place > len(known)
+        if not isinstance(place := _spec(feed, field).column, int) or place > len(earlier)
     }
     return [name for name in names if name not in before and name not in ours]
 
@@ -70,10 +70,10 @@ def _spec(feed: Feed, field: str) -> ColumnSpec:
     return feed.columns.get(field, ColumnSpec(column="-"))  # the column of a sign has no field of its own
 
 
-def _lost_columns(names: Sequence[str], known: Sequence[str], feed: Feed) -> list[str]:
+def _lost_columns(names: Sequence[str], earlier: Sequence[str], feed: Feed) -> list[str]:
     declared = declared_columns(names, feed)
     absent = [spec.column for field, spec in feed.columns.items() if spec.optional and field not in declared]
-    return [column for column in absent if isinstance(column, str) and match_name(list(known), column) is not None]
+    return [column for column in absent if isinstance(column, str) and match_name(list(earlier), column) is not None]
 
 
 def _refuse(new: list[str], lost: list[str], feed: Feed, file_name: str) -> None:

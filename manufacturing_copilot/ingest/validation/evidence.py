@@ -11,7 +11,7 @@ import polars as pl
 from manufacturing_copilot.ingest.file_contract import DecimalMark, ValueFormats
 from manufacturing_copilot.ingest.validation.casts.dates import OrderEvidence, Shape
 from manufacturing_copilot.ingest.validation.casts.numbers import MarkEvidence
-from manufacturing_copilot.ingest.validation.column_formats import Place, decide_marks, decide_orders
+from manufacturing_copilot.ingest.validation.column_formats import ColumnTexts, decide_marks, decide_orders
 from manufacturing_copilot.site.feeds import DateOrder
 
 _MARK_ROWS = {"point_row": "point", "comma_row": "comma", "either_row": "either"}
@@ -43,8 +43,8 @@ class Decided:
 class Evidence:
     """What the values of some rows say: of decimal marks, of the order of dates, and the words of flags."""
 
-    marks: Sequence[tuple[Place[DecimalMark], MarkEvidence]]
-    orders: Sequence[tuple[Place[DateOrder], OrderEvidence]]
+    marks: Sequence[tuple[ColumnTexts[DecimalMark], MarkEvidence]]
+    orders: Sequence[tuple[ColumnTexts[DateOrder], OrderEvidence]]
     flags: Mapping[str, frozenset[str]] = field(default_factory=dict)
     plain: Collection[str] = ()
 
@@ -83,9 +83,9 @@ def _shapes_of_both(ours: OrderEvidence, theirs: OrderEvidence) -> dict[str, Sha
 
 
 def _joined(
-    ours: tuple[Place[_Word], _Found], theirs: tuple[Place[_Word], _Found], rows: Mapping[str, str]
-) -> tuple[Place[_Word], _Found]:
-    (place, mine), (other_place, other) = ours, theirs
+    ours: tuple[ColumnTexts[_Word], _Found], theirs: tuple[ColumnTexts[_Word], _Found], rows: Mapping[str, str]
+) -> tuple[ColumnTexts[_Word], _Found]:
+    (column, mine), (other_column, other) = ours, theirs
     changes: dict[str, Any] = {count: getattr(mine, count) + getattr(other, count) for count in rows.values()}
     if isinstance(mine, OrderEvidence) and isinstance(other, OrderEvidence):
         changes |= {"filled": mine.filled + other.filled, "not_iso": mine.not_iso + other.not_iso}
@@ -95,12 +95,12 @@ def _joined(
     texts: list[str | None] = []
     lines: list[int] = []
     for row in rows:
-        source, index = (place, getattr(mine, row))
+        source, index = (column, getattr(mine, row))
         if index is None:
-            source, index = (other_place, getattr(other, row))
+            source, index = (other_column, getattr(other, row))
         changes[row] = None if index is None else len(texts)
         if index is not None:
             texts.append(source.texts[index])
             lines.append(source.lines[index])
-    quoted = replace(place, texts=pl.Series(texts, dtype=pl.String), lines=pl.Series(lines, dtype=pl.Int64))
+    quoted = replace(column, texts=pl.Series(texts, dtype=pl.String), lines=pl.Series(lines, dtype=pl.Int64))
     return quoted, replace(mine, **changes)

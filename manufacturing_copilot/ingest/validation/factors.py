@@ -37,8 +37,8 @@ def scaled(
     whole = cast.values.dtype.is_integer()
     values = values.round(0 if whole else DECIMALS)
     beyond = "expected a number below 1,000,000,000,000 after its factors"
-    found = Cast(values, cast.faults).checked("magnitude", values.abs() >= LARGEST, beyond)
-    return Cast(found.values.cast(cast.values.dtype), found.faults), complaints
+    result = Cast(values, cast.faults).checked("magnitude", values.abs() >= LARGEST, beyond)
+    return Cast(result.values.cast(cast.values.dtype), result.faults), complaints
 
 
 def _column(

@@ -60,12 +60,14 @@ def overlap_of(
     theirs = _accepted(connection, feed, feed_id, ours, names, batch_id)
     counted = ours.group_by(names).len("ours")
     both = counted.join(theirs.group_by(names).len("theirs"), on=names, how="inner", nulls_equal=True)
-    again = int(both.select(pl.min_horizontal("ours", "theirs").sum()).item())
-    if not again:
+    repeated = int(both.select(pl.min_horizontal("ours", "theirs").sum()).item())
+    if not repeated:
         return Overlap(ours.height, 0, "")
     common = theirs.join(counted, on=names, how="semi", nulls_equal=True).get_column("batch_id")
     most = common.value_counts(sort=True).get_column("batch_id")[0]
-    return Overlap(ours.height, again, str(connection.scalar(sa.select(batch.c.reference).where(batch.c.id == most))))
+    return Overlap(
+        ours.height, repeated, str(connection.scalar(sa.select(batch.c.reference).where(batch.c.id == most)))
+    )
 
 
 def _accepted(

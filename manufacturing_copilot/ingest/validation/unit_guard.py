@@ -92,9 +92,9 @@ def free_of_guard(
     """Return `stopped` without the rows that pass all the same: they repeat what stands accepted, or were released."""
     if stopped.is_empty():
         return stopped
-    places = stopped.select(FILE, LINE)
-    known = _as_accepted(connection, feed, feed_id, records.join(places, on=[FILE, LINE], how="semi"))
-    free = pl.concat([known, _released(connection, places)])
+    positions = stopped.select(FILE, LINE)
+    unchanged = _as_accepted(connection, feed, feed_id, records.join(positions, on=[FILE, LINE], how="semi"))
+    free = pl.concat([unchanged, _released(connection, positions)])
     return stopped.join(free, on=[FILE, LINE], how="anti", maintain_order="left")
 
 
@@ -115,12 +115,12 @@ class UnitWatch:
         """Return which items have jumped. `parts`: the values of the batch, each item's in one part."""
         apart = _group(list(self.feed.kind.field_names))
         middles = [[_middles(part, watch, apart) for watch in self.watches] for part in parts]
-        found = []
+        jumped_by_field = []
         for watch, now in zip(self.watches, zip(*middles, strict=True), strict=bool(middles)):
             jumped = _jumped(pl.concat(now), self.history, watch, apart)
             if not jumped.is_empty():
-                found.append((watch, jumped))
-        return Jumps(self.feed, found)
+                jumped_by_field.append((watch, jumped))
+        return Jumps(self.feed, jumped_by_field)
 
 
 @dataclass(frozen=True)
@@ -141,17 +141,17 @@ class Jumps:
 
 
 def _watches(feed: Feed) -> list[_Watch]:
-    found = []
+    watches = []
     for field in feed.kind.fields:
         if field.name not in _WATCHED or field.name not in feed.columns:
             continue
         if feed.records in _MASTERS:
-            found.append(_Watch(field.name, 1, 1))
+            watches.append(_Watch(field.name, 1, 1))
         elif field.type is FieldType.MONEY:
-            found.append(_Watch(field.name, 5, 1))
+            watches.append(_Watch(field.name, 5, 1))
         else:
-            found.append(_Watch(field.name, 8, 3))
-    return found
+            watches.append(_Watch(field.name, 8, 3))
+    return watches
 
 
 def _group(feed_columns: list[str]) -> list[str]:
@@ -246,7 +246,7 @@ def _together(both: pl.DataFrame) -> tuple[int, bool] | None:
     if both.height < _ITEMS_TOGETHER:
         return None
     step = float(both["step"].median() or 0.0)  # type: ignore[arg-type]
-    factor = min(FACTORS, key=lambda known: abs(abs(step) - math.log(known)))
+    factor = min(FACTORS, key=lambda common: abs(abs(step) - math.log(common)))
     return (factor, step > 0) if abs(abs(step) - math.log(factor)) <= _NEAR_TOGETHER else None
 
 
@@ -288,15 +288,15 @@ def _as_accepted(connection: sa.Connection, feed: Feed, feed_id: int, records: p
     with staged(connection, table, records.select(pl.col(KEY).unique())) as stage:
         same = (table.c.feed_id == feed_id) & (table.c.record_key == stage.c.record_key)
         wanted = [table.c[name] for name in (*fields, KEY)]
-        known = read_frame(connection, sa.select(*wanted).select_from(stage.join(table, same)))
-    alike = known.cast({name: records.schema[name] for name in known.columns})  # type: ignore[arg-type]
+        existing = read_frame(connection, sa.select(*wanted).select_from(stage.join(table, same)))
+    alike = existing.cast({name: records.schema[name] for name in existing.columns})  # type: ignore[arg-type]
     return records.join(alike, on=[*fields, KEY], how="semi", nulls_equal=True).select(FILE, LINE)
 
 
-def _released(connection: sa.Connection, places: pl.DataFrame) -> pl.DataFrame:
+def _released(connection: sa.Connection, positions: pl.DataFrame) -> pl.DataFrame:
     rows = connection.execute(
         sa.select(mended_record.c.file_id, mended_record.c.line, mended_record.c.released).where(
-            mended_record.c.file_id.in_(places[FILE].unique().to_list())
+            mended_record.c.file_id.in_(positions[FILE].unique().to_list())
         )
     ).all()
     free = [(row.file_id, row.line) for row in rows if UNIT_JUMP in _listed(row.released)]
@@ -310,10 +310,10 @@ def _listed(released: object) -> list[str]:
 
 def waiting_rows(connection: sa.Connection, reference: str) -> int:
     """Return how many of a batch's rejected rows wait for a person because of a guard."""
-    told = sa.cast(rejected_record.c.reasons, sa.Text)
+    reasons = sa.cast(rejected_record.c.reasons, sa.Text)
     query = (
         sa.select(sa.func.count())
         .select_from(rejected_record.join(batch, batch.c.id == rejected_record.c.batch_id))
-        .where(batch.c.reference == reference, told.contains(f'"{UNIT_JUMP}"'), ~told.contains(f'"{REFUSED}"'))
+        .where(batch.c.reference == reference, reasons.contains(f'"{UNIT_JUMP}"'), ~reasons.contains(f'"{REFUSED}"'))
     )
     return int(connection.scalar(query) or 0)

@@ -69,10 +69,10 @@ def hold_unusual_volume(connection: sa.Connection, feed: Feed, attempt: Attempt,
     """
     if feed.guards.volume != "hold" or rows == 0:
         return
-    [found] = volumes(connection, feed.feed, last=1, coming=rows).rows(named=True)
-    if found["unusual"] and not _was_held(connection, attempt.batch_id):
+    [volume] = volumes(connection, feed.feed, last=1, coming=rows).rows(named=True)
+    if volume["unusual"] and not _was_held(connection, attempt.batch_id):
         raise BatchError(
-            f"{volume_in_words(rows, found['usual'])}, and {feed.feed} holds batches of {_HELD}; look at its files,"
+            f"{volume_in_words(rows, volume['usual'])}, and {feed.feed} holds batches of {_HELD}; look at its files,"
             f" then `copilot batch retry {attempt.reference}` loads it as it is"
         )
 
@@ -83,11 +83,11 @@ def volume_in_words(rows: int, usual: float) -> str:
 
 
 def _was_held(connection: sa.Connection, batch_id: int) -> bool:
-    held = sa.select(sa.literal(1)).where(
+    was_held = sa.select(sa.literal(1)).where(
         sa.exists().where(
             batch_event.c.batch_id == batch_id,
             batch_event.c.to_status == BatchStatus.FAILED,
             batch_event.c.reason.contains(f"holds batches of {_HELD}"),
         )
     )
-    return connection.scalar(held) is not None
+    return connection.scalar(was_held) is not None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -218,14 +219,17 @@ def test_a_batch_that_failed_is_not_claimed_again_and_again(own_store: Store, ho
     assert claim(own_store, wrong, home, actor="test") == []
 
 
-def test_a_long_table_is_read_in_pieces(
-    own_store: Store, home: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sql_source, "ROWS_AT_ONCE", 7)
+def test_a_long_table_is_read_in_parts(home: Path, shop: Shop) -> None:
+    site = site_of(home / "site", LINES)
     for number in range(20):
         shop.add(f"A{number}", number + 0.5, number)
-    assert loaded(own_store, site_of(home / "site", LINES), home) == [(20, 20, 0, 0)]
-    assert sum(float(str(row[0])) for row in rows(own_store, accepted["order_lines"], "quantity")) == 200.0
+    increment = sql_source.what_is_new(site.feeds[0], None)
+    assert increment is not None
+    with sql_source.rows_of(site.feeds[0], increment, site.zone, rows_at_once=7) as source:
+        kept = pq.ParquetFile(source)
+        assert kept.num_row_groups == 3
+        quantities = kept.read(["quantity"]).column("quantity").to_pylist()
+    assert (len(quantities), sum(map(float, quantities))) == (20, 200.0)
 
 
 def test_moments_with_a_zone_become_the_plants_time(

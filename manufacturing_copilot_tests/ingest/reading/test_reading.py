@@ -8,7 +8,8 @@ import pytest
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileReading
-from manufacturing_copilot.ingest.reading import read_file, unpacking
+from manufacturing_copilot.ingest.reading import read_file
+from manufacturing_copilot.ingest.reading.unpacking import UnpackingLimits, unpack
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
 
@@ -303,10 +304,9 @@ def test_a_zip_with_several_files_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda content: packed("bomb.csv", content)], ids=["gzip", "zip"])
-def test_a_bomb_is_refused_before_it_is_unpacked(pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "FREE_BYTES", 1 << 20)
+def test_a_bomb_is_refused_before_it_is_unpacked(pack) -> None:
     with pytest.raises(BatchError, match="refused as a zip bomb"):
-        read(pack(b"\n" * (8 << 20)), "bomb.csv.gz")
+        unpack(pack(b"\n" * (8 << 20)), "bomb.csv.gz", UnpackingLimits(free_bytes=1 << 20))
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,8 @@ def cast_choices(texts: pl.Series, choices: Sequence[str]) -> Cast:
     if texts.is_in(list(choices)).all():  # nulls are passed over
         return Cast(texts)
     words = texts.str.to_lowercase().str.replace_all(r"[\s-]+", "_")
-    known = words.is_in(list(choices))
-    wrong = ~known & texts.is_not_null()
+    is_choice = words.is_in(list(choices))
+    wrong = ~is_choice & texts.is_not_null()
     named = ", ".join(choices)
     return Cast(words).checked(
         "choices", wrong, f"expected one of {named}; say under values: in the feed which of them it means"
