@@ -6,7 +6,7 @@ The same rule about the same subject is one alert until the trouble is over. Its
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from manufacturing_copilot.store.tables import AlertEventKind, AlertStatus, aler
 
 STAGE = "alerts"
 LIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SNOOZED)
+"""The statuses of an alert that is not resolved."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,21 @@ class _Holding:
     resolved_at: str | None
 
 
+@dataclass(frozen=True)
+class _Event:
+    """What happened to one alert in this update."""
+
+    alert_id: int
+    event: str
+    note: str
+
+
 class _Update:
     """One update of the alerts from what the rules gave, inside one transaction."""
 
     def __init__(self, connection: sa.Connection, site: Site, as_of: date, actor: str, now: datetime) -> None:
         self.connection, self.site, self.as_of, self.actor, self.now = connection, site, as_of, actor, now
-        self.events: list[dict[str, Any]] = []
+        self.events: list[_Event] = []
 
     def apply(self, results: RuleResults) -> AlertChanges:
         """Write what changed and return the counts."""
@@ -91,9 +101,10 @@ class _Update:
             if key not in results.hits and key[0] not in results.unknown:
                 self._resolve(row)
         if self.events:
-            self.connection.execute(sa.insert(alert_event), self.events)
-        kinds = [event["event"] for event in self.events]
-        woken = sum(event["note"] == _SNOOZE_OVER for event in self.events)
+            at_once = {"at": self.now, "actor": self.actor}
+            self.connection.execute(sa.insert(alert_event), [asdict(event) | at_once for event in self.events])
+        kinds = [event.event for event in self.events]
+        woken = sum(event.note == _SNOOZE_OVER for event in self.events)
         return AlertChanges(
             opened=len(to_open),
             worsened=kinds.count(AlertEventKind.WORSENED),
@@ -218,7 +229,7 @@ class _Update:
         self._record_event(row.id, AlertEventKind.RESOLVED, note)
 
     def _record_event(self, alert_id: int, event: str, note: str) -> None:
-        self.events.append({"alert_id": alert_id, "at": self.now, "actor": self.actor, "event": event, "note": note})
+        self.events.append(_Event(alert_id, event, note))
 
 
 _SNOOZE_OVER = "the snooze is over"

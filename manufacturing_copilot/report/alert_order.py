@@ -7,13 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.facts import names
+from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.site.rules import Severity, Topic
 from manufacturing_copilot.store.tables import AlertStatus, alert
 
-UNRESOLVED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED, AlertStatus.SNOOZED)
 
-
-def most_urgent_first(statuses: tuple[str, ...] = UNRESOLVED, *, per_topic: int | None = None) -> sa.Select[Any]:
+def most_urgent_first(statuses: tuple[str, ...] = LIVE, *, per_topic: int | None = None) -> sa.Select[Any]:
     """Return a query for the alerts in `statuses`, most urgent first; at most `per_topic` of each topic.
 
     What nobody has in hand comes before what is acknowledged or snoozed; then severity decides. Within a severity

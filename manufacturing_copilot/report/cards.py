@@ -14,7 +14,8 @@ from manufacturing_copilot import formatting
 from manufacturing_copilot.alerts.evidence import Evidence
 from manufacturing_copilot.alerts.explanation import Reason, reasons, sources
 from manufacturing_copilot.alerts.facts import names
-from manufacturing_copilot.report.alert_order import UNRESOLVED, most_urgent_first
+from manufacturing_copilot.alerts.lifecycle import LIVE
+from manufacturing_copilot.report.alert_order import most_urgent_first
 from manufacturing_copilot.report.chart_data import ForecastChart, read_control_chart, read_forecast_charts
 from manufacturing_copilot.report.plots import Runway, control_chart, forecast_plot, runway_strip
 from manufacturing_copilot.site.rules import Topic
@@ -67,7 +68,7 @@ class Card:
 
 def read_cards(connection: sa.Connection, as_of: date) -> tuple[Card, ...]:
     """Return the unresolved alerts as cards, most urgent first: up to PER_TOPIC a topic, the first with pictures."""
-    alerts = connection.execute(most_urgent_first(UNRESOLVED, per_topic=PER_TOPIC)).mappings().all()
+    alerts = connection.execute(most_urgent_first(LIVE, per_topic=PER_TOPIC)).mappings().all()
     pictured = alerts[:WITH_PICTURES]
     stock = sorted({row["item_id"] for row in pictured if row["item_id"] is not None and row["topic"] == Topic.STOCK})
     demand = read_forecast_charts(connection, "demand", stock, as_of)

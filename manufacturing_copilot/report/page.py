@@ -11,7 +11,7 @@ import jinja2
 import sqlalchemy as sa
 
 from manufacturing_copilot import __version__, formatting
-from manufacturing_copilot.report.alert_order import UNRESOLVED
+from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.report.cards import Card, read_cards
 from manufacturing_copilot.report.forecast_scores import Score, read_scores
 from manufacturing_copilot.report.row_problems import RowProblem, duplicate_rows, rejected_rows
@@ -145,7 +145,7 @@ def _by_topic(cards: tuple[Card, ...]) -> list[tuple[str, list[Card]]]:
 
 
 def _critical(connection: sa.Connection) -> int:
-    query = sa.select(sa.func.count()).where(alert.c.severity == Severity.CRITICAL, alert.c.status.in_(UNRESOLVED))
+    query = sa.select(sa.func.count()).where(alert.c.severity == Severity.CRITICAL, alert.c.status.in_(LIVE))
     return connection.scalar(query) or 0
 
 

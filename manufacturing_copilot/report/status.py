@@ -33,7 +33,7 @@ from manufacturing_copilot.store.tables import (
 
 ROW_PROBLEMS_SHOWN = 5
 URGENT_SHOWN = 5
-_LENGTHS = {frequency.value: place for place, frequency in enumerate(Frequency)}
+_LENGTHS = {frequency.value: position for position, frequency in enumerate(Frequency)}
 
 
 class _Part(BaseModel):
@@ -41,7 +41,7 @@ class _Part(BaseModel):
 
 
 class BatchCounts(_Part):
-    """How many batches stand where."""
+    """The number of batches by status."""
 
     pending: int = 0
     in_progress: int = 0
@@ -60,7 +60,7 @@ class RowCounts(_Part):
 
 
 class AlertCounts(_Part):
-    """How many alerts stand where."""
+    """The number of alerts by status."""
 
     open: int = 0
     acknowledged: int = 0
@@ -69,7 +69,7 @@ class AlertCounts(_Part):
 
 
 class DeliveryCounts(_Part):
-    """How many deliveries stand where; one that is being sent counts as pending."""
+    """The number of deliveries by status; one that is being sent counts as pending."""
 
     pending: int = 0
     accepted: int = 0
@@ -114,8 +114,8 @@ class UrgentAlert(_Part):
     advice: str
 
 
-class Told(_Part):
-    """What one person was sent."""
+class PersonDeliveries(_Part):
+    """How many messages one person was sent on one channel, and how they went."""
 
     person: str
     channel: str
@@ -145,7 +145,7 @@ class Status(_Part):
     rejected: tuple[RowProblem, ...]
     forecasts: tuple[ForecastStatus, ...]
     urgent: tuple[UrgentAlert, ...]
-    told: tuple[Told, ...]
+    told: tuple[PersonDeliveries, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -177,7 +177,7 @@ def read_status(store: Store, site: Site) -> Status:
             rejected=rejected_rows(connection, ROW_PROBLEMS_SHOWN),
             forecasts=read_forecasts(connection),
             urgent=_urgent(connection),
-            told=read_told(connection),
+            told=read_deliveries(connection),
         )
 
 
@@ -206,13 +206,13 @@ def read_feeds(connection: sa.Connection, site: Site) -> tuple[FeedStatus, ...]:
         .group_by(feed.c.name)
         .order_by(feed.c.name)
     )
-    declared = [one.feed for one in site.feeds]
-    known = {
+    declared = [declaration.feed for declaration in site.feeds]
+    by_name = {
         row["name"]: FeedStatus(feed=row["name"], declared=row["name"] in declared, **_without(row, "name"))
         for row in connection.execute(query).mappings()
     }
-    in_order = [known.get(name) or FeedStatus(feed=name, declared=True) for name in declared]
-    return (*in_order, *(one for name, one in known.items() if name not in declared))
+    in_order = [by_name.get(name) or FeedStatus(feed=name, declared=True) for name in declared]
+    return (*in_order, *(feed_status for name, feed_status in by_name.items() if name not in declared))
 
 
 def read_forecasts(connection: sa.Connection) -> tuple[ForecastStatus, ...]:
@@ -236,24 +236,27 @@ def read_forecasts(connection: sa.Connection) -> tuple[ForecastStatus, ...]:
         .join(forecast, sa.and_(forecast.c.series_id == series.c.id, forecast.c.as_of == newest.c.as_of))
         .group_by(series.c.target, series.c.frequency, newest.c.as_of)
     )
-    found = [ForecastStatus(**row) for row in connection.execute(query).mappings()]
-    return tuple(sorted(found, key=lambda one: (one.target, _LENGTHS[one.frequency])))
+    forecasts = [ForecastStatus(**row) for row in connection.execute(query).mappings()]
+    return tuple(sorted(forecasts, key=lambda newest: (newest.target, _LENGTHS[newest.frequency])))
 
 
-def read_told(connection: sa.Connection) -> tuple[Told, ...]:
+def read_deliveries(connection: sa.Connection) -> tuple[PersonDeliveries, ...]:
     """Return how many deliveries each person got on each channel, and how they went."""
     query = (
         sa.select(
             notification.c.person,
             delivery.c.channel,
-            *(_sum(sa.case((delivery.c.status.in_(words), 1), else_=0)).label(n) for n, words in _DELIVERED.items()),
+            *(
+                _sum(sa.case((delivery.c.status.in_(statuses), 1), else_=0)).label(name)
+                for name, statuses in _DELIVERED.items()
+            ),
             sa.func.max(delivery.c.accepted_at).label("last_at"),
         )
         .join(notification, notification.c.id == delivery.c.notification_id)
         .group_by(notification.c.person, delivery.c.channel)
         .order_by(notification.c.person, delivery.c.channel)
     )
-    return tuple(Told(**row) for row in connection.execute(query).mappings())
+    return tuple(PersonDeliveries(**row) for row in connection.execute(query).mappings())
 
 
 _DELIVERED = {
@@ -265,8 +268,8 @@ _DELIVERED = {
 
 
 def _urgent(connection: sa.Connection) -> tuple[UrgentAlert, ...]:
-    found = connection.execute(most_urgent_first((AlertStatus.OPEN,)).limit(URGENT_SHOWN)).mappings()
-    return tuple(UrgentAlert(**{name: row[name] for name in UrgentAlert.model_fields}) for row in found)
+    rows = connection.execute(most_urgent_first((AlertStatus.OPEN,)).limit(URGENT_SHOWN)).mappings()
+    return tuple(UrgentAlert(**{name: row[name] for name in UrgentAlert.model_fields}) for row in rows)
 
 
 def _rows(connection: sa.Connection) -> RowCounts:
@@ -277,8 +280,10 @@ def _rows(connection: sa.Connection) -> RowCounts:
 
 
 def _deliveries(connection: sa.Connection) -> DeliveryCounts:
-    found = _by_status(connection, delivery)
-    return DeliveryCounts(**{name: sum(found.get(word, 0) for word in words) for name, words in _DELIVERED.items()})
+    counts = _by_status(connection, delivery)
+    return DeliveryCounts(
+        **{name: sum(counts.get(status, 0) for status in statuses) for name, statuses in _DELIVERED.items()}
+    )
 
 
 def _by_status(connection: sa.Connection, table: sa.Table) -> dict[str, int]:
