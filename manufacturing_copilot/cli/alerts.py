@@ -9,21 +9,21 @@ import sqlalchemy as sa
 import typer
 
 from manufacturing_copilot.cli.console import actor, opened_store, out, show
+from manufacturing_copilot.cli.options import AsJson, Limit, Note
 from manufacturing_copilot.site.durations import parse_duration
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import AlertStatus, alert
 from manufacturing_copilot.store.types import utc_now
 
-app = typer.Typer(help="What needs a person.", no_args_is_help=True)
+app = typer.Typer(help="Alerts: list, acknowledge, snooze or resolve; who was notified.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
-Note = Annotated[str, typer.Option(help="why, for whoever looks later")]
+AlertId = Annotated[int, typer.Argument(help="number of the alert in `copilot alert list`")]
 
 
 @app.command("list")
 def list_alerts(
     status: Annotated[str, typer.Option(help="open, acknowledged, snoozed, resolved or all")] = AlertStatus.OPEN.value,
-    limit: Annotated[int, typer.Option(help="maximum number of rows")] = 50,
+    limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List alerts, the most severe first."""
@@ -51,7 +51,7 @@ def list_alerts(
 
 
 @app.command("ack")
-def acknowledge(alert_id: int, note: Note = "") -> None:
+def acknowledge(alert_id: AlertId, note: Note = "") -> None:
     """Mark an alert as taken care of by you."""
     from manufacturing_copilot.alerts import actions
 
@@ -62,7 +62,9 @@ def acknowledge(alert_id: int, note: Note = "") -> None:
 
 @app.command("snooze")
 def snooze(
-    alert_id: int, for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")], note: Note = ""
+    alert_id: AlertId,
+    for_: Annotated[str, typer.Option("--for", help="how long, for example '2 days'")],
+    note: Note = "",
 ) -> None:
     """Put an alert aside for a while."""
     from manufacturing_copilot.alerts import actions
@@ -78,7 +80,7 @@ def snooze(
 
 
 @app.command("resolve")
-def resolve(alert_id: int, note: Note = "") -> None:
+def resolve(alert_id: AlertId, note: Note = "") -> None:
     """Mark an alert as resolved."""
     from manufacturing_copilot.alerts import actions
 
@@ -91,7 +93,7 @@ def resolve(alert_id: int, note: Note = "") -> None:
 def told(
     person: Annotated[str | None, typer.Option(help="only this person")] = None,
     alert_id: Annotated[int | None, typer.Option("--alert", help="only about this alert")] = None,
-    limit: Annotated[int, typer.Option(help="maximum number of rows")] = 50,
+    limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List who was told what, when, by which channel, and whether it arrived."""

@@ -54,72 +54,73 @@ class Source(Declared):
     """A system that sends data."""
 
     kind: SourceKind = Key(description="what kind of system it is")
-    priority: int = Key(100, description="1 is believed first where sources disagree")
-    owner: str | None = Key(None, description="whom to ask about it")
+    priority: int = Key(100, description="rank where sources disagree: 1 takes precedence over 2")
+    owner: str | None = Key(None, description="contact person")
 
 
 class Demand(Declared):
     """What counts as demand."""
 
     records: Literal["order_lines", "stock_movements"] = Key(
-        "order_lines", description="which records say what customers wanted; of movements, the sales"
+        "order_lines", description="records that demand is taken from; of stock movements only the sales"
     )
     day: Literal["requested", "ordered", "shipped"] = Key(
         "requested",
-        description="the day on which an order line is wanted; ordered where a line lacks it; movements have one day",
+        description="date of an order line's demand; the order date where it is missing; movements have only one date",
     )
     returns: Literal["subtract", "leave_out"] = Key(
-        "subtract", description="whether what came back was never wanted, or returns are no matter of demand"
+        "subtract", description="whether returns reduce demand or are ignored"
     )
     cancelled: Literal["leave_out", "count"] = Key(
-        "leave_out", description="whether a cancelled order line was wanted all the same"
+        "leave_out", description="whether cancelled order lines count as demand"
     )
     free_of_charge: Literal["count", "leave_out"] = Key(
         "count",
-        description="order lines that nobody pays for: marked so, or without a mark and at a price of 0",
+        description="whether order lines free of charge count: those marked so, or unmarked with a price of 0",
     )
 
 
 class Known(Declared):
-    """From which day on what came in counts, where a past day is looked at again."""
+    """From which day a record counts when a past day is rebuilt."""
 
     by: Literal["arrival", "dates"] = Key(
-        "arrival", description="arrival: from the day it came; dates: from the day it speaks of, whenever it came"
+        "arrival",
+        description="arrival: from the day it arrived; dates: from the date in the record",
     )
     history: Literal["first batch", "first day", "nothing"] | date = Key(
         "first batch",
-        description="what was there at the start and counts from the day it speaks of: each feed's first batch, the"
-        " files of each feed's first day, nothing, or all files written up to a date",
+        description="the initial load, which counts from the dates in its records: each feed's first batch, the files"
+        " of each feed's first day, nothing, or all files written up to a date",
     )
 
 
 class Models(Declared):
-    """How versions of models take each other's place."""
+    """How a new model version replaces the champion."""
 
     promote: Literal["by hand", "automatic"] = Key(
         "by hand",
-        description="who makes a challenger the champion that was better: a person, or the program by itself",
+        description="whether a person promotes a better challenger to champion, or the program does",
     )
-    gain: float = Key(0.01, ge=0, le=1, description="share of the champion's error that a challenger has to save")
-    windows: PositiveInt = Key(3, description="past windows, one horizon each, that both are asked to forecast")
+    gain: float = Key(0.01, ge=0, le=1, description="minimum share of the champion's error that a challenger must save")
+    windows: PositiveInt = Key(3, description="number of past windows, one horizon each, on which both are scored")
 
 
 class SiteFile(Declared):
     """The keys of `site.yaml`."""
 
-    site: str = Key(description="what the plant is called")
-    zone: str = Key("UTC", description="time zone of its days, such as Europe/Berlin")
-    currency: str = Key("EUR", description="of all money, unless a field says otherwise")
+    site: str = Key(description="name of the plant")
+    zone: str = Key("UTC", description="time zone of the plant, such as Europe/Berlin")
+    currency: str = Key("EUR", description="currency of all amounts, unless a field says otherwise")
     clock: Literal["system", "data"] | date = Key(
         "system",
-        description="what today is: the system's clock, the newest day in the data, or a fixed day",
+        description="what counts as today: the system's clock, the newest day in the data, or a fixed day",
     )
-    history_from: date = Key(description="first day that can be looked at: start of the daily partitions")
+    history_from: date = Key(description="first day of the daily partitions: earlier days cannot be rebuilt")
     sources: dict[str, Source] = Key(description="the systems that send data")
     demand: Demand = Key(default=Demand(), description="what counts as demand")
-    known: Known = Key(default=Known(), description="from which day on what came in counts for a past day")
+    known: Known = Key(default=Known(), description="from which day a record counts when a past day is rebuilt")
     forecasts: dict[Target, tuple[Frequency, ...]] = Key(
-        default_factory=dict, description="what is forecast, in which periods"
+        default_factory=dict, description="targets to forecast, each with its frequencies"
     )
     horizons: dict[Frequency, PositiveInt] = Key(
         default_factory=lambda: {
@@ -128,15 +129,15 @@ class SiteFile(Declared):
             Frequency.MONTHLY: 6,
             Frequency.QUARTERLY: 4,
         },
-        description="periods ahead, by frequency",
+        description="number of periods ahead, by frequency",
     )
     outliers: Literal["cut", "keep"] = Key(
         "cut",
-        description="single giant periods of a history: cut before forecasting (and kept on record), or taken as is",
+        description="isolated extreme periods of a history: cut before forecasting (and recorded), or kept",
     )
-    models: Models = Key(default=Models(), description="how versions of models take each other's place")
+    models: Models = Key(default=Models(), description="how a new model version replaces the champion")
     schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
-    schedule_on: bool = Key(True, description="whether the daily schedule and the sensors start by themselves")
+    schedule_on: bool = Key(True, description="whether the daily schedule and the sensors are on by default")
 
     @field_validator("zone")
     @classmethod
@@ -251,7 +252,7 @@ def _listed(path: Path, model: type[Any], name: str, check: Callable[[Any], None
 
 
 def site_hash(site: Site) -> str:
-    """Return the SHA-256 of everything the site declares: what is made under it holds while this stays the same."""
+    """Return the SHA-256 of everything the site declares; a result stays valid while it is the same."""
     return hashlib.sha256(site.model_dump_json(exclude={"folder"}).encode()).hexdigest()
 
 
@@ -267,5 +268,5 @@ def site_folder() -> Path:
 
 
 def demo_site() -> Path:
-    """Return the folder of the demo plant's site, which comes with the program."""
+    """Return the folder of the demo plant's site, which is part of the package."""
     return Path(__file__).resolve().parent.parent / "demo" / "site"

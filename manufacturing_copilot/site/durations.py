@@ -1,4 +1,4 @@
-"""Lengths of time and times of day as people write them: `26 hours`, `2 days`, `90 minutes`; `06:30`."""
+"""Durations and times of day as people write them: `26 hours`, `2 days`, `90 minutes`; `06:30`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TIME = re.compile(_TIME_PATTERN)
 
 
 def parse_duration(text: Any) -> timedelta:
-    """Return the length of time that `text` names; raises ValueError with the expected form."""
+    """Return the duration that `text` names; raises ValueError with the expected form."""
     if isinstance(text, timedelta):
         return text
     match = _FORM.match(str(text))

@@ -28,7 +28,7 @@ class DateOrder(StrEnum):
 
 
 class Repeats(StrEnum):
-    """What a record whose key was accepted before, with other content, means."""
+    """What to do with a record whose key was accepted before with other content."""
 
     KEEP = "keep"  # no key: events may repeat legitimately
     UPDATE = "update"  # the new content replaces the old, which is kept as history
@@ -36,14 +36,14 @@ class Repeats(StrEnum):
 
 
 class Order(StrEnum):
-    """Which of two files that say different things of one record is the newer."""
+    """Which of two files with different content for one record is newer."""
 
     WRITTEN = "written"  # the one that was written later
-    CLAIMED = "claimed"  # the one that was found later: for places whose times of files mean nothing
+    CLAIMED = "claimed"  # the one that was found later: for folders whose file times are meaningless
 
 
 class Drift(StrEnum):
-    """What happens when a file's columns differ from those that earlier files of the feed had."""
+    """What to do when a file's columns differ from those of earlier files of the feed."""
 
     EVOLVE = "evolve"  # new columns are kept with the received rows and reported; optional ones may be absent
     FREEZE = "freeze"  # the batch is refused
@@ -51,24 +51,22 @@ class Drift(StrEnum):
 
 
 class Guards(Declared):
-    """What is looked at before rows are loaded, beyond each row by itself. All are on where nothing is said."""
+    """Checks of a batch as a whole before it is loaded. All are on by default."""
 
     unit_jump: Literal["stop", "off"] = Key(
-        "stop", description="rows whose quantity or price jumps by ×10, ×12, ×25, ×100 or ×1000 wait for a person"
+        "stop", description="rows whose quantity or price jumps by ×10, ×12, ×25, ×100 or ×1000 are held for a person"
     )
     volume: Literal["warn", "hold", "off"] = Key(
         "warn", description="a batch with far more or fewer rows than usual is reported, or held for a person"
     )
-    future_dates: Literal["stop", "off"] = Key(
-        "stop", description="rows that happened after the file was written are rejected"
-    )
+    future_dates: Literal["stop", "off"] = Key("stop", description="rows dated after the file was written are rejected")
 
 
 class SignColumn(Declared):
     """Another column of the source that says whether a number counts as negative."""
 
     column: str = Key(description="header of that column")
-    holds: tuple[str, ...] = Key(description="its texts for which the number is negative")
+    holds: tuple[str, ...] = Key(description="values of that column that make the number negative")
 
     @field_validator("holds", mode="before")
     @classmethod
@@ -96,12 +94,14 @@ MissingTexts = Annotated[
         }
     ),
 ]
-"""Texts that mean no value, each with the reason why it stands there; empty where none is given."""
+"""Texts that mean no value, each with its reason, or an empty text."""
 
 
 def _one_or_many_factors(value: Any) -> Any:
     many = value if isinstance(value, list | tuple) else (value,)
-    return tuple(one if isinstance(one, int | float) and not isinstance(one, bool) else str(one) for one in many)
+    return tuple(
+        factor if isinstance(factor, int | float) and not isinstance(factor, bool) else str(factor) for factor in many
+    )
 
 
 Factors = Annotated[
@@ -122,23 +122,23 @@ Factors = Annotated[
 class ColumnSpec(Declared):
     """How one of our fields is read from the source's column (or is a constant)."""
 
-    column: str | int | None = Key(None, description="header of the source's column, or its place counted from 1")
+    column: str | int | None = Key(None, description="header of the source's column, or its position counted from 1")
     constant: str | None = Key(None, description="the same value for every record, instead of a column")
-    decimal: Literal[".", ","] | None = Key(None, description="the decimal mark; detected where not given")
-    dates: DateOrder | None = Key(None, description="order of written dates; detected where not given")
+    decimal: Literal[".", ","] | None = Key(None, description="the decimal mark; default: detected")
+    dates: DateOrder | None = Key(None, description="order of day, month and year in dates; default: detected")
     missing: MissingTexts = Key(
-        default_factory=dict, description="texts that mean: no value; a list, or each with its reason"
+        default_factory=dict, description="texts that mean no value: a list, or each with its reason"
     )
     values: dict[str, str] = Key(
         default_factory=dict, description='the source\'s words → ours; "*" stands for any word not listed'
     )
-    default: str | None = Key(None, description="used where the column is empty")
-    negate: bool = Key(False, description="turn the sign of the number")
+    default: str | None = Key(None, description="value used where the column is empty")
+    negate: bool = Key(False, description="reverse the sign of the number")
     negative_where: SignColumn | None = Key(None, description="the number is negative where another column says so")
     times: Factors = Key(
         (), description="columns or numbers that the number is multiplied by; an empty cell counts as 1"
     )
-    divided_by: Factors = Key((), description="columns or numbers that the number is divided by; empty counts as 1")
+    divided_by: Factors = Key((), description="columns or numbers that the number is divided by; an empty cell is 1")
     optional: bool = Key(False, description="the column may be absent from a file")
 
     @model_validator(mode="before")
@@ -168,23 +168,23 @@ class ColumnSpec(Declared):
 
 
 class FileFormat(Declared):
-    """How the feed's files are written. What is not given is detected, then held as a contract."""
+    """How the feed's files are written. Keys left out are detected, then held as a contract."""
 
     type: Literal["csv", "excel", "json", "jsonl", "parquet", "xml"] | None = Key(
-        None, description="the kind of file; told by its ending and content where not given"
+        None, description="the kind of file; default: recognised by its ending and content"
     )
-    delimiter: str | None = Key(None, description="between the cells of a row")
+    delimiter: str | None = Key(None, description="separator between the cells of a row")
     encoding: str | None = Key(None, description="such as utf-8, cp1252 or utf-16")
-    quote: str | None = Key('"', description="round cells that hold a delimiter; empty where there is none")
+    quote: str | None = Key('"', description="quote character around cells; empty: none")
     header: bool | int = Key(True, description="false: no header; a number: its line, counted from 1")
-    columns: tuple[str, ...] = Key((), description="names of the columns where the file has no header")
-    line_end: str | None = Key(None, description="end of a row where it is not a line break")
-    sheet: str | None = Key(None, description="of a workbook; the first that holds anything where not given")
-    record: str | None = Key(None, description="of XML, the element that is a row; those that repeat where not given")
-    totals: str | None = Key(None, description="a row whose first filled cell starts with this is a totals row")
-    headings: bool = Key(False, description="true: a row with one filled cell is the heading of a group, and no row")
+    columns: tuple[str, ...] = Key((), description="names of the columns, for a file without a header")
+    line_end: str | None = Key(None, description="end of a row, if it is not a line break")
+    sheet: str | None = Key(None, description="sheet of a workbook; default: the first that is not empty")
+    record: str | None = Key(None, description="XML element that is a row; default: the elements that repeat")
+    totals: str | None = Key(None, description="a row whose first filled cell starts with this is a total, left out")
+    headings: bool = Key(False, description="true: a row with one filled cell is a group heading, left out")
     only: dict[str, tuple[str, ...]] = Key(
-        default_factory=dict, description="column → its texts in the rows of this feed; other rows are left out"
+        default_factory=dict, description="column → its values in the rows of this feed; other rows are left out"
     )
 
     @field_validator("only", mode="before")
@@ -216,9 +216,10 @@ class SqlTable(Declared):
 
     url: str = Key(description="env:NAME, the environment variable that holds the SQLAlchemy URL")
     table: str = Key(description="name of the table or view")
-    watermark: str = Key(description="column that grows with every change, such as a time of change")
+    watermark: str = Key(description="column that increases with every change, such as a time of change")
     look_back: LookBack | None = Key(
-        None, description="read again so far below the last watermark, as rows become visible late: 10 minutes, or 500"
+        None,
+        description="how far below the last watermark to read again, as rows may appear late: 10 minutes, or 500",
     )
 
     @field_validator("url")
@@ -239,19 +240,19 @@ class Feed(Declared):
     records: str = Key(description="which record kind the rows are")
     files: tuple[str, ...] = Key((), description="where the files land: paths with wildcards, below the home folder")
     done: str | None = Key(
-        None, description="a file is whole once a mark with this ending, such as .done, lies beside it"
+        None, description="ending of a marker file, such as .done, whose presence shows that a file is complete"
     )
     sql: SqlTable | None = Key(None, description="a table to read, instead of files")
     format: FileFormat = Key(default=FileFormat(), description="how the files are written")
-    key: tuple[str, ...] | None = Key(None, description="our fields that name a record; the kind's own where not given")
-    repeats: Repeats = Key(Repeats.UPDATE, description="what a known key with new content means")
-    order: Order = Key(Order.WRITTEN, description="which of two files is the newer: the one written or claimed later")
+    key: tuple[str, ...] | None = Key(None, description="our fields that identify a record; default: the kind's key")
+    repeats: Repeats = Key(Repeats.UPDATE, description="what to do with a known key that has new content")
+    order: Order = Key(Order.WRITTEN, description="which of two files is newer: the one written or claimed later")
     columns: dict[str, ColumnSpec] = Key(description="our field: the source's column")
     drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
-    guards: Guards = Key(default=Guards(), description="what is held back for a person before it loads")
-    fresh_within: Duration | None = Key(None, description="silent for longer than this: the feed is stale")
-    owner: str | None = Key(None, description="whom to ask about it")
-    note: str | None = Key(None, description="for whoever looks later")
+    guards: Guards = Key(default=Guards(), description="checks that hold rows or batches for a person")
+    fresh_within: Duration | None = Key(None, description="maximum time without data; after it the feed is stale")
+    owner: str | None = Key(None, description="contact person")
+    note: str | None = Key(None, description="free text for colleagues")
 
     @field_validator("feed")
     @classmethod
@@ -331,7 +332,7 @@ class Feed(Declared):
 
     @property
     def record_key(self) -> tuple[str, ...]:
-        """The fields that name a record of this feed; empty where records have no key and all are kept.
+        """The fields that identify a record of this feed; empty where records have no key and all are kept.
 
         Where `key` is not declared, the kind's own key holds, less the fields this feed does not deliver.
         """

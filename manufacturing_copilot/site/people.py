@@ -1,4 +1,4 @@
-"""People: who hears about what, on which channel, and when not to wake them."""
+"""People: who is notified about what, on which channel, and their quiet hours."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Channel = str
 
 
 class Hears(Declared):
-    """One line of what a person wants to hear."""
+    """One subscription of a person: topics, minimum severity and channels."""
 
     about: tuple[Topic, ...] = Key(description="one topic or several")
-    severity: Severity = Key(Severity.INFO, alias="from", description="this severity and worse")
-    by: tuple[Channel, ...] = Key(description="names of the person's channels")
+    severity: Severity = Key(Severity.INFO, alias="from", description="minimum severity")
+    by: tuple[Channel, ...] = Key(description="the person's channels to use")
 
     @field_validator("about", "by", mode="before")
     @classmethod
@@ -31,11 +31,11 @@ class Hears(Declared):
 
 
 class QuietHours(Declared):
-    """When only critical alerts come through; the rest waits for the end."""
+    """Hours in which only critical alerts are sent; the others wait until they end."""
 
-    start: TimeOfDay = Key(alias="from", description="when the quiet begins")
-    end: TimeOfDay = Key(alias="to", description="when it ends, the next day where that is earlier")
-    zone: str | None = Key(None, description="the person's own time zone; the site's where not given")
+    start: TimeOfDay = Key(alias="from", description="start of the quiet hours")
+    end: TimeOfDay = Key(alias="to", description="end of the quiet hours, on the next day if earlier than the start")
+    zone: str | None = Key(None, description="the person's own time zone; default: the site's")
 
     @field_validator("zone")
     @classmethod
@@ -44,13 +44,13 @@ class QuietHours(Declared):
 
 
 class Person(Declared):
-    """A person (or a role) and what they hear."""
+    """A person (or a role), their channels and subscriptions."""
 
     person: str = Key(description="a name or a role")
     channels: dict[Channel, str] = Key(description="name: env:VARIABLE, which holds the apprise URL")
-    hears: tuple[Hears, ...] = Key(description="what they want to hear, line by line")
-    quiet: QuietHours | None = Key(None, description="hours in which only critical alerts come through")
-    digest: time | None = Key(None, description="daily at this time: one message instead of many")
+    hears: tuple[Hears, ...] = Key(description="what the person is notified about")
+    quiet: QuietHours | None = Key(None, description="hours in which only critical alerts are sent")
+    digest: time | None = Key(None, description="time of a daily digest: one message instead of many")
 
     @field_validator("digest", mode="before")
     @classmethod
@@ -88,7 +88,7 @@ class Person(Declared):
 
 
 def known_zone(value: str) -> str:
-    """Return `value` where it names a time zone; raises ValueError else."""
+    """Return `value` if it names a time zone; raises ValueError otherwise."""
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):

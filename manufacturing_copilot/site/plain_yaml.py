@@ -1,4 +1,4 @@
-"""YAML as people mean it: `no` is a word, 20:00 a time of day, 007 a code. Only true and false are flags."""
+"""YAML as people mean it: `no` is a word, 20:00 a time of day, 007 a code; only true and false are flags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SiteLoader.yaml_implicit_resolvers = {
 
 
 def _day(loader: SiteLoader, node: yaml.ScalarNode) -> Any:
-    """Return the day that `node` writes, or its text where there is no such day (whoever reads the key complains)."""
+    """Return the day in `node`, or its text if there is no such day (the check of the key reports it)."""
     try:
         return loader.construct_yaml_timestamp(node)
     except ValueError:

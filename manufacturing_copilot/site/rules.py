@@ -1,4 +1,4 @@
-"""Rules: which facts need a person, how badly, and what to say."""
+"""Rules: which facts raise an alert, at which severity, and with which text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCOPES = ("item", "category", "supplier", "location", "abc", "feed")
 
 
 class Severity(StrEnum):
-    """How bad it is; ordered from `info` to `critical`."""
+    """Severity of an alert, ordered from `info` to `critical`."""
 
     INFO = "info"
     WARNING = "warning"
@@ -29,7 +29,7 @@ class Severity(StrEnum):
 
 
 class Topic(StrEnum):
-    """What an alert is about; people choose by it what they hear."""
+    """What an alert is about; people subscribe by topic."""
 
     STOCK = "stock"
     SUPPLY = "supply"
@@ -38,7 +38,7 @@ class Topic(StrEnum):
 
 
 class Condition(StrEnum):
-    """The named facts a rule can watch. Each fact's value grows with the trouble."""
+    """The named facts that a rule can watch. A higher value is worse."""
 
     STOCKOUT_PROBABILITY_IN_LEAD_TIME = "stockout_probability_in_lead_time"
     BELOW_REORDER_POINT = "below_reorder_point"  # reorder point less on hand, as a share of the reorder point
@@ -50,7 +50,7 @@ class Condition(StrEnum):
 
     @property
     def topic(self) -> Topic:
-        """The topic of the alerts this fact gives rise to."""
+        """The topic of the alerts that this fact raises."""
         return _TOPICS[self]
 
 
@@ -66,17 +66,19 @@ _TOPICS = {
 
 
 class Rule(Declared):
-    """One rule: a fact, the levels at which it matters, and the words."""
+    """One rule: a fact, the levels of its severities, and the texts of the alert."""
 
-    rule: str = Key(description="the rule's name, as people will read it")
+    rule: str = Key(description="the rule's name, as people read it")
     when: Condition = Key(description="the fact it watches, from the list below")
-    levels: dict[Severity, float] = Key(description="severity: the fact's value from which it holds")
+    levels: dict[Severity, float] = Key(description="severity: minimum value of the fact")
     scope: dict[str, tuple[str, ...]] = Key(
-        default_factory=dict, alias="for", description="only these: category, supplier, location, abc, feed"
+        default_factory=dict,
+        alias="for",
+        description="limits the rule to: item, category, supplier, location, abc, feed",
     )
-    lasting: Duration = Key(timedelta(0), description="only if it has been so for this long")
-    say: str = Key(description="the alert's title, a Jinja text over the evidence")
-    advise: str = Key("", description="what to do, a Jinja text over the evidence")
+    lasting: Duration = Key(timedelta(0), description="minimum duration before an alert is raised")
+    say: str = Key(description="the alert's title, a Jinja template over the evidence")
+    advise: str = Key("", description="what to do, a Jinja template over the evidence")
 
     @field_validator("levels")
     @classmethod

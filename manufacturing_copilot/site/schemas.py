@@ -1,4 +1,4 @@
-"""JSON Schemas of a site's documents, for editors that complete and check YAML as it is written."""
+"""JSON Schemas of a site's documents, for editors that complete and check YAML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of each document kind: `site`, `feed`, `rules` and `people`.
 
-    They take the short forms too: one name where a list may stand, a header where a column may be described.
+    They accept the short forms too: one name instead of a list, a header instead of a described column.
     """
     documents: dict[str, Any] = {"site": SiteFile, "feed": Feed, "rules": list[Rule], "people": list[Person]}
     schemas = {name: TypeAdapter(kind).json_schema(by_alias=True) for name, kind in documents.items()}
@@ -41,9 +41,9 @@ def _objects(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _one_or_many(form: dict[str, Any]) -> dict[str, Any]:
-    """Return `form`, a list or nothing, so that one of its entries may stand alone."""
+    """Return the schema `form` of a list extended so that a single entry is accepted too."""
     forms = form.pop("anyOf", None) or [{key: form.pop(key) for key in ("type", "items") if key in form}]
-    items = next(one["items"] for one in forms if one.get("type") == "array")
+    items = next(option["items"] for option in forms if option.get("type") == "array")
     return form | {"anyOf": [items, *forms]}
 
 
@@ -55,7 +55,7 @@ def _feed_forms(schema: dict[str, Any]) -> None:
         "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}, column]},
         "propertyNames": {"enum": fields},
     }
-    # Whatever scalar stands there is taken as text.
+    # Any scalar is taken as text.
     properties = schema["$defs"]["ColumnSpec"]["properties"]
     for key in ("constant", "default"):
         properties[key]["anyOf"] = [{"type": ["string", "number", "boolean"]}, {"type": "null"}]

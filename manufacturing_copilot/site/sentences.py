@@ -1,4 +1,4 @@
-"""The sentences in which a site's mistakes are told: what was found, what was expected, what was perhaps meant."""
+"""Error sentences for a site's YAML: what was found, what was expected, what was probably meant."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _A_DAY = "a day such as 2024-12-31"
 
 
 class KeyProblemError(ValueError):
-    """A mistake that a check of several keys finds; knows the place of the key it is about."""
+    """A mistake found by a check of several keys; knows the position of the key it is about."""
 
     def __init__(self, where: Position, sentence: str) -> None:
-        """Say `sentence` about the key at `where`, counted from what is checked."""
+        """Report `sentence` about the key at `where`, relative to the checked object."""
         super().__init__(sentence)
         self.where = where
 
 
 def shown(value: Any) -> str:
-    """Return how `value` is quoted in a sentence; long values are cut, and a URL, which may hold a password, hidden."""
+    """Return `value` as quoted in a sentence; long values are cut, and URLs, which may hold passwords, hidden."""
     if value is None:
         return "nothing"
     text = repr(value)
@@ -51,13 +51,13 @@ def shown(value: Any) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "; did you mean X?" where a known word is near `word`, else an empty text."""
+    """Return "; did you mean X?" if a known word is similar to `word`, else an empty text."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def sentence(errors: list[Any], model: type[BaseModel], inner: Position) -> str:
-    """Return the sentence about one key: `errors` are what pydantic has against it, one for each form it may take."""
+    """Return the sentence about one key; `errors` are pydantic's, one for each form that the key may take."""
     first = errors[0]
     kind = first["type"]
     if kind == "extra_forbidden":
@@ -102,7 +102,7 @@ def _key_names(model: type[BaseModel]) -> set[str]:
 
 
 def _model_at(model: type[BaseModel], inner: Position) -> type[BaseModel] | None:
-    """Return the model that is declared `inner` steps below `model`, where there is one."""
+    """Return the model declared at the keys `inner` below `model`, or None."""
     below: Any = model
     for part in inner:
         inside = _models_in(below) if not _is_model(below) else [below]
@@ -119,7 +119,7 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    found: list[type[BaseModel]] = []
+    models: list[type[BaseModel]] = []
     for part in typing.get_args(annotation):
-        found += [part] if _is_model(part) else _models_in(part)
-    return found
+        models += [part] if _is_model(part) else _models_in(part)
+    return models

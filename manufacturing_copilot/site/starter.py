@@ -12,9 +12,9 @@ _FILES = "starter_files"
 
 
 def write_starter(folder: Path) -> list[Path]:
-    """Write the starter site into `folder` (made where missing) and return the files written.
+    """Write the starter site into `folder` (created if missing) and return the files written.
 
-    Raises SiteError, and writes nothing, where one of its files stands there already.
+    Raises SiteError, and writes nothing, if one of its files exists already.
     """
     templates = dict(_below(resources.files(__package__) / _FILES, Path()))
     if folder.exists() and not folder.is_dir():
@@ -30,12 +30,12 @@ def write_starter(folder: Path) -> list[Path]:
 
 
 def _below(folder: Traversable, at: Path) -> list[tuple[Path, Traversable]]:
-    """Return the files below `folder` with their places relative to it, those of a folder before its folders'."""
+    """Return the files below `folder` with their relative paths, a folder's own files before its subfolders."""
     entries = sorted(folder.iterdir(), key=lambda entry: (entry.is_dir(), _rank(entry.name), entry.name))
-    found: list[tuple[Path, Traversable]] = []
+    files: list[tuple[Path, Traversable]] = []
     for entry in entries:
-        found += _below(entry, at / entry.name) if entry.is_dir() else [(at / entry.name, entry)]
-    return found
+        files += _below(entry, at / entry.name) if entry.is_dir() else [(at / entry.name, entry)]
+    return files
 
 
 def _rank(name: str) -> int:

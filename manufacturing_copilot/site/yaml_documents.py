@@ -1,4 +1,4 @@
-"""YAML documents whose complaints name the file, the line and the key."""
+"""YAML documents whose errors name the file, the line and the key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Declared(BaseModel):
-    """Base of everything a site declares: unknown keys are mistakes, values do not change."""
+    """Base of everything a site declares: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -68,13 +68,13 @@ class Document:
                 self._note_lines(value, (*position, index))
 
     def line_of(self, position: Position) -> int:
-        """Return the line of `position`, or of the nearest thing above it that stands in the file."""
+        """Return the line of `position`, or of its nearest parent in the file."""
         while position and position not in self._lines:
             position = position[:-1]
         return self._lines.get(position, 1)
 
     def complaint(self, position: Position, what: str) -> SiteError:
-        """Return the error that says the sentence `what` about the key at `position`."""
+        """Return an error with the sentence `what` about the key at `position`."""
         key = ".".join(str(part) for part in position)
         about = f", key {key}" if key else ""
         return SiteError(f"{self.path}, line {self.line_of(position)}{about}: {what}")
@@ -89,16 +89,16 @@ class Document:
             return model.model_validate(content)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            # A misspelt key is two mistakes to pydantic, one unknown and one missing: tell the one that stands there.
-            unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+            # A misspelt key is two errors to pydantic, one unknown and one missing: report the unknown one.
+            unknown = [mistake for mistake in errors if mistake["type"] == "extra_forbidden"]
             errors = unknown[:1] or errors
-            where = self._place(errors[0], position)
+            where = self._position_of(errors[0], position)
             # A key that may take several forms has an error for each; they are one mistake.
-            same = [one for one in errors if self._place(one, position) == where]
+            same = [mistake for mistake in errors if self._position_of(mistake, position) == where]
             raise self.complaint(where, sentence(same, model, where[len(position) :])) from None
 
-    def _place(self, error: Any, position: Position) -> Position:
-        """Return the place in the file that `error` is about: pydantic adds the names of forms and aliases."""
+    def _position_of(self, error: Any, position: Position) -> Position:
+        """Return the position in the file that `error` is about: pydantic adds the names of forms and aliases."""
         where = (*position, *error["loc"])
         if error["type"] == "missing":
             return where

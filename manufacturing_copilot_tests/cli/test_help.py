@@ -26,7 +26,7 @@ def _commands(command: Any, path: str = "copilot") -> Iterator[tuple[str, Comman
 COMMANDS = dict(_commands(get_command(app)))
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if not path.startswith("copilot alert")])
+@pytest.mark.parametrize("path", COMMANDS)
 def test_a_command_its_arguments_and_its_options_have_help(path: str) -> None:
     command = COMMANDS[path]
     assert (command.help or "").strip(), path
