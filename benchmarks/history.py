@@ -1,4 +1,4 @@
-"""A plant with a long history of sales: what one more day costs, and what making everything anew costs.
+"""A plant with a long history of sales: what one more day costs, and what a rebuild costs.
 
 Two plants that differ in nothing but the number of sales lines they hold, in two databases of one server. Days come to
 each in turn, by the product's own loader: sales, recounts of stock, orders to suppliers, receipts and inspections.
@@ -82,8 +82,8 @@ def build(home: Path, lines: int) -> None:
     store.close()
 
 
-def anew(home: Path) -> Took:
-    """Make everything in unified anew."""
+def rebuild(home: Path) -> Took:
+    """Rebuild everything in unified."""
     from manufacturing_copilot.site import load_site
     from manufacturing_copilot.store import open_store
     from manufacturing_copilot.unified.refresh.refresh import refresh
@@ -122,8 +122,8 @@ def one_day(home: Path, day: int) -> tuple[Took, Took]:
     ended = time.perf_counter()
     store.close()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    made = ", ".join(sorted(counted.anew)) or "nothing"
-    return Took(loaded - start, peak), Took(ended - loaded, peak, f"anew: {made}")
+    parts = ", ".join(sorted(counted.rebuilt)) or "nothing"
+    return Took(loaded - start, peak), Took(ended - loaded, peak, f"rebuilt: {parts}")
 
 
 def _files(day: int, today: date) -> dict[str, pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 A batch whose files are newer than all that was seen of its feed only adds records and replaces others, and says which:
 so what it changes is known without reading what was there. Anything else (a batch withdrawn, with older files, with
-rows mended) is for the records of its kind to be read anew.
+rows mended) means that the records of its kind are read again.
 """
 
 from __future__ import annotations
@@ -36,41 +36,44 @@ from manufacturing_copilot.unified.codes import feed_sources
 
 RULES = 1
 """The number of the rules by which the tables are made from the records: raise it when the same records come to
-something else, and the first refresh of the new version makes everything anew."""
+something else, and the first refresh of the new version rebuilds everything."""
 
 STAGE = "unified"
 
 
 @dataclass(frozen=True)
 class Came:
-    """What has become of the records of one kind: `batches` were loaded since; `anew`: what was seen has moved too."""
+    """What has become of the records of one kind.
+
+    `batches` were loaded since; `reread`: what was seen has moved too, so that all are to be read again.
+    """
 
     batches: tuple[int, ...] = ()
-    anew: bool = False
+    reread: bool = False
 
     @property
     def nothing(self) -> bool:
         """Whether the records are what they were."""
-        return not self.batches and not self.anew
+        return not self.batches and not self.reread
 
 
 @dataclass(frozen=True)
 class Changes:
     """What has changed since unified was brought up to date for `since`.
 
-    `all_anew`: why everything is to be made anew, in words; empty where it is not. `kinds`: by record kind.
+    `rebuild_all`: why everything is to be rebuilt, in words; empty where it is not. `kinds`: by record kind.
     `decided`: people have decided about items. `held`: what the tables hold, by part.
     """
 
     since: date
-    all_anew: str = ""
+    rebuild_all: str = ""
     kinds: Mapping[str, Came] = field(default_factory=dict)
     decided: bool = False
     held: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> Came:
         """Return what has become of the records of `kind`."""
-        return Came(anew=True) if self.all_anew else self.kinds.get(kind, Came())
+        return Came(reread=True) if self.rebuild_all else self.kinds.get(kind, Came())
 
     def any_of(self, kinds: Iterable[str]) -> bool:
         """Whether records of one of the kinds have come, moved or gone."""
@@ -83,18 +86,18 @@ def changes_since(connection: sa.Connection, site: Site, as_of: date, *, full: b
         sa.select(refresh).where(refresh.c.stage == STAGE).order_by(refresh.c.as_of.desc()).limit(1)
     ).one_or_none()
     if full:
-        return Changes(as_of, all_anew="it was asked for")
+        return Changes(as_of, rebuild_all="it was asked for")
     if row is None or not row.held:
-        return Changes(as_of, all_anew="nothing was held")
+        return Changes(as_of, rebuild_all="nothing was held")
     if row.held["rules"] != RULES:
-        return Changes(as_of, all_anew="another version of the program made what was held")
+        return Changes(as_of, rebuild_all="another version of the program made what was held")
     if row.site_hash != site_hash(site):
-        return Changes(as_of, all_anew="the site's declaration has changed")
+        return Changes(as_of, rebuild_all="the site's declaration has changed")
     if row.as_of > as_of:
-        return Changes(as_of, all_anew=f"what was held was of a later day, {row.as_of}")
+        return Changes(as_of, rebuild_all=f"what was held was of a later day, {row.as_of}")
     kinds = _by_kind(site, _moves(connection))
     if kinds is None:
-        return Changes(as_of, all_anew="batches of a feed have changed that the site no longer declares")
+        return Changes(as_of, rebuild_all="batches of a feed have changed that the site no longer declares")
     decided = row.held["decisions"] != decisions_mark(connection)
     return Changes(row.as_of, "", kinds, decided, row.held)
 
@@ -193,5 +196,5 @@ def _by_kind(site: Site, moves: pl.DataFrame) -> dict[str, Came] | None:
             return None
         before = found.get(kinds[name], Came())
         batches = before.batches if fate == "moved" else (*before.batches, batch_id)
-        found[kinds[name]] = Came(batches, before.anew or fate != "new")
+        found[kinds[name]] = Came(batches, before.reread or fate != "new")
     return found

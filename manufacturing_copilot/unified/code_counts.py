@@ -68,7 +68,7 @@ def fields_of(kind: str) -> list[tuple[str, str]]:
 def refresh_code_counts(connection: sa.Connection, site: Site, changes: Changes) -> CodeChanges:
     """Bring the counts up to date; return what has changed in them."""
     found = [
-        _recounted(connection, site, kind) if changes.of(kind).anew else _counted_on(connection, site, kind, changes)
+        _recounted(connection, site, kind) if changes.of(kind).reread else _counted_on(connection, site, kind, changes)
         for kind in RECORD_KINDS
         if fields_of(kind) and not changes.of(kind).nothing
     ]

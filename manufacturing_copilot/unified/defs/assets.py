@@ -1,6 +1,6 @@
 """Unified as Dagster assets: the facts of a day in one step, because they are one transaction; stock by day."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -22,6 +22,7 @@ from manufacturing_copilot.store.tables import (
 )
 from manufacturing_copilot.store.view_columns import EVERYWHERE, VIEWS
 from manufacturing_copilot.store.views import views
+from manufacturing_copilot.unified.declared_parts import assets_before, kinds_shown
 from manufacturing_copilot.unified.refresh.past_day import refresh_snapshots_of
 from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh
 
@@ -55,25 +56,15 @@ _NUMBERS = {
     "line": "the line in that file",
 }
 
-_MASTERS = {"items", "item_references", "item_costs", "suppliers", "locations", "unit_conversions"}
-_PURCHASES = {"purchase_orders", "purchase_lines", "receipts"}
-
 
 def facts_asset(site: Site) -> dg.AssetsDefinition:
     """Return the assets of items, processes and history; one step, in one transaction."""
     specs = [
-        _spec(site, ITEMS, item, _MASTERS, "One item master over all sources, with what they disagree about."),
-        _spec(site, PROCESSES, process, {"boms", "routings"}, "Bills of materials and routings, cycles found.", ITEMS),
-        _spec(site, DEMAND, demand_day, {site.demand.records}, "What customers wanted, by day and item.", ITEMS),
-        _spec(site, SUPPLY, supply_line, {*_PURCHASES, "work_orders"}, "Ordered, promised, received.", ITEMS),
-        _spec(
-            site,
-            QUALITY,
-            quality_day,
-            {*_PURCHASES, "work_orders", "inspections"},
-            "Looked at, defective and scrapped, by day, item, operation and supplier.",
-            ITEMS,
-        ),
+        _spec(site, ITEMS, item, "One item master over all sources, with what they disagree about."),
+        _spec(site, PROCESSES, process, "Bills of materials and routings, cycles found."),
+        _spec(site, DEMAND, demand_day, "What customers wanted, by day and item."),
+        _spec(site, SUPPLY, supply_line, "Ordered, promised, received."),
+        _spec(site, QUALITY, quality_day, "Looked at, defective and scrapped, by day, item, operation and supplier."),
     ]
 
     @dg.multi_asset(name="facts", specs=specs, pool=POOL, can_subset=False)
@@ -94,7 +85,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=SNAPSHOTS,
-        deps=[*_feed_deps(site, {"stock_levels", "stock_movements", "item_costs"}), ITEMS, SUPPLY],
+        deps=_deps(site, SNAPSHOTS),
         partitions_def=days(site),
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,
@@ -129,12 +120,10 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
     return inventory_snapshots
 
 
-def _spec(
-    site: Site, key: dg.AssetKey, table: sa.Table, kinds: set[str], description: str, *deps: dg.AssetKey
-) -> dg.AssetSpec:
+def _spec(site: Site, key: dg.AssetKey, table: sa.Table, description: str) -> dg.AssetSpec:
     return dg.AssetSpec(
         key,
-        deps=[*_feed_deps(site, kinds), *deps],
+        deps=_deps(site, key),
         description=description,
         group_name=GROUP,
         kinds={"table"},
@@ -143,13 +132,17 @@ def _spec(
     )
 
 
-def _feed_deps(site: Site, kinds: Iterable[str]) -> list[dg.AssetDep]:
+def _deps(site: Site, key: dg.AssetKey) -> list[dg.AssetDep]:
+    """Return what an asset depends on by the declaration of its parts: feeds, and other assets of unified."""
+    name = key.path[-1]
+    kinds = kinds_shown(name, site)
     # Batches and days have nothing to do with each other: every day rests on all batches.
-    return [
+    feeds = [
         dg.AssetDep(dg.AssetKey(["ingest", feed.source, feed.name]), partition_mapping=dg.AllPartitionMapping())
         for feed in site.feeds
-        if feed.records in set(kinds)
+        if feed.records in kinds
     ]
+    return [*feeds, *(dg.AssetDep(dg.AssetKey([GROUP, earlier])) for earlier in assets_before(name))]
 
 
 def _results(store: Store, counts: RefreshCounts) -> Iterator[dg.MaterializeResult]:
@@ -180,10 +173,10 @@ def _waiting(counts: RefreshCounts, *kinds: str) -> int:
     return sum(counts.without_factor.get(kind, 0) for kind in kinds)
 
 
-def _made_anew(key: dg.AssetKey, counts: RefreshCounts) -> dict[str, str]:
-    """Why the part was made from all records; nothing where it was carried on."""
-    why = counts.anew.get(key.path[-1].removesuffix("_history"))
-    return {"made anew because": why} if why else {}
+def _why_rebuilt(key: dg.AssetKey, counts: RefreshCounts) -> dict[str, str]:
+    """Why the part was made from all records; nothing where it was carried on or left as it was."""
+    why = counts.rebuilt.get(key.path[-1].removesuffix("_history"))
+    return {"rebuilt because": why} if why else {}
 
 
 def _result(
@@ -194,7 +187,7 @@ def _result(
     )
     said = {name.replace("_", " "): count for name, count in more.items()}
     return dg.MaterializeResult(
-        asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said, **_made_anew(key, counts)}
+        asset_key=key, metadata={**metadata, "as of": counts.as_of.isoformat(), **said, **_why_rebuilt(key, counts)}
     )
 
 

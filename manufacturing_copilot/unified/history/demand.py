@@ -51,14 +51,16 @@ class DemandCounts:
     rows: SyncCounts
 
 
-def refresh_demand(connection: sa.Connection, site: Site, as_of: date, changes: Changes, *, anew: bool) -> DemandCounts:
+def refresh_demand(
+    connection: sa.Connection, site: Site, as_of: date, changes: Changes, *, rebuild: bool
+) -> DemandCounts:
     """Bring demand_day up to date with what was wanted up to `as_of`; needs items, locations and conversions.
 
-    Which records count is the site's choice (`demand.records`). Days without demand have no row. `anew`: what the
-    records say is read again, not only what has changed since.
+    Which records count is the site's choice (`demand.records`). Days without demand have no row. `rebuild`: all
+    records are read again, not only what has changed since.
     """
-    if anew:
-        return DemandCounts(_made_anew(connection, site, as_of))
+    if rebuild:
+        return DemandCounts(_rebuilt(connection, site, as_of))
     kind = site.demand.records
     batches = changes.of(kind).batches
     parts = [SyncCounts(int(changes.held["demand_rows"]))]
@@ -72,7 +74,7 @@ def refresh_demand(connection: sa.Connection, site: Site, as_of: date, changes: 
     return DemandCounts(_total(parts))
 
 
-def _made_anew(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
+def _rebuilt(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
     kind, known = site.demand.records, read_meanings(connection)
     frames = (
         _added(_addends(known, site.demand, rows)) for rows in accepted_frames(connection, site, kind, _COLUMNS[kind])

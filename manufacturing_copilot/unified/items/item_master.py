@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -11,35 +12,13 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import insert_frame, read_frame
 from manufacturing_copilot.store.merge import delete_rows, delete_unreferenced, sync_frame, update_rows
-from manufacturing_copilot.store.tables import (
-    bom_line,
-    demand_ahead,
-    demand_day,
-    demand_year,
-    external_id,
-    inventory_snapshot,
-    item,
-    item_conflict,
-    process,
-    quality_day,
-    quality_reason,
-    routing_step,
-    stock_difference,
-    supplier,
-    supply_line,
-    unit_conversion,
-)
+from manufacturing_copilot.store.tables import external_id, item, item_conflict, supplier
 from manufacturing_copilot.unified.code_counts import item_codes
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.items.attributes import SETTLED, settle, settle_costs
 from manufacturing_copilot.unified.items.item_events import decisions_in_force
 from manufacturing_copilot.unified.items.matching import Resolution, match_codes, resolve_items
 from manufacturing_copilot.unified.items.regroup import MERGED, regroup, with_own_skus
-
-_FACTS = (
-    inventory_snapshot, stock_difference, demand_day, demand_ahead, demand_year, supply_line, quality_day,
-    quality_reason, unit_conversion, item_conflict, bom_line, routing_step, process,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,21 +64,20 @@ def refresh_items(connection: sa.Connection, site: Site, as_of: date) -> ItemCou
     return ItemCounts(ids.height, codes.height, written.rows, moved)
 
 
-def drop_gone_items(connection: sa.Connection) -> int:
-    """Remove the items that no code means any more; return how many there were.
+def drop_gone_items(connection: sa.Connection, tables: Iterable[sa.Table]) -> int:
+    """Remove the items that no code means any more, and their rows in `tables`; return how many there were.
 
-    What the facts said of them goes with them. An item that a forecast or an alert still speaks of stays, inactive.
-    To be called when every fact has been brought up to date.
+    An item that a forecast or an alert still speaks of stays, inactive. To be called when the processes and the history
+    are up to date.
     """
     # NOT IN would go through all codes for each item, where PostgreSQL expects more of them than it has memory for.
     known = sa.exists().where(external_id.c.item_id == item.c.id)
     gone = read_frame(connection, sa.select(item.c.id).where(~known))
     if gone.is_empty():
         return 0
-    keys = gone.rename({"id": "item_id"})
-    for table in _FACTS:
-        delete_rows(connection, table, keys)
-    delete_rows(connection, bom_line, gone.rename({"id": "component_id"}))
+    for table in tables:
+        for name in {"item_id", "component_id"} & set(table.c.keys()):
+            delete_rows(connection, table, gone.rename({"id": name}))
     kept = delete_unreferenced(connection, item, gone)
     update_rows(connection, item, kept.with_columns(active=pl.lit(False)))
     return gone.height

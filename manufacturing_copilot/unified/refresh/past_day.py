@@ -23,22 +23,12 @@ from manufacturing_copilot.store.shadow_tables import advance_sequence, create_f
 from manufacturing_copilot.store.types import ExactDecimal
 from manufacturing_copilot.unified.changes import Changes
 from manufacturing_copilot.unified.code_counts import refresh_code_counts
+from manufacturing_copilot.unified.declared_parts import NOTES, PARTS, TABLES
 from manufacturing_copilot.unified.items.item_master import refresh_items
 from manufacturing_copilot.unified.masters import refresh_conversions, refresh_locations, refresh_suppliers
 from manufacturing_copilot.unified.refresh.refresh import refresh_within
 from manufacturing_copilot.unified.stock.snapshots import StockCounts, refresh_snapshots
 
-_NAMES = (t.location, t.supplier, t.item, t.external_id)
-"""What begins as it is today, so that everything keeps the number it has."""
-
-TABLES = (
-    *_NAMES, t.item_conflict, t.unit_conversion, t.process, t.bom_line, t.routing_step, t.inventory_snapshot,
-    t.stock_difference, t.demand_day, t.demand_ahead, t.demand_year, t.supply_line, t.supplier_score, t.quality_day,
-    t.quality_reason, t.unmapped_id, t.code_count, t.batch_seen, t.refresh,
-)  # fmt: skip
-"""What unified writes."""
-
-_FACTS = (t.demand_day, t.inventory_snapshot, t.supply_line, t.quality_day, t.quality_reason)
 _DAY = timedelta(days=1)
 
 
@@ -63,10 +53,11 @@ def facts_as_known(store: Store, site: Site, day: date) -> Iterator[sa.Connectio
 
 
 def make_room(connection: sa.Connection) -> None:
-    """Let temporary tables stand before those of unified: empty, but for the items, places and suppliers of today."""
-    for table in TABLES:
+    """Let temporary tables stand before those of unified: empty, but for today's items, locations and suppliers."""
+    numbered = {table for part in PARTS for table in part.numbered}
+    for table in (*TABLES, *NOTES):
         temporary(table).create(connection)
-        if table in _NAMES:
+        if table in numbered:
             create_from_query(connection, f"INSERT INTO {table.name}", sa.select(*permanent(connection, table).c))
             advance_sequence(connection, table, temporary=True)
 
@@ -77,7 +68,7 @@ def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date
     One that only a record of that time names gets its number there too, as it had then: what is made of the past may
     point at it. The next refresh drops those that nothing points at.
     """
-    refresh_code_counts(connection, site, Changes(day, all_anew="another day is looked at"))
+    refresh_code_counts(connection, site, Changes(day, rebuild_all="another day is looked at"))
     refresh_suppliers(connection, site)
     refresh_locations(connection, site)
     for table in (t.supplier, t.location):
@@ -113,7 +104,7 @@ def to_todays_items(connection: sa.Connection) -> None:
         .where(then.c.item_id.in_(gone["id"].to_list())),
     ).sort("source", "external_id")
     meant = codes.unique("item_id", keep="first", maintain_order=True).select("item_id", "today")
-    for table in _FACTS:
+    for table in (table for part in PARTS for table in part.reassigned):
         of_these = table.c.item_id.in_([*gone["id"], *meant["today"]])
         rows = read_frame(connection, sa.select(table).where(of_these))
         connection.execute(sa.delete(table).where(of_these))

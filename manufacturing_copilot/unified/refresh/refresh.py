@@ -1,54 +1,35 @@
 """Bringing everything in unified up to date, in one transaction.
 
 What has not changed is not touched, and what has is worked out from what came, as far as that can be. Whatever way it
-came about, the state is the one that a rebuild from all batches would give.
+came about, the state is the one that a rebuild from all batches would give. Which parts there are, and when one of
+them is outdated, is declared in `unified.declared_parts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 from typing import Any
 
-import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.progress import UNIFIED, batches_hash, is_current, note_refresh, up_to_batch
+from manufacturing_copilot.progress import UNIFIED, batches_hash, note_refresh, up_to_batch
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.merge import SyncCounts
-from manufacturing_copilot.store.tables import accepted, inventory_snapshot
+from manufacturing_copilot.store.tables import accepted
 from manufacturing_copilot.store.tables import refresh as refresh_table
-from manufacturing_copilot.unified.changes import RULES, Changes, changes_since, decisions_mark, note_seen, seen_batches
-from manufacturing_copilot.unified.code_counts import ITEM, CodeChanges, item_codes, refresh_code_counts
-from manufacturing_copilot.unified.conform import read_meanings
-from manufacturing_copilot.unified.findings.unusable import count_unmapped, refresh_findings
-from manufacturing_copilot.unified.history.demand import DemandCounts, refresh_demand
-from manufacturing_copilot.unified.history.demand_year import classify_items
-from manufacturing_copilot.unified.history.purchases import Purchases, read_purchases
-from manufacturing_copilot.unified.history.quality import QualityCounts, refresh_quality
-from manufacturing_copilot.unified.history.scorecards import refresh_scorecards
-from manufacturing_copilot.unified.history.supply import SupplyCounts, refresh_supply
-from manufacturing_copilot.unified.items.item_master import ItemCounts, drop_gone_items, refresh_items
-from manufacturing_copilot.unified.masters import (
-    drop_gone_masters,
-    refresh_conversions,
-    refresh_locations,
-    refresh_suppliers,
-)
-from manufacturing_copilot.unified.stock.snapshots import StockCounts, reconcile, refresh_snapshots
-from manufacturing_copilot.unified.structure.processes import ProcessCounts, refresh_processes
-
-__all__ = ["RefreshCounts", "batches_hash", "is_current", "note_refresh", "refresh", "up_to_batch"]
-
-_PURCHASES = frozenset({"purchase_orders", "purchase_lines", "receipts"})
-_SUPPLY = _PURCHASES | {"work_orders"}
-_QUALITY = _PURCHASES | {"work_orders", "inspections"}
-_COUNTS = frozenset({"stock_levels", "stock_movements"})
-_STOCK = _PURCHASES | _COUNTS
-_MASTERS = frozenset({"items", "item_references", "item_costs", "suppliers"})
+from manufacturing_copilot.unified import declared_parts as parts
+from manufacturing_copilot.unified.changes import RULES, changes_since, decisions_mark, note_seen, seen_batches
+from manufacturing_copilot.unified.code_counts import ITEM
+from manufacturing_copilot.unified.declared_parts import PARTS, Part, RefreshContext, Upkeep
+from manufacturing_copilot.unified.findings.unusable import count_unmapped
+from manufacturing_copilot.unified.history.demand import DemandCounts
+from manufacturing_copilot.unified.history.quality import QualityCounts
+from manufacturing_copilot.unified.history.supply import SupplyCounts
+from manufacturing_copilot.unified.items.item_master import ItemCounts
+from manufacturing_copilot.unified.stock.snapshots import StockCounts
+from manufacturing_copilot.unified.structure.processes import ProcessCounts
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class RefreshCounts:
     """What unified holds after a refresh, part by part.
 
     `unmapped_codes`: no item answers to them. `without_factor`: by record kind, the records that wait for a factor.
-    `anew`: the parts that were made from all records, and why; what is not named was carried on from what came.
+    `rebuilt`: the parts that were made from all records, and why; what is not named was carried on or left as it was.
     """
 
     as_of: date
@@ -70,15 +51,15 @@ class RefreshCounts:
     gone_items: int
     unmapped_codes: int
     without_factor: dict[str, int]
-    anew: dict[str, str]
+    rebuilt: dict[str, str]
 
 
 def refresh(store: Store, site: Site, as_of: date, *, full: bool = False) -> RefreshCounts:
     """Bring items, processes, history and the stock of `as_of` up to date; a second call changes nothing.
 
-    Facts later than `as_of` do not count. All in one transaction: readers see the state before or after, and a run
-    that is killed leaves nothing. What was known at other days is not kept, but for the snapshots of other days.
-    `full`: make everything from all records, as if nothing were there; the result is the same.
+    What is dated later than `as_of` does not count. All in one transaction: readers see the state before or after, and
+    a run that is killed leaves nothing. What was known at other days is not kept, but for the snapshots of other days.
+    `full`: rebuild everything from all records, as if nothing were there; the result is the same.
     """
     with store.write() as connection:
         return refresh_within(connection, site, as_of, full=full)
@@ -87,159 +68,93 @@ def refresh(store: Store, site: Site, as_of: date, *, full: bool = False) -> Ref
 def refresh_within(connection: sa.Connection, site: Site, as_of: date, *, full: bool = False) -> RefreshCounts:
     """Do the work of `refresh` in the caller's transaction."""
     up_to, seen, batches = up_to_batch(connection), batches_hash(connection), seen_batches(connection)
-    changes = changes_since(connection, site, as_of, full=full)
-    counts = _Refresh(connection, site, as_of, changes).run()
+    context = RefreshContext(connection, site, as_of, changes_since(connection, site, as_of, full=full))
+    for part in PARTS:
+        refresh_part(context, part)
     # The tables hold one as-of day: what was noted for others is no longer so.
     connection.execute(sa.delete(refresh_table).where(refresh_table.c.stage == UNIFIED, refresh_table.c.as_of != as_of))
     note_seen(connection, batches)
-    held = {"rules": RULES, "decisions": decisions_mark(connection), **_held(counts)}
+    held = {"rules": RULES, "decisions": decisions_mark(connection), **_noted(context)}
     note_refresh(connection, site, as_of, up_to=up_to, seen=seen, held=held)
-    return counts
+    return _counted(context)
 
 
-@dataclass
-class _Refresh:
-    """One refresh: what is due, in the order in which one part needs another."""
+def refresh_part(context: RefreshContext, part: Part[Any]) -> None:
+    """Bring one part up to date, or leave it where nothing has changed; those before it have been already."""
+    reason = _why_rebuilt(context, part)
+    if reason:
+        context.reasons[part.name] = reason
+    if reason or part.upkeep is not Upkeep.WHEN_OUTDATED:
+        if part.gives_meaning:
+            context.remember_meanings()
+        counts = part.refresh(context)
+    else:
+        counts = part.left if part.noted is None else part.noted.read(context.changes.held[part.noted.key])
+    context.note_counts(part, counts)
+    if part is parts.CONVERSIONS:  # the last that gives meaning
+        context.compare_meanings()
 
-    connection: sa.Connection
-    site: Site
-    as_of: date
-    changes: Changes
-    why: dict[str, str] = field(default_factory=dict)
-    remapped: frozenset[str] = frozenset()
-    factors_changed: bool = False
 
-    def run(self) -> RefreshCounts:
-        connection, site, as_of, changes = self.connection, self.site, self.as_of, self.changes
-        codes = refresh_code_counts(connection, site, changes)
-        refresh_suppliers(connection, site)
-        refresh_locations(connection, site)
-        items = self._items(codes)
-        demand = refresh_demand(connection, site, as_of, changes, anew=self._anew("demand", [site.demand.records]))
-        supply = self._supply()
-        quality = self._quality()
-        gone = drop_gone_items(connection) if "items" in self.why else 0
-        classify_items(connection)
-        stock = self._stock(gone > 0 or items.moved_codes > 0)
-        differences = self._differences()
-        drop_gone_masters(connection, site)
-        lacking = refresh_findings(connection, site)
-        return RefreshCounts(
-            as_of, items, self.processes, demand, supply, quality, stock, differences, gone,
-            count_unmapped(connection), lacking, self.why,
-        )  # fmt: skip
+def _why_rebuilt(context: RefreshContext, part: Part[Any]) -> str:
+    """Return why the part is made from all its records, in words; empty where it is carried on or left."""
+    reason = _why_not_carried_on(context, part)
+    if reason or part.upkeep is Upkeep.CARRIED_ON:
+        return reason
+    return part.because if _is_outdated(context, part) else ""
 
-    @cached_property
-    def _purchases(self) -> Purchases:
-        """What supply, quality and stock rest on; read once, when items and suppliers are up to date."""
-        return read_purchases(self.connection, self.site)
 
-    def _items(self, codes: CodeChanges) -> ItemCounts:
-        """Bring items, conversions and processes up to date; note which codes and units mean something else now."""
-        connection, site, changes = self.connection, self.site, self.changes
-        costs = self._passed("item_costs", "valid_from")
-        due = changes.decided or costs or changes.any_of(_MASTERS) or codes.come_or_gone(connection, ITEM)
-        units_due = due or changes.any_of(["unit_conversions"])
-        if not units_due:
-            held = ItemCounts(**{**changes.held["items"], "moved_codes": 0})
-            self.processes = self._processes(due=False)
-            return held
-        before = read_meanings(connection)
-        if due:
-            self.why["items"] = changes.all_anew or "codes, items, costs or decisions about items have changed"
-            items = refresh_items(connection, site, self.as_of)
-        else:
-            items = ItemCounts(**{**changes.held["items"], "moved_codes": 0})
-        refresh_conversions(connection, site)
-        after = read_meanings(connection)
-        mine, theirs = before.codes, after.codes
-        other = [
-            one.join(two, on=mine.columns, how="anti", nulls_equal=True)
-            for one, two in ((mine, theirs), (theirs, mine))
-        ]
-        changed = pl.concat(other).select("source", "code").unique()
-        if not changed.is_empty():
-            self.remapped = frozenset(codes.records_before(changed, item_codes(connection, site)))
-        places = ["item_id", "_from", "_to"]
-        self.factors_changed = not before.factors.sort(places).equals(after.factors.sort(places))
-        self.processes = self._processes(due=True)
-        return items
+def _why_not_carried_on(context: RefreshContext, part: Part[Any]) -> str:
+    """Return why records that were read before have moved or mean another thing; empty where they do not."""
+    changes, kinds = context.changes, part.kinds(context.site)
+    if changes.rebuild_all:
+        return changes.rebuild_all
+    if any(changes.of(kind).reread for kind in kinds):
+        return "batches were withdrawn, came late or were mended"
+    if not context.remapped.isdisjoint(kinds):
+        return "codes mean another item now"
+    if context.factors_changed and parts.CONVERSIONS in part.reads:
+        return "units of measure have another factor now"
+    return ""
 
-    def _processes(self, *, due: bool) -> ProcessCounts:
-        passed = any(self._passed(kind, "valid_from", "valid_to") for kind in ("boms", "routings"))
-        if due or passed or self.changes.any_of(["boms", "routings"]):
-            return refresh_processes(self.connection, self.site, self.as_of)
-        return ProcessCounts(**self.changes.held["processes"])
 
-    def _supply(self) -> SupplyCounts:
-        if self._untouched("supply", _SUPPLY):
-            return SupplyCounts(SyncCounts(self.changes.held["supply"]["rows"]), self.changes.held["supply"]["orphans"])
-        counts = refresh_supply(self.connection, self.site, self.as_of, self._purchases)
-        refresh_scorecards(self.connection, self.as_of)
-        return counts
+def _is_outdated(context: RefreshContext, part: Part[Any]) -> bool:
+    changes = context.changes
+    return (
+        changes.any_of(part.kinds(context.site))
+        or any(earlier.name in context.reasons for earlier in part.follows)
+        or (part.daily and context.as_of != changes.since)
+        or (part.decisions and changes.decided)
+        or any(_has_passed(context, kind, fields) for kind, fields in part.valid.items())
+        or (part.new_codes and context.counts(parts.CODE_COUNTS).come_or_gone(context.connection, ITEM))
+    )
 
-    def _quality(self) -> QualityCounts:
-        if self._untouched("quality", _QUALITY):
-            return QualityCounts(SyncCounts(self.changes.held["quality"]["rows"]))
-        return refresh_quality(self.connection, self.site, self.as_of, self._purchases)
 
-    def _stock(self, codes_moved: bool) -> StockCounts:
-        if self._untouched("stock", _STOCK) and "items" not in self.why:
-            held = self.changes.held["stock"]
-            return StockCounts(held["rows"], 0, held["negative"])
-        first, last = _days_to_count(self.connection, self.as_of, codes_moved)
-        return refresh_snapshots(self.connection, self.site, first, last, self._purchases)
-
-    def _differences(self) -> SyncCounts:
-        if self._untouched("differences", _COUNTS):
-            return SyncCounts(self.changes.held["differences"])
-        return reconcile(self.connection, self.site, self.as_of)
-
-    def _untouched(self, part: str, kinds: Iterable[str]) -> bool:
-        if not self._anew(part, kinds) and self.as_of == self.changes.since and not self.changes.any_of(kinds):
-            return True
-        self.why.setdefault(part, "its records have changed, or the day")
+def _has_passed(context: RefreshContext, kind: str, fields: tuple[str, ...]) -> bool:
+    """Whether a day that a record of `kind` names lies between the day of what is held and the as-of day."""
+    since, until, table = context.changes.since, context.as_of, accepted[kind]
+    if since == until:
         return False
-
-    def _anew(self, part: str, kinds: Iterable[str]) -> bool:
-        """Whether what is held cannot be carried on, because records seen before have moved or mean another thing."""
-        reasons = {
-            self.changes.all_anew: bool(self.changes.all_anew),
-            "batches were withdrawn, came late or were mended": any(self.changes.of(kind).anew for kind in kinds),
-            "codes mean another item now": not self.remapped.isdisjoint(kinds),
-            "units of measure have another factor now": self.factors_changed,
-        }
-        found = [reason for reason, holds in reasons.items() if holds]
-        if found:
-            self.why[part] = found[0]
-        return bool(found)
-
-    def _passed(self, kind: str, *names: str) -> bool:
-        """Whether a day that a record of `kind` names lies between the day of what is held and the as-of day."""
-        since, until, table = self.changes.since, self.as_of, accepted[kind]
-        if since == until:
-            return False
-        # A last day of validity has passed on the day after it.
-        passed = [sa.and_(table.c[name] >= since, table.c[name] <= until) for name in names]
-        return bool(self.connection.scalar(sa.select(sa.exists().where(sa.or_(*passed)))))
+    # A last day of validity has passed on the day after it.
+    passed = [sa.and_(table.c[name] >= since, table.c[name] <= until) for name in fields]
+    return bool(context.connection.scalar(sa.select(sa.exists().where(sa.or_(*passed)))))
 
 
-def _held(counts: RefreshCounts) -> dict[str, Any]:
-    return {
-        "items": asdict(counts.items),
-        "processes": asdict(counts.processes),
-        "demand_rows": counts.demand.rows.rows,
-        "supply": {"rows": counts.supply.rows.rows, "orphans": counts.supply.orphan_receipts},
-        "quality": {"rows": counts.quality.rows.rows},
-        "stock": {"rows": counts.stock.rows, "negative": counts.stock.negative},
-        "differences": counts.differences.rows,
-    }
+def _noted(context: RefreshContext) -> dict[str, Any]:
+    return {part.noted.key: part.noted.write(context.counts(part)) for part in PARTS if part.noted is not None}
 
 
-def _days_to_count(connection: sa.Connection, as_of: date, codes_moved: bool) -> tuple[date, date]:
-    """Where codes mean another item now, their stock of earlier days is that item's: count those days anew."""
-    if not codes_moved:
-        return as_of, as_of
-    table = inventory_snapshot
-    first, last = connection.execute(sa.select(sa.func.min(table.c.day), sa.func.max(table.c.day))).one()
-    return min(first or as_of, as_of), max(last or as_of, as_of)
+def _counted(context: RefreshContext) -> RefreshCounts:
+    return RefreshCounts(
+        as_of=context.as_of,
+        items=context.counts(parts.ITEMS),
+        processes=context.counts(parts.PROCESSES),
+        demand=context.counts(parts.DEMAND),
+        supply=context.counts(parts.SUPPLY),
+        quality=context.counts(parts.QUALITY),
+        stock=context.counts(parts.STOCK),
+        differences=context.counts(parts.DIFFERENCES),
+        gone_items=context.counts(parts.GONE_ITEMS),
+        unmapped_codes=count_unmapped(context.connection),
+        without_factor=context.counts(parts.UNUSABLE),
+        rebuilt=context.reasons,
+    )

@@ -69,6 +69,18 @@ def refresh_snapshots(
     return StockCounts(rows, touched, negative)
 
 
+def days_to_count(connection: sa.Connection, as_of: date, *, codes_moved: bool) -> tuple[date, date]:
+    """Return the first and last day to count: `as_of` alone, or all that are held where codes mean another item now.
+
+    The stock of earlier days is that item's then.
+    """
+    if not codes_moved:
+        return as_of, as_of
+    table = inventory_snapshot
+    first, last = connection.execute(sa.select(sa.func.min(table.c.day), sa.func.max(table.c.day))).one()
+    return min(first or as_of, as_of), max(last or as_of, as_of)
+
+
 def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
     """Return the rows of inventory_snapshot for the days `first` to `last`.
 

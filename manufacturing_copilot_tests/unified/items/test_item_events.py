@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from manufacturing_copilot.progress import is_current
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.unified.items.item_events import (
@@ -17,7 +18,7 @@ from manufacturing_copilot.unified.items.item_events import (
     undo_event,
 )
 from manufacturing_copilot.unified.items.lookup import ItemNotFoundError
-from manufacturing_copilot.unified.refresh.refresh import is_current, refresh
+from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
 from manufacturing_copilot_tests.unified.dump import canonical, clear
 

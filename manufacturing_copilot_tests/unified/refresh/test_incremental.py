@@ -272,19 +272,19 @@ def _sold(number: int, item: str = "A", quantity: float = 1.0) -> dict[str, Any]
 def test_what_a_batch_brings_and_replaces_is_carried_on_and_what_cannot_be_says_why(store: Store) -> None:
     add_records(store, "erp/items", [{"item": "A"}, {"item": "B"}])
     add_records(store, "shop/order_lines", [_sold(1), _sold(2, "Z")])
-    assert refresh(store, SITE, BEGIN).anew["demand"] == "nothing was held"
+    assert refresh(store, SITE, BEGIN).rebuilt["demand"] == "nothing was held"
     add_records(store, "shop/order_lines", [_sold(1, quantity=5.0), _sold(3)])
     carried = refresh(store, SITE, BEGIN + timedelta(days=1))
-    assert "demand" not in carried.anew
-    assert "items" not in carried.anew
+    assert "demand" not in carried.rebuilt
+    assert "items" not in carried.rebuilt
     assert (carried.demand.rows.rows, carried.demand.rows.inserted, carried.demand.rows.changed) == (1, 0, 1)
     add_records(store, "shop/items", [{"item": "Z"}])
-    assert refresh(store, SITE, BEGIN + timedelta(days=1)).anew["demand"] == "codes mean another item now"
+    assert refresh(store, SITE, BEGIN + timedelta(days=1)).rebuilt["demand"] == "codes mean another item now"
     remove_records(store, "shop/order_lines")
     gone = refresh(store, SITE, BEGIN + timedelta(days=1))
-    assert gone.anew["demand"] == "batches were withdrawn, came late or were mended"
+    assert gone.rebuilt["demand"] == "batches were withdrawn, came late or were mended"
     assert gone.demand.rows.rows == 0
-    assert set(refresh(store, SITE, BEGIN + timedelta(days=1), full=True).anew.values()) >= {"it was asked for"}
+    assert set(refresh(store, SITE, BEGIN + timedelta(days=1), full=True).rebuilt.values()) >= {"it was asked for"}
 
 
 def test_a_file_that_comes_late_is_not_added_to_what_overtook_it(store: Store, home: Path) -> None:
@@ -299,8 +299,8 @@ def test_a_file_that_comes_late_is_not_added_to_what_overtook_it(store: Store, h
         [found] = claim(store, site, home, actor="test")
         load_batch(store, site, found.reference, home=home, actor="test")
         carried = refresh(store, site, BEGIN)
-        assert ("demand" in carried.anew) is (written != 3)
-    assert carried.anew["demand"] == "batches were withdrawn, came late or were mended"
+        assert ("demand" in carried.rebuilt) is (written != 3)
+    assert carried.rebuilt["demand"] == "batches were withdrawn, came late or were mended"
     held = canonical(store, BEGIN)
     refresh(store, site, BEGIN, full=True)
     assert _differences(held, canonical(store, BEGIN)) == {}

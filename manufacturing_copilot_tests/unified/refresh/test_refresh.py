@@ -181,16 +181,24 @@ def test_a_refresh_for_another_day_takes_the_place_of_the_one_before(store: Stor
         assert not is_current(connection, SITE, DAY)
 
 
-def test_a_refresh_that_fails_leaves_everything_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refresh_that_fails_leaves_everything_as_it_was(store: Store) -> None:
     _plant(store)
     refresh(store, SITE, DAY)
     before = _all(store)
     add_records(store, "erp/items", [{"item": "1003"}])
-    with monkeypatch.context() as patched:
-        patched.setattr("manufacturing_copilot.unified.refresh.refresh.refresh_findings", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            refresh(store, SITE, DAY)
+    # The items are written before what cannot be used is, for which a column is missing now.
+    _rename_column(store, t.unmapped_id, "sentence", "mislaid")
+    with pytest.raises(Exception, match="sentence"):
+        refresh(store, SITE, DAY)
+    _rename_column(store, t.unmapped_id, "mislaid", "sentence")
     assert _all(store) == before
+    refresh(store, SITE, DAY)
+    assert len(_all(store)["item"]) == len(before["item"]) + 1
+
+
+def _rename_column(store: Store, table: sa.Table, name: str, other: str) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {table.name} RENAME COLUMN {name} TO {other}"))
 
 
 def test_the_views_show_codes_and_plain_numbers(store: Store) -> None:
