@@ -29,6 +29,12 @@ from manufacturing_copilot.store.locks import named_lock
 logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
+
+BULK_LOAD_POOL = "bulk_load"
+"""One bulk load at a time, of ingest and of unified: others would wait for the database's write lock anyway."""
+ALERTS_POOL = "alerts"
+"""One evaluation of the rules at a time."""
+
 _LONGEST = 200
 """Signs shown of a cell: a sentence that says what to do stays whole."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -5,7 +5,14 @@ import dagster as dg
 from manufacturing_copilot.alerts import summary
 from manufacturing_copilot.alerts.lifecycle import update_alerts
 from manufacturing_copilot.clock import as_of_day, moment
-from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, preview, table_metadata
+from manufacturing_copilot.dagster_support import (
+    ALERTS_POOL,
+    PREVIEW_ROWS,
+    Plant,
+    column_schema,
+    preview,
+    table_metadata,
+)
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import alert
 
@@ -27,7 +34,7 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
         kinds={"table", "polars"},
         owners=["team:planning"],
         description="What needs a person: the site's rules over facts and forecasts, each with evidence and advice.",
-        pool="alerts",
+        pool=ALERTS_POOL,
         metadata={"dagster/table_name": alert.name, "dagster/column_schema": column_schema(alert)},
     )
     def alerts(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:

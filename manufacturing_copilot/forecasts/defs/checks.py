@@ -22,6 +22,15 @@ _SCORED = (
     ("bounds_hold", "The 80 % and 95 % bounds hold as much of a held-back window as they say.", outside_tolerance),
     ("better_than_naive", "The forecasts are better than the (seasonal) naive one.", worse_than_naive),
 )
+_ADVICE = {
+    "bounds_hold": "the bounds hold clearly more or less than they say. Do not plan safety stock by them until a"
+    " challenger (`copilot model compare`) does better.",
+    "better_than_naive": "the (seasonal) naive forecast would have been better. Look for a change in these series, or"
+    " compare another version (`copilot model compare`).",
+    "no_series_failed": "some series could not be forecast by their own model and have a simple forecast instead. See"
+    " the failures in the asset's metadata.",
+}
+"""What a failed check found, and what to do about it."""
 _DAY_TAGS = ("dagster/partition", "dagster/asset_partition_range_end")
 
 
@@ -47,16 +56,17 @@ def _check(target: Target, name: str, description: str, judge: Judge) -> dg.Asse
         day = next((date.fromisoformat(tags[tag]) for tag in _DAY_TAGS if tags.get(tag)), None)
         with plant.open() as store, store.read() as connection:
             runs = runs_of(connection, target, day)
-        return _result(runs, judge(runs))
+        return _result(runs, judge(runs), _ADVICE[name])
 
     return check
 
 
-def _result(runs: pl.DataFrame, failing: pl.DataFrame) -> dg.AssetCheckResult:
+def _result(runs: pl.DataFrame, failing: pl.DataFrame, advice: str) -> dg.AssetCheckResult:
     shown = failing if not failing.is_empty() else runs
     rounded = shown.select(pl.exclude("as_of")).with_columns(pl.col(pl.Float64).round(3))
     return dg.AssetCheckResult(
         passed=failing.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"runs": runs.height, "found": failing.height, "figures": preview(rounded, rows=30)},
+        description=None if failing.is_empty() else f"{failing.height} of {runs.height} runs: {advice}",
     )

@@ -18,7 +18,7 @@ def build_definitions(site: Site) -> dg.Definitions:
     jobs = {feed.feed: feed_job(feed) for feed in site.feeds}
     return dg.Definitions(
         assets=[feed_asset(feed) for feed in site.feeds],
-        asset_checks=[check for feed in site.feeds for check in feed_checks(feed)],
+        asset_checks=[feed_checks(feed) for feed in site.feeds],
         jobs=[*jobs.values(), *correction_jobs()],
         sensors=[source_sensor(site, source, jobs) for source in sources],
     )

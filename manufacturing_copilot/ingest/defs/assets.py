@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, preview
+from manufacturing_copilot.dagster_support import BULK_LOAD_POOL, PREVIEW_ROWS, Plant, column_schema, preview
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.defs.partitions import asset_key, batches_of
 from manufacturing_copilot.ingest.file_contract import FileFindings
@@ -22,9 +23,8 @@ from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, prefer_indexes, read_frame
 from manufacturing_copilot.store.tables import accepted, batch
 
-POOL = "bulk_load"
-"""One bulk load at a time: others would wait for the database's write lock anyway."""
-
+_SHORTEST_WINDOW = timedelta(minutes=1)
+"""Dagster takes no shorter one."""
 _FILES_SHOWN = 20
 _BATCHES_BACK = 500  # a batch further back than this is not compared with those before it again
 _KINDS = {"xlsx": "excel", "xlsm": "excel", "json": "json", "jsonl": "json", "parquet": "parquet"}
@@ -49,7 +49,10 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
             "key": ", ".join(feed.record_key) or "file and line",
             "repeats": feed.repeats.value,
         },
-        pool=POOL,
+        pool=BULK_LOAD_POOL,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=max(feed.fresh_within, _SHORTEST_WINDOW))
+        if feed.fresh_within
+        else None,
     )
     def batches(context: dg.AssetExecutionContext, plant: Plant) -> None:
         # Partitions come in the order in which Dagster first heard of them; batches are loaded as they were claimed.

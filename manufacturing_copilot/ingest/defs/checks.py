@@ -3,7 +3,8 @@
 They read the ledger, not the partition: a run over many batches is checked once, for the batches it loaded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -34,55 +35,55 @@ _LAST_BATCHES = 20
 _OVERLAPS_LOOKED_AT = 5
 
 
-def feed_checks(feed: Feed) -> Sequence[dg.AssetChecksDefinition]:
-    """Return the checks of one feed's asset."""
+@dataclass(frozen=True)
+class _Check:
+    """What a check of a feed holds true, and how it looks into the batches to be checked."""
+
+    name: str
+    description: str
+    look: Callable[[Store, Feed, pl.DataFrame], dg.AssetCheckResult]
+
+
+def feed_checks(feed: Feed) -> dg.AssetChecksDefinition:
+    """Return the checks of one feed's asset; they are one step, which looks up the batches once for all of them."""
+    checks = {check.name: check for check in _checks_of(feed)}
     key = asset_key(feed)
 
-    @dg.asset_check(
-        asset=key, name="rows_conserved", description="Every row received is accepted, a duplicate or rejected."
+    @dg.multi_asset_check(
+        name=f"check_{feed.source}_{feed.name}",
+        specs=[dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks.values()],
+        description=f"Checks the batches of {feed.feed} that the run has loaded.",
+        can_subset=True,
     )
-    def rows_conserved(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
+    def check_batches(context: dg.AssetCheckExecutionContext, plant: Plant) -> Iterator[dg.AssetCheckResult]:
+        selected = {chosen.name for chosen in context.selected_asset_check_keys}
         with plant.open() as store:
-            counted = count_again(store, feed, batches_to_check(store, feed, context.run.run_id))
-        return conservation(counted)
+            batches = batches_to_check(store, feed, context.run.run_id)
+            for name, check in checks.items():
+                if name in selected:
+                    yield check.look(store, feed, batches)._replace(check_name=name, asset_key=key)
 
-    @dg.asset_check(asset=key, name="duplicates", description="No row repeats one that was accepted before.")
-    def duplicates(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
-        with plant.open() as store:
-            return _duplicates(store, batches_to_check(store, feed, context.run.run_id))
+    return check_batches
 
-    @dg.asset_check(
-        asset=key,
-        name="rejected_share",
-        description=f"At most {REJECTED_SHARE_AT_MOST:.0%} of the rows are rejected.",
-    )
-    def rejected_share(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
-        with plant.open() as store:
-            return _rejected_share(store, batches_to_check(store, feed, context.run.run_id))
 
-    always = [rows_conserved, duplicates, rejected_share]
+def _checks_of(feed: Feed) -> Iterator[_Check]:
+    yield _Check("rows_conserved", "Every row received is accepted, a duplicate or rejected.", _conserved)
+    yield _Check("duplicates", "No row repeats one that was accepted before.", _duplicates)
+    yield _Check("rejected_share", f"At most {REJECTED_SHARE_AT_MOST:.0%} of the rows are rejected.", _rejected_share)
     if not feed.record_key:
+        yield _Check("no_overlap", "A batch without keys is not mostly what came before.", overlap_result)
+    if feed.guards.volume != "off":
+        yield _Check("usual_volume", "Batches have about as many rows as those before them.", _usual_volume)
 
-        @dg.asset_check(
-            asset=key, name="no_overlap", description="A batch without keys is not mostly what came before."
-        )
-        def no_overlap(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
-            with plant.open() as store:
-                return overlap_result(store, feed, batches_to_check(store, feed, context.run.run_id))
 
-        always.append(no_overlap)
-    if feed.guards.volume == "off":
-        return always
+def _conserved(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
+    return conservation(count_again(store, feed, batches))
 
-    @dg.asset_check(asset=key, name="usual_volume", description="Batches have about as many rows as those before them.")
-    def usual_volume(context: dg.AssetCheckExecutionContext, plant: Plant) -> dg.AssetCheckResult:
-        with plant.open() as store:
-            checked = batches_to_check(store, feed, context.run.run_id)
-            with store.read() as connection:
-                sizes = volumes(connection, feed.feed, last=_LAST_BATCHES + checked.height)
-        return volume_result(sizes.join(checked.select("reference"), on="reference", how="semi"))
 
-    return [*always, usual_volume]
+def _usual_volume(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
+    with store.read() as connection:
+        sizes = volumes(connection, feed.feed, last=_LAST_BATCHES + batches.height)
+    return volume_result(sizes.join(batches.select("reference"), on="reference", how="semi"))
 
 
 def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:
@@ -146,7 +147,15 @@ def conservation(counted: pl.DataFrame) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {"batches": counted.height, "rows received": int(counted["received"].sum())}
     if not wrong.is_empty():
         metadata["batches that do not add up"] = preview(wrong.drop("id"))
-    return dg.AssetCheckResult(passed=wrong.is_empty(), severity=dg.AssetCheckSeverity.ERROR, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=wrong.is_empty(),
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata=metadata,
+        description=None
+        if wrong.is_empty()
+        else f"{wrong.height} of {counted.height} batches do not add up: rows are missing from the database, or were"
+        " changed by another program. Restore a backup, or withdraw and restore these batches.",
+    )
 
 
 def volume_result(sizes: pl.DataFrame) -> dg.AssetCheckResult:
@@ -156,7 +165,15 @@ def volume_result(sizes: pl.DataFrame) -> dg.AssetCheckResult:
     if not unusual.is_empty():
         rows = unusual.select("reference", "rows", pl.col("usual").round(0))
         metadata["batches of unusual size"] = preview(rows)
-    return dg.AssetCheckResult(passed=unusual.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=unusual.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=None
+        if unusual.is_empty()
+        else f"{unusual.height} of {sizes.height} batches have far more or fewer rows than usual. Ask the sender"
+        " whether the export was complete; withdraw a batch that should not count.",
+    )
 
 
 def overlap_result(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
@@ -174,10 +191,18 @@ def overlap_result(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetC
             if found is not None and found.telling:
                 told[reference] = str(found)
     metadata: dict[str, Any] = {"batches": looked.height, **{f"batch {name}": text for name, text in told.items()}}
-    return dg.AssetCheckResult(passed=not told, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=not told,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=None
+        if not told
+        else f"{len(told)} batches hold mostly rows that earlier batches had brought, so they may count twice. Declare"
+        " the feed's key, or withdraw the batch that came twice.",
+    )
 
 
-def _duplicates(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:
+def _duplicates(store: Store, _feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
     found = batches.filter(pl.col("duplicate") > 0)
     metadata: dict[str, Any] = {"duplicates": int(batches["duplicate"].sum()), "batches": batches.height}
     if not found.is_empty():
@@ -187,10 +212,18 @@ def _duplicates(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:
             "by batch": preview(found.select("reference", "received", "duplicate")),
             "examples": preview(examples),
         }
-    return dg.AssetCheckResult(passed=found.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=found.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=None
+        if found.is_empty()
+        else f"{metadata['duplicates']} rows repeat one that was accepted before; each counts once. Nothing needs to be"
+        " done unless the sender should not send them again.",
+    )
 
 
-def _rejected_share(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:
+def _rejected_share(store: Store, _feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
     received, rejected = int(batches["received"].sum()), int(batches["rejected"].sum())
     share = rejected / received if received else 0.0
     found = batches.filter(pl.col("rejected") > 0)
@@ -203,5 +236,12 @@ def _rejected_share(store: Store, batches: pl.DataFrame) -> dg.AssetCheckResult:
             "examples": preview(examples.select("path", "line", "reason")),
         }
     return dg.AssetCheckResult(
-        passed=share <= REJECTED_SHARE_AT_MOST, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
+        passed=share <= REJECTED_SHARE_AT_MOST,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=None
+        if share <= REJECTED_SHARE_AT_MOST
+        else f"{rejected} of {received} rows ({share:.1%}) were rejected, more than {REJECTED_SHARE_AT_MOST:.0%}. See"
+        " their reasons; correct the feed's YAML, or mend the rows with `copilot rejected export` and `copilot"
+        " rejected replay`.",
     )

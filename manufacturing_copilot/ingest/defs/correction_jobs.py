@@ -44,32 +44,32 @@ class MendedRows(dg.Config):
     reason: str
 
 
-@dg.op(description="Take a batch's effect out of everything, as if it had never come.")
-def take_batch_out(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+@dg.op(name="withdraw", description="Withdraw a batch: remove its effect from everything, as if it never came.")
+def withdraw_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
     """Withdraw the batch."""
     with _deciding(context, config, plant) as (store, actor):
         withdraw(store, plant.site, config.reference, home=plant.home, actor=actor, reason=config.reason)
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(description="Let a withdrawn batch be loaded again, in its old place in the order.")
-def bring_batch_back(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+@dg.op(name="restore", description="Restore a withdrawn batch: it is loaded again, in its old place in the order.")
+def restore_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
     """Restore the batch."""
     with _deciding(context, config, plant) as (store, actor):
         restore(store, config.reference, actor=actor, reason=config.reason)
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(description="Let a failed batch be tried again.")
-def try_batch_again(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
+@dg.op(name="retry", description="Retry a failed batch.")
+def retry_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
     """Put the batch back to pending."""
     with _deciding(context, config, plant) as (store, actor):
         attempts.retry(store, config.reference, actor=actor, reason=config.reason)
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(description="Let rows pass that a guard stopped and that are right as they are.")
-def let_rows_pass(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
+@dg.op(name="release_rows", description="Release rows that a guard stopped and that are correct as they are.")
+def release_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
     """Release the rows."""
     with _deciding(context, config, plant) as (store, actor):
         released = release(
@@ -79,8 +79,8 @@ def let_rows_pass(context: dg.OpExecutionContext, config: ChosenRows, plant: Pla
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(description="Refuse rejected rows for good, so that nobody waits for them any more.")
-def turn_rows_down(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
+@dg.op(name="refuse_rows", description="Refuse rejected rows for good, so that nobody waits for them any longer.")
+def refuse_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
     """Refuse the rows."""
     with _deciding(context, config, plant) as (store, actor):
         refused = refuse(
@@ -90,8 +90,11 @@ def turn_rows_down(context: dg.OpExecutionContext, config: ChosenRows, plant: Pl
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(description="Check mended rows again: what passes is accepted where it came from, the rest stays rejected.")
-def check_rows_again(context: dg.OpExecutionContext, config: MendedRows, plant: Plant) -> None:
+@dg.op(
+    name="replay_rows",
+    description="Replay corrected rows: accept those that pass now.",
+)
+def replay_rows_op(context: dg.OpExecutionContext, config: MendedRows, plant: Plant) -> None:
     """Replay the file."""
     with _deciding(context, config, plant) as (store, actor):
         source = _below_home(plant.home, config.file)
@@ -134,12 +137,12 @@ def _tell_of_batch(context: dg.OpExecutionContext, store: Store, reference: str)
 def correction_jobs() -> list[dg.JobDefinition]:
     """Return the jobs, one a verb, each in one process."""
     ops: dict[str, dg.OpDefinition] = {
-        "withdraw_batch": take_batch_out,
-        "restore_batch": bring_batch_back,
-        "retry_batch": try_batch_again,
-        "release_rejected": let_rows_pass,
-        "refuse_rejected": turn_rows_down,
-        "replay_rejected": check_rows_again,
+        "withdraw_batch": withdraw_op,
+        "restore_batch": restore_op,
+        "retry_batch": retry_op,
+        "release_rejected": release_rows_op,
+        "refuse_rejected": refuse_rows_op,
+        "replay_rejected": replay_rows_op,
     }
     return [_job(name, op) for name, op in ops.items()]
 

@@ -9,7 +9,14 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, days, table_metadata
+from manufacturing_copilot.dagster_support import (
+    BULK_LOAD_POOL,
+    PREVIEW_ROWS,
+    Plant,
+    column_schema,
+    days,
+    table_metadata,
+)
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import (
@@ -28,8 +35,6 @@ from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh
 
 GROUP = "unified"
 OWNERS = ["team:planning"]
-POOL = "bulk_load"
-"""Shared with ingest: one bulk load at a time."""
 
 ITEMS = dg.AssetKey([GROUP, "items"])
 PROCESSES = dg.AssetKey([GROUP, "processes"])
@@ -67,7 +72,7 @@ def facts_asset(site: Site) -> dg.AssetsDefinition:
         _spec(site, QUALITY, quality_day, "Looked at, defective and scrapped, by day, item, operation and supplier."),
     ]
 
-    @dg.multi_asset(name="facts", specs=specs, pool=POOL, can_subset=False)
+    @dg.multi_asset(name="facts", specs=specs, pool=BULK_LOAD_POOL, can_subset=False)
     def facts(context: dg.AssetExecutionContext, plant: Plant) -> Iterator[dg.MaterializeResult]:
         # Also in a run of a past day: what reads the facts of a day takes those up to it, and alerts are about now.
         with plant.open() as store:
@@ -91,7 +96,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"table"},
         owners=OWNERS,
-        pool=POOL,
+        pool=BULK_LOAD_POOL,
         description="Stock by item and location at the end of each day, as known then: on hand, reserved, on order.",
         metadata={
             "dagster/table_name": inventory_snapshot.name,

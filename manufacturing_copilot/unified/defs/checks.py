@@ -62,6 +62,24 @@ _CHECKS = (
 )  # fmt: skip
 
 
+_ADVICE = {
+    "unmapped_codes": "codes that mean no item; their rows count nowhere. See `copilot item suggest`, and map them with"
+    " `copilot item merge`.",
+    "unit_factors": "units without a factor to the item's base unit; their rows count nowhere. Send a unit conversion.",
+    "unit_conflicts": "conversions of the same units with different factors. Correct them in the source.",
+    "conflicts": "items about which the sources disagree; the source with the higher priority counts. Correct the"
+    " others.",
+    "cost_outliers": "costs far from what is known of the item. Check unit and decimal point in the source.",
+    "sound_processes": "problems in bills of materials or routings. Correct them in the source.",
+    "orphans": "receipts without an order line, or purchase lines without a supplier. Send the missing records.",
+    "negative_stock": "items with stock below zero. Count them, or look for a movement that was not sent.",
+    "counts_and_movements": "counts that differ from the count before and what moved since. Look for movements that"
+    " were not sent, or counts of another day.",
+    "snapshot_gaps": "gaps of days without a snapshot. Materialize unified/inventory_snapshots for these days.",
+}
+"""What a failed check found, and what to do about it."""
+
+
 def unified_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks of the unified assets."""
     return [_check(one) for one in _CHECKS]
@@ -75,16 +93,21 @@ def _check(one: Check) -> dg.AssetChecksDefinition:
             shown = found.head(PREVIEW_ROWS)
             if one.shown_by:
                 shown = with_examples(connection, shown, one.shown_by, on=one.on)
-            return _said(found, shown)
+            return _result(found, shown, _ADVICE[one.name])
 
     return check
 
 
-def _said(found: pl.DataFrame, shown: pl.DataFrame) -> dg.AssetCheckResult:
+def _result(found: pl.DataFrame, shown: pl.DataFrame, advice: str) -> dg.AssetCheckResult:
     metadata: dict[str, dg.MarkdownMetadataValue | int] = {"found": found.height}
     for name in ("rows", "days"):
         if name in found.columns:
             metadata[name] = int(found[name].sum() or 0)
     if not found.is_empty():
         metadata["examples"] = preview(shown)
-    return dg.AssetCheckResult(passed=found.is_empty(), severity=dg.AssetCheckSeverity.WARN, metadata=metadata)
+    return dg.AssetCheckResult(
+        passed=found.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+        description=None if found.is_empty() else f"{found.height} found: {advice}",
+    )

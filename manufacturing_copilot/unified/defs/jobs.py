@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.dagster_support import BULK_LOAD_POOL, Plant
 from manufacturing_copilot.unified.refresh.rebuild import place_of, rebuild_as_of, rebuild_now
 
 REBUILD = "rebuild"
@@ -17,7 +17,7 @@ class Rebuilding(dg.Config):
     into: str | None = None
 
 
-@dg.op(pool="bulk_load", out=dg.Out(dg.Nothing))
+@dg.op(pool=BULK_LOAD_POOL, out=dg.Out(dg.Nothing))
 def rebuilding(context: dg.OpExecutionContext, config: Rebuilding, plant: Plant) -> None:
     """Make items, history and stock anew, as of now or as known on a past day."""
     with plant.open() as store:

@@ -28,12 +28,12 @@ pytestmark = [
 ]
 WHO_AND_WHY = {"actor": "Ada", "reason": "the export was of the test system"}
 OPS = {
-    "withdraw_batch": "take_batch_out",
-    "restore_batch": "bring_batch_back",
-    "retry_batch": "try_batch_again",
-    "release_rejected": "let_rows_pass",
-    "refuse_rejected": "turn_rows_down",
-    "replay_rejected": "check_rows_again",
+    "withdraw_batch": "withdraw",
+    "restore_batch": "restore",
+    "retry_batch": "retry",
+    "release_rejected": "release_rows",
+    "refuse_rejected": "refuse_rows",
+    "replay_rejected": "replay_rows",
 }
 
 

@@ -1,6 +1,7 @@
 """The Dagster edge of ingest: assets, checks and sensors on an instance of the test's own."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.ingest.defs import build_definitions
+from manufacturing_copilot.ingest.defs.assets import feed_asset
 from manufacturing_copilot.ingest.defs.checks import feed_checks
 from manufacturing_copilot.ingest.defs.jobs import feed_job
 from manufacturing_copilot.ingest.defs.sensors import (
@@ -106,7 +108,7 @@ def test_the_definitions_are_valid_and_every_feed_has_its_asset_checks_job_and_s
     assert specs[KEY].kinds == {"csv", "table"}
     assert specs[KEY].metadata["dagster/table_name"] == "accepted_order_lines"
     assert isinstance(specs[KEY].partitions_def, dg.DynamicPartitionsDefinition)
-    assert len([check for one in feed_checks(site.feed("shop/orders")) for check in one.check_keys]) == 4
+    assert len(list(feed_checks(site.feed("shop/orders")).check_keys)) == 4
     assert {sensor.name for sensor in definitions.sensors or []} == {"files_of_shop", "files_of_stock"}
 
 
@@ -155,6 +157,14 @@ def test_the_checks_pass_on_clean_rows_and_warn_of_dirt(
     assert "inbox/shop/orders_1.csv" in str(duplicates.metadata["examples"].value)
     assert (share.passed, share.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert share.metadata["share"].value == pytest.approx(1 / 3)
+    for failed in (duplicates, share):
+        assert failed.description is not None and failed.description.startswith("1 ")
+
+
+def test_a_feed_that_must_be_fresh_says_so_in_dagster(home: Path) -> None:
+    fresh = site_of(home / "site", ORDERS | {"fresh_within": "26 hours"})
+    [spec] = feed_asset(fresh.feed("shop/orders")).specs
+    assert spec.freshness_policy == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26))
 
 
 def test_rows_that_were_replaced_since_still_count_as_accepted(

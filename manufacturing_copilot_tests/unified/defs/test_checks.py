@@ -170,6 +170,7 @@ def test_what_does_not_fit_is_counted_and_shown_with_its_file_and_line(
     unsound = evaluated[1][name]
     shown = str(unsound.metadata["examples"].value)
     assert (unsound.passed, unsound.metadata["found"].value) == (False, found)
+    assert unsound.description is not None and unsound.description.startswith(f"{found} found: ")
     assert words in shown
     assert line in shown
     assert not line or "inbox/file " in shown
