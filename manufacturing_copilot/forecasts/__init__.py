@@ -1,1 +1,1 @@
-"""Demand, inventory, supply and quality ahead, with bounds."""
+"""Forecasts of demand, lead times and defect rates with bounds. What to do about them belongs in `planning`."""

@@ -41,10 +41,10 @@ class Task:
 
     `values[i]` is the history of `names[i]`, oldest first; `season` the number of periods of one season (1: none);
     `groups[i]` a small number that says which series belong together (a category); `priors[i]` the level per
-    period of comparable series, for those too young to have one of their own. `noise[i]` lies in (0, 1) and is
+    period of comparable series, for those too new to have one of their own. `noise[i]` lies in (0, 1) and is
     fixed by the series' name: where a discrete quantity is ranked, ties are broken by it, the same each time.
-    `cohort` is given for classes whose own members have no window to hold back: the young and the dying.
-    `departed` are histories of series that are dying now: what is learned over all series from earlier cut-offs must
+    `cohort` is given for classes whose own members have no window to hold back: new and fading ones.
+    `departed` are histories of series that are fading now: what is learned over all series from earlier cut-offs must
     see what became of them as well, else only those that lived on would teach.
     """
 

@@ -28,6 +28,7 @@ from manufacturing_copilot.forecasts.reconcile.reconcile import (
     reconcile_forecasts,
     steady_series,
 )
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Frequency, Site
 
 PanelForecast: TypeAlias = Callable[[Panel, str | None], list[ForecastGroup]]
@@ -36,12 +37,23 @@ PanelForecast: TypeAlias = Callable[[Panel, str | None], list[ForecastGroup]]
 _DAYS_AHEAD = {Frequency.DAILY: 1, Frequency.WEEKLY: 7, Frequency.MONTHLY: 31, Frequency.QUARTERLY: 92}
 
 
+CLEANED = FrameSchema(
+    "periods of history cut as outliers",
+    {
+        "frequency": Column(pl.String),
+        "name": Column(pl.String, "the series' name"),
+        "period": Column(pl.Date),
+        "was": Column(pl.Float64, "the demand of the period"),
+        "used": Column(pl.Float64, "what the models saw in its place"),
+        "reason": Column(pl.String),
+    },
+    key=("frequency", "name", "period"),
+)
+
+
 @dataclass(frozen=True)
 class DemandForecast:
-    """The forecasts of every series at every frequency, and which periods of history were cut as outliers.
-
-    `cleaned`: frequency, name, period, was, used, reason.
-    """
+    """The forecasts of every series at every frequency, and what was CLEANED of the histories."""
 
     forecasts: Sequence[DatedForecast]
     cleaned: pl.DataFrame
@@ -61,7 +73,7 @@ class DemandFacts:
 class BaseForecasts:
     """The forecasts of each frequency by itself, before reconciliation: of the items, and of sums of steady series.
 
-    `weekdays` are those on which demand comes in; `cleaned` as in DemandForecast.
+    `weekdays` are those on which demand comes in; `cleaned` is CLEANED.
     """
 
     items: Sequence[DatedForecast]

@@ -10,8 +10,8 @@ from datetime import date
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.forecasts.compute.artifacts import keeping_learned
-from manufacturing_copilot.forecasts.compute.engines import ComputeSettings, engine_in_use
+from manufacturing_copilot.forecasts.compute.artifacts import artifacts_kept_below
+from manufacturing_copilot.forecasts.compute.engines import ComputeSettings, configured_engine
 from manufacturing_copilot.forecasts.compute.shards import Engine, Sharding, ThisProcess, sharded
 from manufacturing_copilot.forecasts.demand import forecast_demand
 from manufacturing_copilot.forecasts.groups import (
@@ -89,7 +89,7 @@ def forecast_target(
             run_id=run_id,
             progress=report,
         )
-    return replace(summary, shards_computed=sharding.computed, series_found_again=sharding.found_again)
+    return replace(summary, shards_computed=sharding.computed, series_found_again=sharding.reused)
 
 
 @contextmanager
@@ -99,9 +99,9 @@ def _sharded(target: Target, progress: Progress, compute: ComputeSettings) -> It
     # The other targets have too little work of this kind to be worth sending to a cluster.
     local: AbstractContextManager[Engine] = nullcontext(ThisProcess())
     with (
-        engine_in_use(name=compute.engine) if target is Target.DEMAND else local as engine,
+        configured_engine(name=compute.engine) if target is Target.DEMAND else local as engine,
         sharded(engine, folder / "shards", progress=progress) as sharding,
-        keeping_learned(folder / "learned"),
+        artifacts_kept_below(folder / "learned"),
     ):
         yield sharding
 

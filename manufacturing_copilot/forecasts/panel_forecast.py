@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 import polars as pl
 
-from manufacturing_copilot.forecasts.compute.artifacts import noting_learned
+from manufacturing_copilot.forecasts.compute.artifacts import noted_artifacts
 from manufacturing_copilot.forecasts.contract import Cohort, Floats, Method, Observations, Task, name_noise
 from manufacturing_copilot.forecasts.groups import BeginRun, ForecastGroup, begin_no_run
 from manufacturing_copilot.forecasts.history.classes import classify
@@ -82,7 +82,7 @@ def forecast_panel(
             cohort=_combined_cohort(cohort_of, sharing),
             departed=[] if set(sharing) & {*FADING} else departed,
         )
-        with noting_learned() as learned:
+        with noted_artifacts() as learned:
             outcome = method(method_task)
         if learned:
             outcome = replace(outcome, notes={**outcome.notes, "learned": learned})

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from scipy import stats
 
 from manufacturing_copilot.forecasts.contract import Floats
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.planning.projection import chance_above, cumulative_demand
 from manufacturing_copilot.planning.replenishment_time import LEAD_TIME_POINTS, lead_times
 from manufacturing_copilot.planning.stock_inputs import StockPaths, lot_size, open_supply, read_paths
@@ -22,25 +23,30 @@ SERVICE_LEVEL = 0.95
 HORIZON_DAYS = 182
 """The furthest day looked at, and the longest lead time that is believed."""
 
-_SCHEMA: dict[str, type[pl.DataType]] = {
-    "item_id": pl.Int64,
-    "location_id": pl.Int64,
-    "probability": pl.Float64,
-    "runout_p10": pl.Date,
-    "runout_p50": pl.Date,
-    "runout_p90": pl.Date,
-    "lead_time_days": pl.Float64,
-    "on_hand": pl.Float64,
-    "on_order": pl.Float64,
-    "expected_lead_time_demand": pl.Float64,
-    "order_quantity": pl.Float64,
-    "order_by": pl.Date,
-    "run_id": pl.Int64,
-}
+STOCKOUTS = FrameSchema(
+    "stock-outs",
+    {
+        "item_id": Column(pl.Int64),
+        "location_id": Column(pl.Int64),
+        "probability": Column(pl.Float64, "that stock runs out before a replenishment arrives, 0 to 1"),
+        "runout_p10": Column(pl.Date, "first day by which stock has run out with 10 % probability", nullable=True),
+        "runout_p50": Column(pl.Date, "with 50 % probability; null beyond HORIZON_DAYS", nullable=True),
+        "runout_p90": Column(pl.Date, "with 90 % probability", nullable=True),
+        "lead_time_days": Column(pl.Float64, "days that a replenishment takes, the median"),
+        "on_hand": Column(pl.Float64, "stock counted"),
+        "on_order": Column(pl.Float64, "outstanding of open supply lines"),
+        "expected_lead_time_demand": Column(pl.Float64, "demand expected within the lead time"),
+        "order_quantity": Column(pl.Float64, "what to order, by the lot rule"),
+        "order_by": Column(pl.Date, "last day to order by; null where nothing is needed", nullable=True),
+        "run_id": Column(pl.Int64, "the model run of the demand forecast"),
+    },
+    key=("item_id", "location_id"),
+)
+"""The stock-outs ahead, as alerts and the report read them; quantities in the unit of the item."""
 
 
 def stockouts(connection: sa.Connection, as_of: date) -> pl.DataFrame:
-    """Return one row for each item-location with a demand forecast made as of that day; empty where there is none.
+    """Return STOCKOUTS: a row for each item-location with a demand forecast made as of that day.
 
     `probability`: that demand exceeds what is available (on hand less reserved, plus what is scheduled to come
     by then) on some day before a replenishment ordered on the next day could arrive; averaged over the
@@ -53,7 +59,7 @@ def stockouts(connection: sa.Connection, as_of: date) -> pl.DataFrame:
     """
     paths = read_paths(connection, as_of, HORIZON_DAYS)
     if paths is None:
-        return pl.DataFrame(schema=_SCHEMA)
+        return pl.DataFrame(schema=STOCKOUTS.dtypes)
     leads = np.minimum(lead_times(connection, paths.keys, as_of), HORIZON_DAYS - REVIEW_DAYS)
     mean, variance = cumulative_demand(paths)
     stock = paths.keys["available"].to_numpy()[:, None] + np.cumsum(paths.receipts, axis=1)
@@ -75,7 +81,7 @@ def stockouts(connection: sa.Connection, as_of: date) -> pl.DataFrame:
             pl.Series("order_by", _order_by(chances, middle, quantity, as_of), dtype=pl.Date),
             paths.keys["run_id"],
         )
-        .select(*_SCHEMA)
+        .select(*STOCKOUTS.columns)
     )
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.planning.replenishment_time import DEFAULT_LEAD_TIME
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Frequency, Target
@@ -30,12 +31,31 @@ OVERDUE_ARRIVES_AFTER = 7
 """Days from the as-of day after which a line that is past its promised date is counted on."""
 
 
+STOCK_KEYS = FrameSchema(
+    "item-locations with a demand forecast",
+    {
+        "item_id": Column(pl.Int64),
+        "location_id": Column(pl.Int64),
+        "name": Column(pl.String, "the series' name"),
+        "run_id": Column(pl.Int64, "the model run of the demand forecast"),
+        "days_per_period": Column(pl.Int64, "days of a period of the finest frequency forecast"),
+        "sparse": Column(pl.Boolean, "whether demand is intermittent, so that counts are discrete"),
+        "supplier_id": Column(pl.Int64, nullable=True),
+        "lead_time_days": Column(pl.Int64, "as the system believes", nullable=True),
+        "minimum_order": Column(pl.Float64, nullable=True),
+        "order_multiple": Column(pl.Float64, nullable=True),
+        "on_hand": Column(pl.Float64, "stock counted; 0 where it never was"),
+        "available": Column(pl.Float64, "on hand, not below 0, less reserved"),
+    },
+    key=("item_id", "location_id"),
+)
+
+
 @dataclass(frozen=True)
 class StockPaths:
     """Item-locations with a demand forecast, and their days ahead (columns; the first is the day after as-of).
 
-    `keys`: item_id, location_id, name, sku, on_hand, on_order, available, sparse, run_id, and the planning
-    fields of the item. `demand`, `variance` and `receipts` are series × days; `inflation` the factor by which
+    `keys`: STOCK_KEYS. `demand`, `variance` and `receipts` are series × days; `inflation` the factor by which
     the variance of demand summed up to a day exceeds the sum of the daily variances.
     """
 

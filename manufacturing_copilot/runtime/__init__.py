@@ -1,1 +1,1 @@
-"""Registered models, their versions, their runs and their scores."""
+"""Registered models, their versions, runs and comparisons. The methods themselves belong in `forecasts`."""

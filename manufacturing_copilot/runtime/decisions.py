@@ -1,4 +1,4 @@
-"""What a person sees of the registry and changes in it: versions with their latest figures, promotion, retirement."""
+"""Decisions about models: versions with their latest figures, promotion, retirement, and who decided what."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.runtime.registry import Alias, promote
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store import Store
@@ -25,15 +26,18 @@ from manufacturing_copilot.store.tables import (
 from manufacturing_copilot.store.types import utc_now
 
 MEASURES = ("series_scored", "rmsse", "value_added", "smape", "bias", "coverage_80", "coverage_95")
-_SCHEMA: dict[str, type[pl.DataType]] = {
-    "model": pl.String,
-    "version": pl.Int64,
-    "alias": pl.String,
-    "status": pl.String,
-    "as_of": pl.Date,
-    "series": pl.Int64,
-    **dict.fromkeys(MEASURES, pl.Float64),
-}
+VERSIONS = FrameSchema(
+    "versions of models",
+    {
+        "model": Column(pl.String),
+        "version": Column(pl.Int64),
+        "alias": Column(pl.String, "champion, challenger or empty"),
+        "status": Column(pl.String),
+        "as_of": Column(pl.Date, "of the newest run", nullable=True),
+        "series": Column(pl.Int64, "number of series of the newest run", nullable=True),
+        **{name: Column(pl.Float64, "null where nothing was held back", nullable=True) for name in MEASURES},
+    },
+)
 
 
 _OF_ITS_CLASS = (
@@ -47,30 +51,45 @@ _OF_ITS_CLASS = (
 )
 """A version also forecasts sums of items, whose figures are not those of its class."""
 
-_RUN_SCHEMA: dict[str, Any] = {
-    "run": pl.Int64,
-    "model": pl.String,
-    "version": pl.Int64,
-    "purpose": pl.String,
-    "demand_class": pl.String,
-    "as_of": pl.Date,
-    "status": pl.String,
-    "series": pl.Int64,
-    "failed_series": pl.Int64,
-    "seconds": pl.Float64,
-    "peak_mb": pl.Float64,
-    "started_at": pl.Datetime("us", "UTC"),
-    "finished_at": pl.Datetime("us", "UTC"),
-    "problem": pl.String,
-    "failures": pl.String,
-}
+MODEL_RUNS = FrameSchema(
+    "runs of models",
+    {
+        "run": Column(pl.Int64),
+        "model": Column(pl.String),
+        "version": Column(pl.Int64),
+        "purpose": Column(pl.String, "forecast or backtest"),
+        "demand_class": Column(pl.String, "of the series that it forecast"),
+        "as_of": Column(pl.Date),
+        "status": Column(pl.String),
+        "series": Column(pl.Int64, "number of series"),
+        "failed_series": Column(pl.Int64, "number of series whose model failed"),
+        "seconds": Column(pl.Float64),
+        "peak_mb": Column(pl.Float64, "largest memory of the process, in megabytes", nullable=True),
+        "started_at": Column(pl.Datetime("us", "UTC")),
+        "finished_at": Column(pl.Datetime("us", "UTC"), "null while it is in progress", nullable=True),
+        "problem": Column(pl.String, "why it did not succeed", nullable=True),
+        "failures": Column(pl.String, "JSON: series and reason"),
+    },
+    key=("run",),
+)
+
+DECISIONS = FrameSchema(
+    "decisions about models",
+    {
+        "at": Column(pl.Datetime("us", "UTC")),
+        "actor": Column(pl.String),
+        "verb": Column(pl.String),
+        "subject": Column(pl.String, "model and version"),
+        "note": Column(pl.String),
+        "detail": Column(pl.String, "JSON"),
+    },
+)
 
 
 def versions(connection: sa.Connection, name: str | None = None, *, retired: bool = False) -> pl.DataFrame:
-    """Return the versions of all models, or of the one named, with the figures of the newest run of each.
+    """Return VERSIONS of all models, or of the one named, with the figures of the newest run of each.
 
-    Columns: model, version, alias (champion, challenger or empty), status, as_of and series of the newest run, and
-    MEASURES, null where nothing was held back. Retired versions only where asked for.
+    Retired versions only with `retired`. Raises ModelError where no model has the name.
     """
     newest = (
         sa.select(sa.func.max(model_run.c.id)).where(FORECAST_ENDED, _OF_ITS_CLASS).group_by(model_run.c.version_id)
@@ -105,7 +124,7 @@ def versions(connection: sa.Connection, name: str | None = None, *, retired: boo
     ]
     if name is not None and not rows:
         raise ModelError(f"there is no model {name!r}; `copilot model list` shows those there are")
-    return pl.DataFrame(rows, schema=_SCHEMA)
+    return pl.DataFrame(rows, schema=VERSIONS.dtypes)
 
 
 def describe_version(connection: sa.Connection, name: str, version: int | None = None) -> Mapping[str, Any]:
@@ -145,13 +164,13 @@ def promote_version(
     """
     with store.write() as connection:
         row = _version(connection, name, version)
-        held = _held_by(connection, row.model_id, alias)
-        champion = _held_by(connection, row.model_id, ModelRole.CHAMPION)
-        if row.id in {one.id for one in (held, champion) if one is not None}:
-            is_now = alias if held is not None and held.id == row.id else "champion"
+        holder = _version_with_alias(connection, row.model_id, alias)
+        champion = _version_with_alias(connection, row.model_id, ModelRole.CHAMPION)
+        if row.id in {current.id for current in (holder, champion) if current is not None}:
+            is_now = alias if holder is not None and holder.id == row.id else "champion"
             raise ModelError(f"version {version} of {name} is its {is_now} already")
         promote(connection, row.id, alias)
-        was = None if held is None else held.version
+        was = None if holder is None else holder.version
         note_in_audit(connection, actor, f"model {alias}", f"{name} v{version}", {"note": note, "instead_of": was})
 
 
@@ -165,8 +184,8 @@ def retire_version(store: Store, name: str, version: int, actor: str, note: str 
         row = _version(connection, name, version)
         if row.status == VersionStatus.RETIRED:
             raise ModelError(f"version {version} of {name} is retired already")
-        held = _held_by(connection, row.model_id, ModelRole.CHAMPION)
-        if held is not None and held.id == row.id:
+        champion = _version_with_alias(connection, row.model_id, ModelRole.CHAMPION)
+        if champion is not None and champion.id == row.id:
             raise ModelError(
                 f"version {version} of {name} is the champion, so it cannot be retired;"
                 f" promote another version first: copilot model promote {name} VERSION"
@@ -191,17 +210,17 @@ def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Ro
         return row
     if connection.scalar(sa.select(model.c.id).where(model.c.name == name)) is None:
         raise ModelError(f"there is no model {name!r}; `copilot model list` shows those there are")
-    known = connection.scalars(
+    numbers = connection.scalars(
         sa.select(model_version.c.version)
         .join(model, model.c.id == model_version.c.model_id)
         .where(model.c.name == name)
         .order_by(model_version.c.version)
     ).all()
     which = "champion" if version is None else f"version {version}"
-    raise ModelError(f"{name} has no {which}; it has the versions {', '.join(map(str, known))}")
+    raise ModelError(f"{name} has no {which}; it has the versions {', '.join(map(str, numbers))}")
 
 
-def _held_by(connection: sa.Connection, model_id: int, alias: Alias) -> sa.Row[Any] | None:
+def _version_with_alias(connection: sa.Connection, model_id: int, alias: Alias) -> sa.Row[Any] | None:
     return connection.execute(
         sa.select(model_version)
         .join(model_alias, model_alias.c.version_id == model_version.c.id)
@@ -217,7 +236,7 @@ def note_in_audit(connection: sa.Connection, actor: str, verb: str, subject: str
 
 
 def history(connection: sa.Connection, name: str | None = None, limit: int = 50) -> pl.DataFrame:
-    """Return what was decided about models (or the one named), newest first: at, actor, verb, subject, note, detail."""
+    """Return DECISIONS about all models, or about the one named, newest first."""
     query = sa.select(audit_event).where(audit_event.c.verb.like("model %")).order_by(audit_event.c.id.desc())
     if name is not None:
         query = query.where(audit_event.c.subject.like(f"{name} v%"))
@@ -232,16 +251,11 @@ def history(connection: sa.Connection, name: str | None = None, limit: int = 50)
         }
         for row in connection.execute(query.limit(limit))
     ]
-    texts = dict.fromkeys(("actor", "verb", "subject", "note", "detail"), pl.String)
-    return pl.DataFrame(rows, schema={"at": pl.Datetime("us", "UTC"), **texts})
+    return pl.DataFrame(rows, schema=DECISIONS.dtypes)
 
 
 def runs(connection: sa.Connection, name: str | None = None, limit: int = 30) -> pl.DataFrame:
-    """Return the newest runs (of the model named), newest first, those in progress among them.
-
-    Columns: run, model, version, purpose, demand_class (of what it forecast), as_of, status, series, failed_series,
-    seconds, peak_mb, started_at, finished_at, problem, failures (JSON).
-    """
+    """Return MODEL_RUNS: the newest of all models, or of the one named, newest first, those in progress too."""
     query = (
         sa.select(model_run, model.c.name.label("model"), model_version.c.version)
         .join(model_version, model_version.c.id == model_run.c.version_id)
@@ -254,9 +268,9 @@ def runs(connection: sa.Connection, name: str | None = None, limit: int = 30) ->
     rows = [
         {
             "run": row.id,
-            **{key: getattr(row, key) for key in _RUN_SCHEMA if key not in ("run", "failures")},
+            **{key: getattr(row, key) for key in MODEL_RUNS.columns if key not in ("run", "failures")},
             "failures": json.dumps(row.failures),
         }
         for row in connection.execute(query)
     ]
-    return pl.DataFrame(rows, schema=_RUN_SCHEMA)
+    return pl.DataFrame(rows, schema=MODEL_RUNS.dtypes)

@@ -1,4 +1,4 @@
-"""Models from outside: a user's plug-in, or a model of statsforecast or mlforecast by its name.
+"""External models: a user's plug-in, or a model of statsforecast or mlforecast by its name.
 
 A plug-in is an entry point of the group GROUP, or anything that `module:attribute` names. It is called with the
 options of its version and gives an object with `fit` and `forecast`: see docs/models.md.
@@ -24,8 +24,8 @@ _NEEDED = ("fit", "forecast")
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a reference names: what makes the model, and the versions that tell whether it has changed since."""
+class LoadedModel:
+    """An external model: what makes it, and the package versions that say whether it has changed since."""
 
     make: Callable[..., Any]
     packages: Mapping[str, str]
@@ -36,7 +36,7 @@ def known_plugins() -> dict[str, str]:
     return {point.name: point.value for point in sorted(entry_points(group=GROUP))}
 
 
-def find_plugin(reference: str) -> Found:
+def find_plugin(reference: str) -> LoadedModel:
     """Return the plug-in that an entry point's name or `module:attribute` names.
 
     Raises ModelError where there is none, where it cannot be imported, or where it lacks `fit` or `forecast`.
@@ -53,20 +53,20 @@ def find_plugin(reference: str) -> Found:
     if not callable(make) or missing:
         lacks = f"it has no {' and no '.join(missing)}" if missing else "it cannot be called"
         raise ModelError(f"{point.value} is no model: {lacks}; docs/models.md shows what a plug-in looks like")
-    return Found(make, _packages(point))
+    return LoadedModel(make, _packages(point))
 
 
-def find_statsforecast(name: str) -> Found:
+def find_statsforecast(name: str) -> LoadedModel:
     """Return the model of statsforecast that is called so; raises ModelError with the nearest name."""
     from statsforecast import models
 
-    known = [one for one, what in vars(models).items() if inspect.isclass(what) and hasattr(what, "forecast")]
-    if name not in known:
-        raise ModelError(f"statsforecast has no model {name!r}{did_you_mean(name, known)}")
-    return Found(getattr(models, name), {"statsforecast": version("statsforecast")})
+    names = [key for key, kind in vars(models).items() if inspect.isclass(kind) and hasattr(kind, "forecast")]
+    if name not in names:
+        raise ModelError(f"statsforecast has no model {name!r}{did_you_mean(name, names)}")
+    return LoadedModel(getattr(models, name), {"statsforecast": version("statsforecast")})
 
 
-def find_regressor(reference: str) -> Found:
+def find_regressor(reference: str) -> LoadedModel:
     """Return the regressor for mlforecast that `module.Class` names, such as `lightgbm.LGBMRegressor`.
 
     Raises ModelError where mlforecast is not installed or the class is not there.
@@ -86,7 +86,7 @@ def find_regressor(reference: str) -> Found:
             f"the regressor {reference!r} cannot be loaded ({error}); expected a class such as lightgbm.LGBMRegressor"
         ) from error
     packages = ["mlforecast", *packages_distributions().get(module.split(".")[0], [])]
-    return Found(make, {package: version(package) for package in packages})
+    return LoadedModel(make, {package: version(package) for package in packages})
 
 
 def check_options(what: str, make: Callable[..., Any], options: Mapping[str, Any]) -> None:
@@ -94,33 +94,35 @@ def check_options(what: str, make: Callable[..., Any], options: Mapping[str, Any
     try:
         inspect.signature(make).bind(**options)
     except (TypeError, ValueError) as error:
-        known = [
+        names = [
             name
-            for name, one in inspect.signature(make).parameters.items()
-            if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+            for name, parameter in inspect.signature(make).parameters.items()
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         ]
-        raise ModelError(f"{what} does not take these options ({error}); it knows: {', '.join(known)}") from error
+        raise ModelError(f"{what} does not take these options ({error}); it knows: {', '.join(names)}") from error
 
 
 def _entry_point(reference: str) -> EntryPoint:
     if ":" in reference:
         return EntryPoint(reference, reference, GROUP)
-    found = [point for point in entry_points(group=GROUP) if point.name == reference]
-    if not found:
-        known = known_plugins()
-        said = f"installed: {', '.join(known)}" if known else f"no installed package has an entry point of {GROUP}"
+    points = [point for point in entry_points(group=GROUP) if point.name == reference]
+    if not points:
+        plugins = known_plugins()
+        others = (
+            f"installed: {', '.join(plugins)}" if plugins else f"no installed package has an entry point of {GROUP}"
+        )
         raise ModelError(
-            f"no plug-in is called {reference!r}{did_you_mean(reference, known)}; {said}; a module's own is named"
+            f"no plug-in is called {reference!r}{did_you_mean(reference, plugins)}; {others}; a module's own is named"
             " module:attribute"
         )
-    return found[0]
+    return points[0]
 
 
 def _packages(point: EntryPoint) -> dict[str, str]:
     if point.dist is not None:
         return {point.dist.name: point.dist.version, **_source(point.module)}
-    held = packages_distributions().get(point.module.split(".")[0], [])
-    return {**{name: version(name) for name in held}, **_source(point.module)}
+    names = packages_distributions().get(point.module.split(".")[0], [])
+    return {**{name: version(name) for name in names}, **_source(point.module)}
 
 
 def _source(module: str) -> dict[str, str]:

@@ -219,8 +219,8 @@ def _whole_target_policies(frequency: Frequency) -> list[Policy]:
 
 def declared_policies() -> tuple[Policy, ...]:
     """Return the policies that this version of the program declares, one per target, frequency and class."""
-    found: list[Policy] = []
+    policies: list[Policy] = []
     for frequency in Frequency:
-        found += _demand_policies(frequency)
-        found += _whole_target_policies(frequency)
-    return tuple(found)
+        policies += _demand_policies(frequency)
+        policies += _whole_target_policies(frequency)
+    return tuple(policies)

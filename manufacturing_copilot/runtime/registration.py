@@ -1,4 +1,4 @@
-"""Registering a version from YAML: other parameters of our method, a plug-in, or a library's model by its name."""
+"""Registering a version from YAML: other parameters of our method, a plug-in, or a model of a library by its name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from pydantic import PositiveInt, model_validator
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.runtime.decisions import note_in_audit
-from manufacturing_copilot.runtime.plugins import Found, check_options, find_plugin, find_regressor, find_statsforecast
+from manufacturing_copilot.runtime.plugins import (
+    LoadedModel,
+    check_options,
+    find_plugin,
+    find_regressor,
+    find_statsforecast,
+)
 from manufacturing_copilot.runtime.policies import Policy, declared_policies
 from manufacturing_copilot.runtime.registry import Alias, promote, register
 from manufacturing_copilot.site import Target
@@ -21,7 +27,7 @@ from manufacturing_copilot.site.yaml_documents import Declared, Document, KeyPro
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import ModelOrigin, ModelRole, model_version
 
-OUTSIDE = "manufacturing_copilot.forecasts.outside:forecast"
+EXTERNAL_METHOD = "manufacturing_copilot.forecasts.outside:forecast"
 _KINDS = ("parameters", "plugin", "statsforecast", "mlforecast")
 
 
@@ -92,25 +98,25 @@ def register_file(store: Store, path: Path, actor: str) -> list[RegisteredVersio
     not take its options.
     """
     document = Document(path)
-    wanted = document.parse(Registration, document.content)
-    outside = _outside(wanted)
+    registration = document.parse(Registration, document.content)
+    external = _external_model(registration)
     with store.write() as connection:
-        return [_registered(connection, wanted, name, outside, actor) for name in wanted.models]
+        return [_registered(connection, registration, name, external, actor) for name in registration.models]
 
 
 def _registered(
-    connection: sa.Connection, wanted: Registration, name: str, outside: _Outside | None, actor: str
+    connection: sa.Connection, registration: Registration, name: str, external: _ExternalModel | None, actor: str
 ) -> RegisteredVersion:
     before = set(connection.scalars(sa.select(model_version.c.id)))
     declared = next(policy for policy in declared_policies() if policy.name == name)
-    policy = _changed(declared, wanted.parameters or {}) if outside is None else outside.policy(declared)
+    policy = _changed(declared, registration.parameters or {}) if external is None else external.policy(declared)
     number = register(connection, policy, origin=ModelOrigin.REGISTERED)
     is_new = number not in before
-    role = ModelRole(wanted.alias) if wanted.alias is not None else None
+    role = ModelRole(registration.alias) if registration.alias is not None else None
     if role is not None:
         promote(connection, number, role)
     version = connection.scalar(sa.select(model_version.c.version).where(model_version.c.id == number)) or 0
-    detail = {"note": wanted.note, "as": wanted.alias, "code": policy.code, "is_new": is_new}
+    detail = {"note": registration.note, "as": registration.alias, "code": policy.code, "is_new": is_new}
     note_in_audit(connection, actor, "model registered", f"{name} v{version}", detail)
     return RegisteredVersion(name, version, is_new, role)
 
@@ -131,42 +137,45 @@ def _changed(declared: Policy, changes: Mapping[str, Any]) -> Policy:
 
 
 @dataclass(frozen=True)
-class _Outside:
-    """A model from outside as the parameters of a version, and the packages that it computes with."""
+class _ExternalModel:
+    """An external model as the parameters of a version, and the packages that it computes with."""
 
     parameters: Mapping[str, Any]
     packages: Mapping[str, str]
-    said: str
+    description: str
 
     def policy(self, declared: Policy) -> Policy:
         """Return the policy that forecasts with it; where it fails, the declared method stands in."""
         stand_in = {"code": declared.code, "parameters": dict(declared.parameters)}
         return replace(
             declared,
-            code=OUTSIDE,
-            description=self.said,
+            code=EXTERNAL_METHOD,
+            description=self.description,
             parameters={**self.parameters, "stand_in": stand_in},
             contents=self.packages,
         )
 
 
-def _outside(wanted: Registration) -> _Outside | None:
-    if wanted.parameters is not None:
+def _external_model(registration: Registration) -> _ExternalModel | None:
+    if registration.parameters is not None:
         return None
-    options = dict(wanted.options)
-    found: Found
-    what: dict[str, Any]
-    if wanted.plugin is not None:
-        found, what = find_plugin(wanted.plugin), {"plugin": wanted.plugin}
-        said = f"the plug-in {wanted.plugin}"
-    elif wanted.statsforecast is not None:
-        found, what = find_statsforecast(wanted.statsforecast), {"statsforecast": wanted.statsforecast}
-        said = f"statsforecast's {wanted.statsforecast}"
+    options = dict(registration.options)
+    loaded: LoadedModel
+    parameters: dict[str, Any]
+    if registration.plugin is not None:
+        loaded, parameters = find_plugin(registration.plugin), {"plugin": registration.plugin}
+        description = f"the plug-in {registration.plugin}"
+    elif registration.statsforecast is not None:
+        loaded, parameters = (
+            find_statsforecast(registration.statsforecast),
+            {"statsforecast": registration.statsforecast},
+        )
+        description = f"statsforecast's {registration.statsforecast}"
     else:
-        regressor = wanted.mlforecast
+        regressor = registration.mlforecast
         assert regressor is not None
-        found, what = find_regressor(regressor.model), {"mlforecast": regressor.model}
-        what |= {"lags": list(regressor.lags), "differences": list(regressor.differences)}
-        said = f"mlforecast with {regressor.model}"
-    check_options(said, found.make, options)
-    return _Outside({**what, "options": options}, found.packages, said)
+        loaded, parameters = find_regressor(regressor.model), {"mlforecast": regressor.model}
+        parameters |= {"lags": list(regressor.lags), "differences": list(regressor.differences)}
+        description = f"mlforecast with {regressor.model}"
+    check_options(description, loaded.make, options)
+    return _ExternalModel({**parameters, "options": options}, loaded.packages, description)

@@ -237,7 +237,7 @@ def _checked(row: sa.Row[Any] | None) -> ModelVersion | None:
     return ModelVersion(row.id, row.model, row.version, row.status, row.code, row.parameters, row.packages, row.hash)
 
 
-_OUR_METHODS = {
+_METHOD_MODULES = {
     f"manufacturing_copilot.forecasts.{name}": f"manufacturing_copilot.forecasts.methods.{module}"
     for name, module in {
         "regular": "regular",
@@ -249,13 +249,13 @@ _OUR_METHODS = {
         "outside": "external_models",
     }.items()
 } | {"manufacturing_copilot.forecasts.inventory": "manufacturing_copilot.planning.projection"}
-"""Where the methods live that our own policies name. A version keeps the name it was registered under for ever."""
+"""Where the methods of our own policies live today. A version keeps the name under which it was registered for ever."""
 
 
 def load_code(code: str) -> Callable[..., Any]:
     """Return the function that `module:function` names; raises ModelError where there is none."""
     module_name, _, function_name = code.partition(":")
-    module_name = _OUR_METHODS.get(module_name, module_name)
+    module_name = _METHOD_MODULES.get(module_name, module_name)
     try:
         return getattr(importlib.import_module(module_name), function_name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -20,13 +20,13 @@ def register_series(connection: sa.Connection, frame: pl.DataFrame) -> pl.DataFr
     if frame.is_empty():
         return frame.select(*KEY).with_columns(pl.lit(None, pl.Int64).alias("series_id"))
     upsert_frame(connection, series, frame, key=KEY)
-    known = read_frame(
+    numbered = read_frame(
         connection,
         sa.select(series.c.id.label("series_id"), *(series.c[name] for name in KEY)).where(
             series.c.target.in_(frame["target"].unique().to_list())
         ),
     )
-    return frame.select(*KEY).join(known, on=list(KEY), how="left", maintain_order="left")
+    return frame.select(*KEY).join(numbered, on=list(KEY), how="left", maintain_order="left")
 
 
 def numbers_of(connection: sa.Connection, target: str, frequency: str) -> pl.DataFrame:

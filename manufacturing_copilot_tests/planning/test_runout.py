@@ -8,8 +8,8 @@ from scipy.stats import nbinom
 
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.planning.inventory import project_inventory
-from manufacturing_copilot.planning.runout import stockouts
-from manufacturing_copilot.planning.stock_inputs import lot_size
+from manufacturing_copilot.planning.runout import STOCKOUTS, stockouts
+from manufacturing_copilot.planning.stock_inputs import STOCK_KEYS, lot_size, read_paths
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
@@ -41,7 +41,7 @@ def stocked(store: Store, on_hand: list[float], *, frequencies: tuple[Frequency,
 
 def found(store: Store, as_of: date = AS_OF) -> pl.DataFrame:
     with store.read() as connection:
-        return stockouts(connection, as_of).sort("item_id")
+        return STOCKOUTS.check(stockouts(connection, as_of)).sort("item_id")
 
 
 def add_open_line(store: Store, quantity: float, promised_on: date, *, item: int = 1) -> None:
@@ -53,6 +53,13 @@ def add_open_line(store: Store, quantity: float, promised_on: date, *, item: int
                 rejected=0, status="open",
             )
         )  # fmt: skip
+
+
+def test_the_paths_of_stock_have_their_keys(store: Store) -> None:
+    stocked(store, [10, 20])
+    with store.read() as connection:
+        paths = read_paths(connection, AS_OF, 28)
+    assert paths is not None and STOCK_KEYS.check(paths.keys).height == 2
 
 
 def test_no_stock_runs_out_for_certain_and_a_huge_one_never(store: Store) -> None:

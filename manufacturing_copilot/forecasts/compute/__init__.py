@@ -1,1 +1,1 @@
-"""Where and how forecasts are computed: shards, engines, kept artifacts. What is computed belongs in `methods`."""
+"""Where forecasts are computed and what is kept of it: shards, engines, artifacts. Methods belong in `methods`."""

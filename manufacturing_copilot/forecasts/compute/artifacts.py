@@ -26,8 +26,8 @@ class _Keeper:
 _in_use: ContextVar[_Keeper | None] = ContextVar("learned", default=None)
 
 
-def keep_learned(what: str, text: str, suffix: str = "txt") -> None:
-    """Keep what was learned, a text such as LightGBM's own format; nothing is kept outside of `keeping_learned`."""
+def keep_artifact(what: str, text: str, suffix: str = "txt") -> None:
+    """Keep what was learned, a text such as LightGBM's own format; nothing outside of `artifacts_kept_below`."""
     keeper = _in_use.get()
     if keeper is None:
         return
@@ -41,7 +41,7 @@ def keep_learned(what: str, text: str, suffix: str = "txt") -> None:
 
 
 @contextmanager
-def keeping_learned(folder: Path) -> Iterator[None]:
+def artifacts_kept_below(folder: Path) -> Iterator[None]:
     """Keep below `folder` what is learned within the context; what is older than a month is cleared away."""
     before = _in_use.set(_Keeper(folder))
     try:
@@ -55,7 +55,7 @@ def keeping_learned(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def noting_learned() -> Iterator[list[dict[str, str]]]:
+def noted_artifacts() -> Iterator[list[dict[str, str]]]:
     """Give the list that is filled with what is kept within the context: what, and the name of its file."""
     keeper = _in_use.get()
     if keeper is None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts.compute.shards import Engine, Found, ThisProcess, Work
+from manufacturing_copilot.forecasts.compute.shards import Engine, SeriesWork, ShardResult, ThisProcess
 from manufacturing_copilot.forecasts.contract import Floats
 
 SHARDS_PER_WORKER = 4
@@ -38,10 +38,10 @@ class ComputeSettings:
 
 
 @contextmanager
-def engine_in_use(answer_within: float = ANSWER_WITHIN, *, name: str | None = None) -> Iterator[Engine]:
+def configured_engine(answer_within: float = ANSWER_WITHIN, *, name: str | None = None) -> Iterator[Engine]:
     """Give the engine called `name`: `local` or `dask`; default: the one that COPILOT_ENGINE names, else `local`.
 
-    Raises ModelError where it is another, or where the cluster does not answer within so many seconds.
+    Raises ModelError where it is another, or where the cluster does not answer within `answer_within` seconds.
     """
     named = name or os.environ.get("COPILOT_ENGINE") or "local"
     if named == "local":
@@ -60,14 +60,14 @@ class OnDask:
         """Use the cluster that `client` is connected to."""
         self.client = client
 
-    def run(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+    def run(self, work: SeriesWork, shards: Sequence[Sequence[Floats]]) -> Iterator[ShardResult]:
         """Give what the work finds for each shard, in order; a few shards per worker are under way at a time."""
         at_a_time = SHARDS_PER_WORKER * max(sum(self.client.nthreads().values()), 1)
         waiting = iter(shards)
         while wave := list(islice(waiting, at_a_time)):
             yield from self._wave(work, wave)
 
-    def _wave(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+    def _wave(self, work: SeriesWork, shards: Sequence[Sequence[Floats]]) -> Iterator[ShardResult]:
         import dask
         import fugue.api as fa
 
@@ -95,7 +95,7 @@ def compute_shard(df: pd.DataFrame, kernel: str, settings: str, width: int) -> p
     ordered = df.sort_values(["row", "step"])
     rows, starts = np.unique(ordered["row"].to_numpy(), return_index=True)
     histories = np.split(ordered["y"].to_numpy(), starts[1:])
-    values, reasons = Work(kernel, json.loads(settings), width).over(histories)
+    values, reasons = SeriesWork(kernel, json.loads(settings), width).over(histories)
     good = [place for place in range(len(rows)) if place not in reasons]
     parts = [
         pd.DataFrame(
@@ -127,7 +127,7 @@ def _long(shards: Sequence[Sequence[Floats]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _gathered(found: pd.DataFrame, count: int, width: int) -> Found:
+def _gathered(found: pd.DataFrame, count: int, width: int) -> ShardResult:
     values = np.full((count, width), np.nan)
     good = found[found["step"] >= 0]
     values[good["row"].to_numpy(int), good["step"].to_numpy(int)] = good["value"].to_numpy(float)

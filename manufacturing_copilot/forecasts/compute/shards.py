@@ -1,6 +1,6 @@
 """Work that each series does alone, cut into shards; what a shard found is kept, so that a killed run goes on there.
 
-A method calls `each_alone` for what a series is forecast from without the others. Everything learned over several
+A method calls `map_series` for what a series is forecast from without the others. Everything learned over several
 series (trees, weights, bounds, calibration) happens after that, over all of them: so the numbers are the same
 whatever the number of shards and wherever they were computed. A kept result is found again by its content: the
 code, its settings, the versions of the packages and the history itself.
@@ -31,7 +31,7 @@ from manufacturing_copilot.forecasts.contract import Floats
 
 logger = logging.getLogger(__name__)
 
-Found: TypeAlias = tuple[Floats, dict[int, str]]
+ShardResult: TypeAlias = tuple[Floats, dict[int, str]]
 """Series × width, NaN where a series failed; and the reasons of those, by place."""
 
 DAYS_KEPT = 7
@@ -39,7 +39,7 @@ _PACKAGES = ("numpy", "scipy", "statsforecast")
 
 
 @dataclass(frozen=True)
-class Work:
+class SeriesWork:
     """What is done to each history: a function from it to `width` numbers.
 
     `kernel` names, as module:function, what gives that function when it is called with `settings`.
@@ -54,7 +54,7 @@ class Work:
         content = [self.kernel, dict(self.settings), self.width, _code_of(self.kernel.partition(":")[0])]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def over(self, histories: Sequence[Floats]) -> Found:
+    def over(self, histories: Sequence[Floats]) -> ShardResult:
         """Return what the kernel gives for these histories; a series that fails is named, and ends nothing."""
         module, _, name = self.kernel.partition(":")
         forecast: Callable[[Floats], Floats] = getattr(importlib.import_module(module), name)(**self.settings)
@@ -73,14 +73,14 @@ class Work:
 class Engine(Protocol):
     """Where shards are computed."""
 
-    def run(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+    def run(self, work: SeriesWork, shards: Sequence[Sequence[Floats]]) -> Iterator[ShardResult]:
         """Give what the work finds for each shard, in order."""
 
 
 class ThisProcess:
     """Computes one shard after the other, here."""
 
-    def run(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+    def run(self, work: SeriesWork, shards: Sequence[Sequence[Floats]]) -> Iterator[ShardResult]:
         """Give what the work finds for each shard, in order."""
         for histories in shards:
             yield work.over(histories)
@@ -95,9 +95,9 @@ class Sharding:
     size: int = 1_000
     progress: Callable[[str], None] = logger.debug
     computed: int = 0
-    found_again: int = 0
+    reused: int = 0
 
-    def compute(self, work: Work, histories: Sequence[Floats]) -> Found:
+    def compute(self, work: SeriesWork, histories: Sequence[Floats]) -> ShardResult:
         """Return what the work finds for each history: kept results where there are any, the others by shards."""
         keys = [hashlib.blake2b(y.tobytes(), digest_size=16).digest() for y in histories]
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
@@ -117,7 +117,7 @@ class Sharding:
             self._keep(print_of_work, [keys[firsts[shard[row]]] for row in good], found[good])
             self.computed += 1
             self.progress(f"{work.kernel.rpartition(':')[2]}: shard {number} of {len(shards)}, {len(shard)} series")
-        self.found_again += len(known)
+        self.reused += len(known)
         rows = [places[key] for key in keys]
         return values[rows], {row: reasons[place] for row, place in enumerate(rows) if place in reasons}
 
@@ -159,7 +159,7 @@ class Sharding:
 _in_use: ContextVar[Sharding | None] = ContextVar("sharding", default=None)
 
 
-def each_alone(kernel: str, histories: Sequence[Floats], width: int, **settings: Any) -> Found:
+def map_series(kernel: str, histories: Sequence[Floats], width: int, **settings: Any) -> ShardResult:
     """Return what `kernel` (module:function) gives for each history, series × width, and the reasons of failures.
 
     The function is called with `settings` (JSON) and gives the function of one history. Where and in what pieces
@@ -167,7 +167,7 @@ def each_alone(kernel: str, histories: Sequence[Floats], width: int, **settings:
     """
     if not len(histories):
         return np.empty((0, width)), {}
-    return (_in_use.get() or Sharding()).compute(Work(kernel, settings, width), histories)
+    return (_in_use.get() or Sharding()).compute(SeriesWork(kernel, settings, width), histories)
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def sharded(
     size: int | None = None,
     progress: Callable[[str], None] = logger.debug,
 ) -> Iterator[Sharding]:
-    """Let `each_alone` compute with `engine` within the context, in shards of `size` series kept below `folder`.
+    """Let `map_series` compute with `engine` within the context, in shards of `size` series kept below `folder`.
 
     The size is COPILOT_SHARD_SERIES unless given, else 1,000. Results older than a week are cleared away.
     """

@@ -1,1 +1,1 @@
-"""How good forecasts are: scores, backtests, challengers beside champions."""
+"""How good forecasts are: scores, backtests, challengers against champions. Forecasting belongs in `methods`."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from manufacturing_copilot.forecasts.contract import Backtest, Floats, Outcome, seasonal_naive
 from manufacturing_copilot.forecasts.demand import DemandFacts, with_successions
-from manufacturing_copilot.forecasts.evaluation.scores import pooled_metrics, score_series
+from manufacturing_copilot.forecasts.evaluation.scores import PooledScores, pooled_metrics, score_series
 from manufacturing_copilot.forecasts.events.adjustments import AdjustedPanel, adjust_panel, restore_events
 from manufacturing_copilot.forecasts.history.panel import demand_panel
 from manufacturing_copilot.forecasts.history.periods import EVERY, first_period
@@ -43,7 +42,7 @@ class BacktestResult:
     """
 
     scores: pl.DataFrame
-    pooled: Mapping[str, Any]
+    pooled: PooledScores
     failures: Sequence[tuple[str, str]]
 
 
@@ -93,7 +92,7 @@ def backtest(windows: Sequence[PastWindow], champions: Champions, demand_class: 
     are in production.
     """
     scores: list[pl.DataFrame] = []
-    pooled: list[Mapping[str, Any]] = []
+    pooled: list[PooledScores] = []
     failures: Sequence[tuple[str, str]] = ()
     for window in windows:
         groups = forecast_panel(window.adjusted.panel, champions, window.cut_off, only=demand_class)
@@ -133,11 +132,11 @@ def _judged_window(window: PastWindow, names: Sequence[str], rows: Sequence[int]
     )
 
 
-def _averaged(pooled: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _averaged(pooled: Sequence[PooledScores]) -> PooledScores:
     """Return the measures over all windows, each weighing as much as it has series."""
-    result: dict[str, Any] = {}
+    result: PooledScores = {}
     for name in pooled[0]:
-        weighted = [(metrics[name], metrics["series_scored"]) for metrics in pooled if metrics[name] is not None]
+        weighted = [(value, scores["series_scored"] or 0) for scores in pooled if (value := scores[name]) is not None]
         weight = sum(series for _, series in weighted)
         result[name] = sum(value * series for value, series in weighted) / weight if weight else None
-    return {**result, "series_scored": sum(metrics["series_scored"] for metrics in pooled)}
+    return {**result, "series_scored": sum(scores["series_scored"] or 0 for scores in pooled)}

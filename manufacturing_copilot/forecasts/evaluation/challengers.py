@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from time import perf_counter
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.forecasts.demand import days_ahead, read_demand_facts
 from manufacturing_copilot.forecasts.evaluation.backtests import BacktestResult, PastWindow, backtest, past_windows
 from manufacturing_copilot.forecasts.evaluation.quality_report import TOLERANCE
-from manufacturing_copilot.forecasts.evaluation.scores import value_added
+from manufacturing_copilot.forecasts.evaluation.scores import PooledScores, value_added
 from manufacturing_copilot.forecasts.history.periods import first_period
 from manufacturing_copilot.runtime.comparisons import Comparison, record_comparison, waiting
 from manufacturing_copilot.runtime.decisions import note_in_audit
@@ -231,7 +230,7 @@ def _record(connection: sa.Connection, run: Run, scored: BacktestResult) -> None
     )
 
 
-def _short_bounds(champion: Mapping[str, Any], challenger: Mapping[str, Any]) -> str:
+def _short_bounds(champion: PooledScores, challenger: PooledScores) -> str:
     for measure, nominal in _NOMINAL.items():
         held, other = challenger.get(measure), champion.get(measure)
         if held is not None and held < min(nominal - TOLERANCE, other if other is not None else 1.0):

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Target
 from manufacturing_copilot.store.tables import model_run
@@ -22,12 +23,26 @@ FEWEST_SCORED = 5
 _NOMINAL = {"coverage_80": 0.80, "coverage_95": 0.95}
 
 
-def runs_of(connection: sa.Connection, target: Target, as_of: date | None = None) -> pl.DataFrame:
-    """Return the newest run per frequency and class of the target as of a day (the newest day, unless given).
+_MEASURES = ("series_scored", "coverage_80", "coverage_95", "rmsse", "naive_rmsse", "value_added", "smape", "bias")
 
-    Columns: run, as_of, frequency, demand_class, series, failed_series, failures, series_scored, coverage_80,
-    coverage_95, rmsse, naive_rmsse, value_added, smape, bias.
-    """
+RUNS = FrameSchema(
+    "newest runs of a target",
+    {
+        "run": Column(pl.Int64, "number of the model run"),
+        "as_of": Column(pl.Date),
+        "frequency": Column(pl.String),
+        "demand_class": Column(pl.String),
+        "series": Column(pl.Int64, "number of series forecast"),
+        "failed_series": Column(pl.Int64, "number of series whose model failed"),
+        "failures": Column(pl.String, "the first three, with their reasons"),
+        **{name: Column(pl.Float64, "null where nothing was held back", nullable=True) for name in _MEASURES},
+    },
+    key=("run",),
+)
+
+
+def runs_of(connection: sa.Connection, target: Target, as_of: date | None = None) -> pl.DataFrame:
+    """Return RUNS: the newest run per frequency and class of the target as of a day (default: the newest day)."""
     day = as_of or connection.scalar(
         sa.select(sa.func.max(model_run.c.as_of)).where(model_run.c.target == target.value, FORECAST_ENDED)
     )
@@ -37,7 +52,6 @@ def runs_of(connection: sa.Connection, target: Target, as_of: date | None = None
         .group_by(model_run.c.frequency, model_run.c.demand_class)
     )
     rows = connection.execute(sa.select(model_run).where(model_run.c.id.in_(newest)).order_by(model_run.c.id)).all()
-    measures = ("series_scored", "coverage_80", "coverage_95", "rmsse", "naive_rmsse", "value_added", "smape", "bias")
     return pl.DataFrame(
         [
             {
@@ -47,21 +61,12 @@ def runs_of(connection: sa.Connection, target: Target, as_of: date | None = None
                 "demand_class": row.demand_class,
                 "series": row.series,
                 "failed_series": row.failed_series,
-                "failures": "; ".join(f"{one['series']}: {one['reason']}" for one in row.failures[:3]),
-                **{name: _number(row.metrics.get(name)) for name in measures},
+                "failures": "; ".join(f"{failure['series']}: {failure['reason']}" for failure in row.failures[:3]),
+                **{name: _number(row.metrics.get(name)) for name in _MEASURES},
             }
             for row in rows
         ],
-        schema={
-            "run": pl.Int64,
-            "as_of": pl.Date,
-            "frequency": pl.String,
-            "demand_class": pl.String,
-            "series": pl.Int64,
-            "failed_series": pl.Int64,
-            "failures": pl.String,
-            **dict.fromkeys(measures, pl.Float64),
-        },
+        schema=RUNS.dtypes,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import polars as pl
 
 from manufacturing_copilot.forecasts.contract import LEVELS, Backtest, Floats
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store.tables import QUANTILES
 
 MEASURES = (
@@ -22,12 +23,21 @@ MEASURES = (
     "coverage_95",
 )
 
+SCORES = FrameSchema(
+    "scores of series",
+    {
+        "unique_id": Column(pl.Int64, "the series' place in the task"),
+        **{name: Column(pl.Float64, "null where it cannot be scaled", nullable=True) for name in MEASURES},
+    },
+    key=("unique_id",),
+)
+
 BOUNDS = {"coverage_80": (2, 6), "coverage_95": (0, 8)}
 """Places of the lower and the upper quantile of each pair of bounds."""
 
 
 def score_series(backtest: Backtest, season: int) -> pl.DataFrame:
-    """Return unique_id (the series' place) and MEASURES, one row a series.
+    """Return SCORES, one row a series.
 
     rmsse and mase: root mean squared and mean absolute error over those of the seasonal naive forecast within the
     history (Hyndman 2006); smape: 0 to 2; bias: mean forecast less actual, over the mean actual; pinball: the mean
@@ -81,23 +91,31 @@ def _scaled(held: pl.DataFrame, train: pl.DataFrame, lag: int) -> pl.DataFrame:
     )
 
 
-def pooled_metrics(scores: pl.DataFrame, backtest: Backtest) -> dict[str, Any]:
+PooledScores: TypeAlias = dict[str, float | None]
+"""Measures over a class, with `series_scored` and `value_added`; None where one cannot be computed."""
+
+
+def pooled_metrics(scores: pl.DataFrame, backtest: Backtest) -> PooledScores:
     """Return the metrics of a class from the scores of its series.
 
     `value_added` is the share of the naive forecast's error that the model saves, over the series with both.
     """
     both = scores.filter(pl.col("rmsse").is_not_null() & pl.col("naive_rmsse").is_not_null())
-    model, naive = both["rmsse"].mean(), both["naive_rmsse"].mean()
+    model, naive = _mean(both["rmsse"]), _mean(both["naive_rmsse"])
     actual = float(np.sum(np.abs(backtest.actual)))
     return {
         "series_scored": scores.height,
         "rmsse": model,
         "naive_rmsse": naive,
         "value_added": value_added(model, naive),
-        **{name: scores[name].mean() for name in ("mase", "smape", "pinball", "msis_95")},
+        **{name: _mean(scores[name]) for name in ("mase", "smape", "pinball", "msis_95")},
         "bias": float(np.sum(backtest.mean - backtest.actual)) / actual if actual > 0 else None,
         **{name: float(np.mean(_within(backtest, name))) for name in BOUNDS},
     }
+
+
+def _mean(values: pl.Series) -> float | None:
+    return cast("float | None", values.mean())
 
 
 def value_added(error: Any, reference: Any) -> float | None:

@@ -1,1 +1,1 @@
-"""What is known beyond the history: closures, promotions, prices, successors; outliers; what a planner says instead."""
+"""Events beyond the history: closures, promotions, prices, successors, outliers. What planners set: `overrides`."""

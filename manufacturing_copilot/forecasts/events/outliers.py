@@ -16,7 +16,7 @@ SPREADS = 6.0
 
 SMALLEST_SPREAD = 0.2
 AT_LEAST_TIMES = 3.0
-"""An outlier is also so many times the largest of the other sizes: a tail of large orders is no outlier."""
+"""An outlier is also this many times the largest of the other sizes: a tail of large orders is no outlier."""
 
 OUTLIER = "outlier: more than three times anything else in this history"
 

@@ -1,1 +1,1 @@
-"""What forecasts are made from: periods, panels and classes of series. Reads facts, forecasts nothing."""
+"""What forecasts are made from: periods, panels, classes and cohorts of series. Nothing is forecast here."""

@@ -1,4 +1,4 @@
-"""Classes of series: smooth, erratic, intermittent, lumpy; and short, new or dying, which come first.
+"""Classes of series: smooth, erratic, intermittent, lumpy; first of all short, new or fading (stored as "dying").
 
 Smooth to lumpy are cut at an average interval between demands (ADI) of 1.32 and a squared coefficient of
 variation of the demand sizes (CV²) of 0.49 (Syntetos, Boylan, Croston 2005).
@@ -23,7 +23,7 @@ NEW_BELOW = {Frequency.DAILY: 40, Frequency.WEEKLY: 13, Frequency.MONTHLY: 10, F
 
 QUIET_AT_LEAST = {Frequency.DAILY: 60, Frequency.WEEKLY: 13, Frequency.MONTHLY: 4, Frequency.QUARTERLY: 3}
 QUIET_INTERVALS = 5.0
-"""A series is dying once it has been quiet for the periods above and for this many of its usual intervals."""
+"""A series is fading once it has been quiet for the periods above and for this many of its usual intervals."""
 
 
 def demand_class(y: Floats, frequency: Frequency, *, discontinued: bool = False) -> str:

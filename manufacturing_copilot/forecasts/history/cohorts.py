@@ -1,7 +1,7 @@
 """Cohorts: who stood in a class at an earlier cut-off, and what came of them.
 
-The young and the dying cannot be backtested on their own members: a young series has no window to hold back, and
-of those that were dying only the ones that did not recover still are. So their windows are taken from all series of
+New and fading series cannot be backtested on their own members: a new series has no window to hold back, and
+of those that were fading only the ones that did not recover still are. So their windows are taken from all series of
 the panel, by the class each had at the cut-off.
 """
 
@@ -35,7 +35,7 @@ def cohorts(
         then = classify([values[row][:-gap] for row in rows], frequency, [False] * len(rows))
         for row, name in zip(rows, then, strict=True):
             if name in NEW and len(values[row]) == longest:
-                continue  # its start lies before the records': it only looks young
+                continue  # its start lies before the records': it only looks new
             if name in found:
                 found[name].append((row, gap))
     return {

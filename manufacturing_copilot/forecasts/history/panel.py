@@ -21,6 +21,7 @@ from manufacturing_copilot.forecasts.history.periods import (
     period_of,
     periods_from,
 )
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Frequency
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import demand_day, item, location
@@ -29,11 +30,37 @@ CLOSED_SHARE = 0.01
 """A weekday with less than this share of the days of demand is a day the plant is closed."""
 
 
+DEMAND = FrameSchema(
+    "demand by day",
+    {
+        "item_id": Column(pl.Int64),
+        "location_id": Column(pl.Int64),
+        "day": Column(pl.Date),
+        "quantity": Column(pl.Float64, "ordered that day, in the unit of the item; below 0 for returns"),
+    },
+)
+PANEL_KEYS = FrameSchema(
+    "series of a panel",
+    {
+        "item_id": Column(pl.Int64),
+        "location_id": Column(pl.Int64),
+        "first": Column(pl.Int64, "number of the period of the first demand"),
+        "sku": Column(pl.String),
+        "category": Column(pl.String, nullable=True),
+        "discontinued_on": Column(pl.Date, "the item's last day", nullable=True),
+        "active": Column(pl.Boolean),
+        "code": Column(pl.String, "the location's code"),
+        "name": Column(pl.String, "the series' name: SKU @ location"),
+    },
+    key=("name",),
+)
+
+
 @dataclass(frozen=True)
 class Panel:
     """Histories of one frequency.
 
-    `keys` has one row a series: item_id, location_id, name, category, abc, discontinued_on. `values` are the
+    `keys` has one row a series (PANEL_KEYS; of sums only the name is known). `values` are the
     histories in that order. `periods` are the periods ahead; `steps[i]` is the place of periods[i] among the
     steps that a method forecasts, or -1 where nothing is expected because the plant is closed. `weekdays` are those
     on which demand comes in, 1 Monday to 7 Sunday.
@@ -72,7 +99,7 @@ def _periods_before(first: date, frequency: Frequency, count: int) -> list[date]
 
 
 def read_demand(connection: sa.Connection, as_of: date) -> pl.DataFrame:
-    """Return demand by item, location and day up to `as_of`, with what the series is called and belongs to."""
+    """Return DEMAND up to `as_of`, without that of services."""
     return read_frame(
         connection,
         sa.select(
@@ -101,7 +128,7 @@ def demand_panel(
     as_of: date,
     horizon: int,
 ) -> Panel:
-    """Return the panel of `demand` at `frequency`.
+    """Return the panel of `demand` (DEMAND) at `frequency`.
 
     A history runs from the period of the first demand to the last complete period. Days on which the plant is
     closed are no periods of the daily panel; what was ordered on them counts on the next open day. Net returns

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manufacturing_copilot.forecasts.compute.artifacts import keep_learned
+from manufacturing_copilot.forecasts.compute.artifacts import keep_artifact
 from manufacturing_copilot.forecasts.contract import Floats
 
 FEWEST_ROWS = 200
@@ -79,7 +79,7 @@ def boosted(
             lgb.Dataset(features, target, categorical_feature=[features.shape[1] - 1], free_raw_data=True),
             num_boost_round=min(int(parameters["trees"]), max(FEWEST_TREES, len(target) // EXAMPLES_PER_TREE)),
         )
-        keep_learned(f"trees over {len(adjusted)} series, seed {seed}", model.model_to_string())
+        keep_artifact(f"trees over {len(adjusted)} series, seed {seed}", model.model_to_string())
         predicted = model.predict(ahead)
         if parameters.get("unbiased"):
             fitted = np.asarray(model.predict(features))

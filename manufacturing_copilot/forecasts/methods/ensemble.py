@@ -45,7 +45,7 @@ Weights = Mapping[str, float]
 NOTHING_LEARNED: Weights = {}
 
 
-def joined(members: Members, weights: Weights) -> Floats:
+def combined(members: Members, weights: Weights) -> Floats:
     """Return the ensemble's forecast; NaN for a series that no member forecast.
 
     What `weights` leave to 1 is the weight of the base.
@@ -70,11 +70,11 @@ def learned_weights(windows: Sequence[Window]) -> tuple[Weights, Weights]:
         return NOTHING_LEARNED, NOTHING_LEARNED
     newest, older = enough[0], enough[1:]
     if not older:
-        only = _times(UNTRIED_SHARE, picked(enough))
+        only = _times(UNTRIED_SHARE, greedy_weights(enough))
         return only, only
-    then = picked(older)
-    share = min(SHARES, key=lambda share: scaled_error(newest, joined(newest.members, _times(share, then))))
-    return _times(share, picked(enough)), _times(share, then)
+    then = greedy_weights(older)
+    share = min(SHARES, key=lambda share: scaled_error(newest, combined(newest.members, _times(share, then))))
+    return _times(share, greedy_weights(enough)), _times(share, then)
 
 
 def scaled_error(window: Window, forecast: Floats) -> float:
@@ -82,7 +82,7 @@ def scaled_error(window: Window, forecast: Floats) -> float:
     return float(np.nanmean(np.abs(window.actual - np.maximum(forecast, 0)) / window.scale[:, None]))
 
 
-def picked(windows: Sequence[Window]) -> Weights:
+def greedy_weights(windows: Sequence[Window]) -> Weights:
     """Return the weights, 1 together, that greedy picking finds for the windows, each of which counts alike."""
     usable = []
     for window in windows:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manufacturing_copilot.forecasts.compute.shards import each_alone
+from manufacturing_copilot.forecasts.compute.shards import map_series
 from manufacturing_copilot.forecasts.contract import (
     Backtest,
     Floats,
@@ -110,7 +110,7 @@ def _asked(values: Sequence[Floats], task: Task) -> _Answer:
     if not len(values):
         return _Answer(np.empty((0, task.horizon)), None, {})
     if "statsforecast" in parameters:
-        mean, reasons = each_alone(
+        mean, reasons = map_series(
             f"{__name__}:statsforecast_alone", values, task.horizon, name=parameters["statsforecast"], **what
         )
         return _Answer(mean, None, reasons)
@@ -118,7 +118,7 @@ def _asked(values: Sequence[Floats], task: Task) -> _Answer:
         return _all_at_once(lambda: _Mlforecast(parameters, options), values, task)
     found = find_plugin(parameters["plugin"])
     if getattr(found.make, "alone", False):
-        mean, reasons = each_alone(
+        mean, reasons = map_series(
             f"{__name__}:plugin_alone",
             values,
             task.horizon,

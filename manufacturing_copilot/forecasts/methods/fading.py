@@ -1,4 +1,4 @@
-"""Dying series: quiet for long, or discontinued.
+"""Fading series: quiet for long, or discontinued.
 
 What such series still sell is learned from those that stood there before: their usual level times the share of it
 that came back. The usual level lies between the average of the whole history and one that fades while nothing comes:
@@ -23,7 +23,7 @@ LONGEST_MEMORY = 26
 
 
 def forecast(task: Task) -> Outcome:
-    """Forecast dying series.
+    """Forecast fading series.
 
     Parameters: decay, the share by which the chance of a demand falls each period; fade, the share by which the
     usual level does, from which the share that comes back is learned (0: it is the average of the whole history).

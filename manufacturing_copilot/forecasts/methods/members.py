@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from manufacturing_copilot.forecasts.compute.shards import each_alone
+from manufacturing_copilot.forecasts.compute.shards import map_series
 from manufacturing_copilot.forecasts.contract import Floats, Task
 from manufacturing_copilot.forecasts.methods.boosting import boosted
 from manufacturing_copilot.forecasts.methods.linear import pooled_linear
@@ -120,7 +120,7 @@ def _model(name: str) -> Any:
 
 def _each(adjusted: Sequence[Floats], name: str, horizon: int, cap: int, failures: dict[int, str]) -> Floats:
     rows = [row for row, y in enumerate(adjusted) if len(y) >= FEWEST[name]]
-    found, reasons = each_alone(
+    found, reasons = map_series(
         f"{__name__}:statistical", [adjusted[row][-cap:] for row in rows], horizon, name=name, horizon=horizon
     )
     result = np.full((len(adjusted), horizon), np.nan)

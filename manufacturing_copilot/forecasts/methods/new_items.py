@@ -12,7 +12,7 @@ from manufacturing_copilot.forecasts.methods.cohort_learning import judged_cohor
 from manufacturing_copilot.forecasts.methods.sparse import demand_unit
 
 WIDER = 2.0
-"""By how much the variance is raised where nobody was as young before: the level itself is a guess."""
+"""By how much the variance is raised where no series was as new before: the level itself is a guess."""
 
 FEWEST_IN_COHORT = 20
 
@@ -22,7 +22,7 @@ def forecast(task: Task) -> Outcome:
 
     Parameter: prior_periods, how many periods of own history the prior weighs. The prior is the median level of
     the comparable series of the panel. How the level and its variance turn out is learned from the series that
-    were as young at an earlier cut-off, where there were enough of them.
+    were as new at an earlier cut-off, where there were enough of them.
     """
     weight = float(task.parameters["prior_periods"])
     units = np.array([demand_unit(y) for y in task.values])

@@ -23,7 +23,7 @@ from manufacturing_copilot.forecasts.methods.bounds import (
     inflation,
     pooled_deviation,
 )
-from manufacturing_copilot.forecasts.methods.ensemble import FEWEST_TO_WEIGH, Weights, Window, joined, learned_weights
+from manufacturing_copilot.forecasts.methods.ensemble import FEWEST_TO_WEIGH, Weights, Window, combined, learned_weights
 from manufacturing_copilot.forecasts.methods.members import TREES, Members, fit_members
 
 LEAST_SPREAD = 0.05
@@ -140,7 +140,7 @@ def _judged(one: _Held, season: int, weights: Weights) -> tuple[Floats, Floats]:
 
 def _point(members: Members, values: Sequence[Floats], season: int, weights: Weights) -> tuple[Floats, int]:
     """Return the forecast, never below zero and never missing, and how many series had to be lifted to zero."""
-    mean = joined(members, weights)
+    mean = combined(members, weights)
     for row in np.flatnonzero(~np.isfinite(mean).all(axis=1)).tolist():
         mean[row] = _level(values[row], season)
     below = mean < 0

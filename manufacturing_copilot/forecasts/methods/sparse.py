@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from manufacturing_copilot.forecasts.compute.shards import each_alone
+from manufacturing_copilot.forecasts.compute.shards import map_series
 from manufacturing_copilot.forecasts.contract import (
     LEVELS,
     Backtest,
@@ -74,7 +74,7 @@ class _Means:
     failures: Sequence[tuple[int, str]] = ()
     clipped: int = 0
 
-    def joined(self, share: float) -> Floats:
+    def combined(self, share: float) -> Floats:
         """Return the mean with this share of the trees."""
         return self.croston if self.trees is None else share * self.trees + (1 - share) * self.croston
 
@@ -94,7 +94,7 @@ def forecast(task: Task) -> Outcome:
 
     Parameters: window (periods whose variance is looked at), members (see `croston_family_mean`),
     those of `sparse_trees`, tree_doubt (see `_tree_share`), and departed
-    (whether the trees learn from series that are dying now).
+    (whether the trees learn from series that are fading now).
     """
     window = int(task.parameters["window"])
     units = np.array([demand_unit(y) for y in task.values])
@@ -108,7 +108,7 @@ def forecast(task: Task) -> Outcome:
     if held is not None:
         share = _tree_share(held, float(task.parameters.get("tree_doubt", 0.0)))
         learned, backtest, inflated = _calibrated(task, held, share, units)
-    mean = now.joined(share)
+    mean = now.combined(share)
     quantiles = np.empty((*mean.shape, len(LEVELS)))
     for kind, found in learned.items():
         mine = uneven == kind
@@ -176,7 +176,7 @@ def croston_family_mean(y: Floats, window: int, members: Sequence[str]) -> float
     from statsforecast.models import ADIDA, IMAPA, TSB
 
     models: dict[str, Any] = {"ADIDA": ADIDA(), "IMAPA": IMAPA(), "TSB": TSB(alpha_d=0.3, alpha_p=0.1)}
-    # A history shorter than the window is averaged whole: WindowAverage would give NaN without a word.
+    # A history shorter than the window is averaged whole: WindowAverage would silently give NaN.
     found = [
         np.mean(y[-window:]) if name == "average" else models[name].forecast(y=y, h=1)["mean"][0] for name in members
     ]
@@ -187,7 +187,7 @@ def means(
     values: Sequence[Floats], season: int, horizon: int, window: int, members: Sequence[str]
 ) -> tuple[Floats, list[tuple[int, str]], int]:
     """Return the means of the periods ahead, the series that failed with their reasons, and how many were clipped."""
-    found, reasons = each_alone(f"{__name__}:croston_family", values, 1, window=window, members=list(members))
+    found, reasons = map_series(f"{__name__}:croston_family", values, 1, window=window, members=list(members))
     level = found[:, 0]
     for row in reasons:
         known = values[row][np.isfinite(values[row])]
@@ -246,7 +246,7 @@ def _tree_share(held: _Held, doubt: float) -> float:
         return TREE_SHARES[0]
 
     def errors(share: float) -> Floats:
-        root = np.sqrt(np.mean((held.actual - held.means.joined(share)) ** 2, axis=1))
+        root = np.sqrt(np.mean((held.actual - held.means.combined(share)) ** 2, axis=1))
         return root[known] / scale[known]
 
     usual = errors(TREE_SHARES[0])
@@ -265,7 +265,7 @@ def _of_kind(held: _Held, kind: bool) -> NDArray[np.int64]:
 def _calibrated(
     task: Task, held: _Held, share: float, units: Floats
 ) -> tuple[dict[bool, _Calibration], Backtest, Floats]:
-    rows, actual, mean = held.rows, held.actual, held.means.joined(share)
+    rows, actual, mean = held.rows, held.actual, held.means.combined(share)
     ratio = variance_ratios(list(held.train), int(task.parameters["window"]))
     noise = noise_grid(task.noise[rows], task.horizon)
     quantiles, learned = np.empty((*mean.shape, len(LEVELS))), {}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from manufacturing_copilot.forecasts.compute.artifacts import keep_learned
+from manufacturing_copilot.forecasts.compute.artifacts import keep_artifact
 from manufacturing_copilot.forecasts.contract import Floats
 
 FEWEST_EXAMPLES = 2_000
@@ -70,7 +70,7 @@ def sparse_trees(
         lgb.Dataset(features, target, init_score=start),
         num_boost_round=200,
     )
-    keep_learned(f"trees over {len(taught)} sparse series", model.model_to_string())
+    keep_artifact(f"trees over {len(taught)} sparse series", model.model_to_string())
     found = np.empty((len(values), horizon))
     for begin in range(0, len(values), BLOCK):
         some = values[begin : begin + BLOCK]

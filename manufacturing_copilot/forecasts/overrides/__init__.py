@@ -1,1 +1,1 @@
-"""What a planner says of demand instead of the models, and how that did."""
+"""Planners' overrides of the demand forecast, and their scores. What is declared in feeds belongs in `events`."""

@@ -13,6 +13,7 @@ from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.forecasts.history.time_buckets import TimeBuckets
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.progress import forget_what_follows
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean
@@ -20,6 +21,20 @@ from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import OverrideKind, audit_event, item, location, override, override_score
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.items.lookup import find_item
+
+OVERRIDES = FrameSchema(
+    "overrides that hold",
+    {
+        "id": Column(pl.Int64),
+        "item_id": Column(pl.Int64),
+        "location_id": Column(pl.Int64, "null: all locations together", nullable=True),
+        "first_day": Column(pl.Date),
+        "last_day": Column(pl.Date),
+        "kind": Column(pl.String, "quantity or factor"),
+        "value": Column(pl.Float64, "total demand of the days, or the factor on what the models expect"),
+    },
+    key=("id",),
+)
 
 
 class OverrideError(CopilotError):
@@ -132,15 +147,14 @@ def _audit(connection: sa.Connection, actor: str, verb: str, number: int, detail
 
 
 def read_overrides(connection: sa.Connection, as_of: date) -> pl.DataFrame:
-    """Return the overrides that count as of a day, in the order in which they were made."""
+    """Return OVERRIDES: those that hold as of a day, in the order in which they were made."""
     counts = sa.and_(
         override.c.known_on <= as_of,
         override.c.expires_on >= as_of,
         override.c.last_day > as_of,
         sa.or_(override.c.withdrawn_on.is_(None), override.c.withdrawn_on > as_of),
     )
-    columns = ("id", "item_id", "location_id", "first_day", "last_day", "kind", "value")
-    return read_frame(connection, sa.select(*(override.c[name] for name in columns)).where(counts)).sort("id")
+    return read_frame(connection, sa.select(*(override.c[name] for name in OVERRIDES.columns)).where(counts)).sort("id")
 
 
 def list_overrides(connection: sa.Connection) -> pl.DataFrame:

@@ -48,10 +48,12 @@ class Retire(dg.Config):
 def register_version(context: dg.OpExecutionContext, plant: Plant, config: Register) -> None:
     """Register what the file says."""
     with plant.open() as store:
-        done = register_file(store, Path(plant.site_folder) / config.file, config.actor)
-    for one in done:
-        context.log.info("%s v%s %s", one.model, one.version, one.alias or "as a draft")
-    context.add_output_metadata({f"{one.model} v{one.version}": str(one.alias or VersionStatus.DRAFT) for one in done})
+        registered = register_file(store, Path(plant.site_folder) / config.file, config.actor)
+    for version in registered:
+        context.log.info("%s v%s %s", version.model, version.version, version.alias or "as a draft")
+    context.add_output_metadata(
+        {f"{version.model} v{version.version}": str(version.alias or VersionStatus.DRAFT) for version in registered}
+    )
 
 
 @dg.op(name="promote_version", description="Make a version of a model its champion or challenger.")

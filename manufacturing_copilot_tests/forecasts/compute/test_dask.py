@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts.compute.engines import engine_in_use
-from manufacturing_copilot.forecasts.compute.shards import each_alone, sharded
+from manufacturing_copilot.forecasts.compute.engines import configured_engine
+from manufacturing_copilot.forecasts.compute.shards import map_series, sharded
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store
@@ -64,14 +64,14 @@ def test_forecasts_of_a_cluster_are_those_of_this_process(
 
 
 def test_the_processes_of_the_cluster_do_the_work(on_dask: None) -> None:
-    with engine_in_use() as engine, sharded(engine, size=1):
-        workers, _ = each_alone(f"{__name__}:whoever_works", HISTORIES, 1)
+    with configured_engine() as engine, sharded(engine, size=1):
+        workers, _ = map_series(f"{__name__}:whoever_works", HISTORIES, 1)
     assert os.getpid() not in workers.ravel().tolist()
 
 
 def test_a_series_that_fails_there_is_named_here(on_dask: None) -> None:
-    with engine_in_use() as engine, sharded(engine, size=2):
-        values, reasons = each_alone(f"{last_value.__module__}:last_value", HISTORIES, 2, times=2.0)
+    with configured_engine() as engine, sharded(engine, size=2):
+        values, reasons = map_series(f"{last_value.__module__}:last_value", HISTORIES, 2, times=2.0)
     assert reasons == {2: "five is too odd"}
     assert np.delete(values, 2, axis=0).tolist() == [[2 * y[-1]] * 2 for y in HISTORIES if len(y) != 5]
 
@@ -80,5 +80,5 @@ def test_a_cluster_that_does_not_answer_is_told_in_a_sentence(monkeypatch: pytes
     monkeypatch.setenv("COPILOT_ENGINE", "dask")
     monkeypatch.setenv("COPILOT_DASK_ADDRESS", "tcp://127.0.0.1:9")
     refused = pytest.raises(ModelError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9")
-    with refused, engine_in_use(answer_within=0.5):
+    with refused, configured_engine(answer_within=0.5):
         pass

@@ -17,8 +17,8 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.forecasts.compute.engines import engine_in_use
-from manufacturing_copilot.forecasts.compute.shards import ThisProcess, each_alone, sharded
+from manufacturing_copilot.forecasts.compute.engines import configured_engine
+from manufacturing_copilot.forecasts.compute.shards import ThisProcess, map_series, sharded
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.runtime.runs import end_killed
@@ -52,31 +52,31 @@ def shown(store: Store) -> pl.DataFrame:
 def test_values_and_failures_stand_at_their_series_whatever_the_size_of_a_shard(tmp_path: Path, size: int) -> None:
     for again in (False, True):
         with sharded(ThisProcess(), tmp_path, size=size) as sharding:
-            values, reasons = each_alone(f"{__name__}:last_value", HISTORIES, 2, times=2.0)
+            values, reasons = map_series(f"{__name__}:last_value", HISTORIES, 2, times=2.0)
         assert reasons == {2: "five is too odd"}
         assert np.isnan(values[2]).all()
         assert np.delete(values, 2, axis=0).tolist() == [[2 * y[-1]] * 2 for y in HISTORIES if len(y) != 5]
         # a failure is tried again: its reason may have been mended
-        assert (sharding.found_again, sharding.computed) == ((6, 1) if again else (0, -(-7 // size)))
+        assert (sharding.reused, sharding.computed) == ((6, 1) if again else (0, -(-7 // size)))
 
 
 def test_other_settings_another_history_and_a_changed_method_are_not_taken_for_the_kept_ones(tmp_path: Path) -> None:
     with sharded(ThisProcess(), tmp_path) as sharding:
-        each_alone(f"{__name__}:last_value", HISTORIES[:1], 2, times=2.0)
-        assert each_alone(f"{__name__}:last_value", HISTORIES[:1], 2, times=3.0)[0][0, 0] == 9
-        assert each_alone(f"{__name__}:last_value", [np.array([1.0, 2.0])], 2, times=2.0)[0][0, 0] == 4
-        assert sharding.found_again == 0
+        map_series(f"{__name__}:last_value", HISTORIES[:1], 2, times=2.0)
+        assert map_series(f"{__name__}:last_value", HISTORIES[:1], 2, times=3.0)[0][0, 0] == 9
+        assert map_series(f"{__name__}:last_value", [np.array([1.0, 2.0])], 2, times=2.0)[0][0, 0] == 4
+        assert sharding.reused == 0
 
 
 def test_series_that_are_alike_are_computed_once(tmp_path: Path) -> None:
     with sharded(ThisProcess(), tmp_path):
-        values, _ = each_alone(f"{__name__}:last_value", [HISTORIES[0]] * 5 + [HISTORIES[1]], 2, times=1.0)
+        values, _ = map_series(f"{__name__}:last_value", [HISTORIES[0]] * 5 + [HISTORIES[1]], 2, times=1.0)
     assert values[:, 0].tolist() == [3, 3, 3, 3, 3, 4]
     assert sum(pl.read_parquet(path).height for path in tmp_path.glob("*.parquet")) == 2
 
 
 def test_a_forecast_that_is_no_number_is_a_failure() -> None:
-    values, reasons = each_alone(f"{__name__}:no_number", HISTORIES[:2], 1)
+    values, reasons = map_series(f"{__name__}:no_number", HISTORIES[:2], 1)
     assert np.isnan(values).all() and set(reasons.values()) == {"the model's forecast is not a number"}
 
 
@@ -84,14 +84,14 @@ def test_half_a_file_is_computed_again_and_old_ones_are_cleared_away(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with sharded(ThisProcess(), tmp_path):
-        before, _ = each_alone(f"{__name__}:last_value", HISTORIES[:2], 2, times=2.0)
+        before, _ = map_series(f"{__name__}:last_value", HISTORIES[:2], 2, times=2.0)
     [kept] = tmp_path.glob("*.parquet")
     kept.write_bytes(kept.read_bytes()[:40])
     left = tmp_path / "x.1234.half"
     left.touch()
     os.utime(left, (0, 0))
     with sharded(ThisProcess(), tmp_path) as sharding:
-        after, _ = each_alone(f"{__name__}:last_value", HISTORIES[:2], 2, times=2.0)
+        after, _ = map_series(f"{__name__}:last_value", HISTORIES[:2], 2, times=2.0)
     assert np.array_equal(before, after) and sharding.computed == 1
     assert "cannot be read" in caplog.text
     assert not left.exists()
@@ -188,7 +188,7 @@ def test_an_engine_that_cannot_be_used_is_told_in_a_sentence(
 ) -> None:
     monkeypatch.setenv("COPILOT_ENGINE", engine)
     monkeypatch.setenv("COPILOT_DASK_ADDRESS", address)
-    with pytest.raises(ModelError, match=sentence), engine_in_use():
+    with pytest.raises(ModelError, match=sentence), configured_engine():
         pass
 
 

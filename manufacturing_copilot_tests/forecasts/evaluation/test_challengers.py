@@ -17,7 +17,7 @@ from manufacturing_copilot.forecasts.evaluation.backtests import BacktestResult,
 from manufacturing_copilot.forecasts.evaluation.challengers import compare_challenger, compare_due_challengers, judge
 from manufacturing_copilot.forecasts.events.declared_events import DAYS, SUCCESSIONS, DeclaredEvents
 from manufacturing_copilot.forecasts.forecast import forecast_target
-from manufacturing_copilot.runtime.comparisons import comparisons
+from manufacturing_copilot.runtime.comparisons import COMPARISONS, comparisons
 from manufacturing_copilot.runtime.decisions import history
 from manufacturing_copilot.runtime.registration import register_file
 from manufacturing_copilot.runtime.registry import aliased, champion
@@ -194,7 +194,7 @@ def test_by_hand_a_better_challenger_waits_for_a_person(embedded: Store, tmp_pat
     assert done.is_better and not done.promoted
     with embedded.read() as connection:
         assert champion(connection, "demand", "weekly", "smooth").version == 2
-        shown = comparisons(connection, NAME).row(0, named=True)
+        shown = COMPARISONS.check(comparisons(connection, NAME)).row(0, named=True)
     assert (shown["champion"], shown["challenger"], shown["is_better"]) == (2, 3, True)
     # again only when a week has passed, and so a new window
     assert compare_due_challengers(embedded, site, AS_OF + timedelta(days=3)).done == ()

@@ -3,7 +3,15 @@ from datetime import date, timedelta
 import numpy as np
 import sqlalchemy as sa
 
-from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
+from manufacturing_copilot.forecasts.history.panel import (
+    DEMAND,
+    PANEL_KEYS,
+    Panel,
+    demand_panel,
+    open_weekdays,
+    read_demand,
+    read_names,
+)
 from manufacturing_copilot.site import Frequency
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
@@ -12,9 +20,11 @@ from manufacturing_copilot_tests.forecasts.plants import AS_OF, add_demand, add_
 
 def panel_of(store: Store, frequency: Frequency, as_of: date = AS_OF, horizon: int = 7) -> Panel:
     with store.read() as connection:
-        demand = read_demand(connection, as_of)
+        demand = DEMAND.check(read_demand(connection, as_of))
         items, places = read_names(connection)
-    return demand_panel(demand, items, places, frequency, as_of, horizon)
+    panel = demand_panel(demand, items, places, frequency, as_of, horizon)
+    PANEL_KEYS.check(panel.keys)
+    return panel
 
 
 def test_days_without_demand_are_zeros_from_the_first_demand_on(store: Store) -> None:

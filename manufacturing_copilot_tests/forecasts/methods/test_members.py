@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from manufacturing_copilot.forecasts.methods.ensemble import UNTRIED_SHARE, Window, joined, learned_weights
+from manufacturing_copilot.forecasts.methods.ensemble import UNTRIED_SHARE, Window, combined, learned_weights
 from manufacturing_copilot.forecasts.methods.linear import pooled_linear
 from manufacturing_copilot.forecasts.methods.members import Members, autoregression
 
@@ -23,12 +23,12 @@ def test_the_base_is_half_the_median_of_the_models_and_half_the_mean_of_the_pool
     members = Members(
         {"a": 1 * flat, "b": 2 * flat, "gone wild": 1e9 * flat}, {"boosting": 9 * flat, "linear": 11 * flat}
     )
-    assert joined(members, {})[0, 0] == 6
+    assert combined(members, {})[0, 0] == 6
 
 
 def test_in_a_small_panel_the_pooled_members_count_as_one() -> None:
     flat = np.ones((3, 10))
-    assert joined(Members({"a": flat, "b": flat}, {"boosting": 4 * flat}), {})[0, 0] == pytest.approx(2)
+    assert combined(Members({"a": flat, "b": flat}, {"boosting": 4 * flat}), {})[0, 0] == pytest.approx(2)
 
 
 def test_a_member_that_was_better_twice_is_given_all_the_weight() -> None:
@@ -62,7 +62,7 @@ def test_from_few_held_back_values_nothing_is_learned() -> None:
 def test_what_a_member_could_not_forecast_is_left_to_the_others() -> None:
     holes = np.where(np.arange(60)[:, None] == 7, np.nan, off_by(1))
     members = Members({"with holes": holes, "whole": off_by(1)}, {"linear": holes})
-    found = joined(members, learned_weights([Window(members, ACTUAL, SCALE)])[0])
+    found = combined(members, learned_weights([Window(members, ACTUAL, SCALE)])[0])
     assert np.isfinite(found).all()
     assert found[7] == pytest.approx(members.statistical["whole"][7])
 

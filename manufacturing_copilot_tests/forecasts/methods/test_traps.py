@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from manufacturing_copilot.forecasts.compute.shards import Found, ThisProcess, Work, sharded
+from manufacturing_copilot.forecasts.compute.shards import SeriesWork, ShardResult, ThisProcess, sharded
 from manufacturing_copilot.forecasts.contract import Floats, seasonal_naive
 from manufacturing_copilot.forecasts.history.periods import HISTORY
 from manufacturing_copilot.forecasts.methods import members, regular, sparse
@@ -151,7 +151,7 @@ class LengthsSeen(ThisProcess):
     def __init__(self) -> None:
         self.lengths: list[int] = []
 
-    def run(self, work: Work, shards: Sequence[Sequence[Floats]]) -> Iterator[Found]:
+    def run(self, work: SeriesWork, shards: Sequence[Sequence[Floats]]) -> Iterator[ShardResult]:
         self.lengths += [len(y) for histories in shards for y in histories]
         return super().run(work, shards)
 
