@@ -13,7 +13,7 @@ help: ## list the targets
 
 $(STAMP): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@echo "Making the environment in $(VENV) ..."
+	@echo "Creating the environment in $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -22,35 +22,35 @@ $(STAMP): constraints.txt pyproject.toml
 .env:
 	@printf '# Read by the dagster commands in this folder.\nDAGSTER_HOME=%s\n' '$(CURDIR)' > .env
 
-demo: $(STAMP) .env ## simulate a plant, run everything, show what happened and where to look
+demo: $(STAMP) .env ## simulate a demo plant, run every stage, show where to look
 	@$(BIN)/copilot demo
 
-next-day: $(STAMP) .env ## add a day to the demo plant's exports, for the sensors or `make run` to find
+next-day: $(STAMP) .env ## add a day to the demo plant's exports
 	@$(BIN)/copilot demo next-day
 
-run: $(STAMP) .env ## load what waits and bring everything up to date, in one process
+run: $(STAMP) .env ## load new files and bring everything up to date, in one process
 	@$(BIN)/copilot run
 
-status: $(STAMP) ## what came in, what is forecast, what is open, who was told
+status: $(STAMP) ## show batches, forecasts, open alerts and notifications
 	@$(BIN)/copilot status
 
-up: $(STAMP) .env ## the Dagster UI, the daemon and the sensors, on this machine only
+up: $(STAMP) .env ## start the Dagster UI, the daemon and the sensors on this machine
 	@$(BIN)/copilot up
 
-test: $(STAMP) ## all tests
+test: $(STAMP) ## run all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
-lint: $(STAMP) ## style, types and the import rules
+lint: $(STAMP) ## check style, types and import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(STAMP) ## put the code into its form
+format: $(STAMP) ## format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP) ## make the reference pages and the JSON Schemas from the declarations
+docs: $(STAMP) ## write the reference pages and the JSON Schemas
 	@$(BIN)/copilot reference docs
 
 lock: ## pin the newest versions that fit pyproject.toml (needs uv)
