@@ -19,6 +19,7 @@ PACKAGE = REPOSITORY / house.PACKAGE
 
 SAME_MEANING = {
     "alerts": "alerts: what makes them, and the verbs about them",
+    "audit": "the audit trail: its table, and what writes into it",
     "batches": "batches of a feed: their ledger, and the verbs about them",
     "demand": "what customers order: its history, and its forecast",
     "demo": "the plant to try it on, and the verbs about it",
@@ -33,6 +34,7 @@ SAME_MEANING = {
     "notify": "telling people: what does it, and its tables",
     "overrides": "what a planner says of demand instead of the models, and the verbs about it",
     "quality": "good and bad pieces by item and operation: their history, and facts for rules",
+    "reference": "a page of the documentation that is made from declarations",
     "runtime": "running models: what does it, and its tables",
     "stock": "what lies where: by day, and facts for rules",
     "structure": "how items are made, and its tables",

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.tables import AlertStatus, alert, alert_event, audit_event, fact_seen
+from manufacturing_copilot.store.audit import record_audit_event
+from manufacturing_copilot.store.tables import AlertStatus, alert, alert_event, fact_seen
 from manufacturing_copilot.store.types import utc_now
 
 
@@ -75,8 +76,6 @@ def _change_status(
         detail = {"note": note, "was": row.status, "title": row.title}
         if snoozed_until is not None:
             detail["until"] = snoozed_until.isoformat()
-        connection.execute(
-            sa.insert(audit_event).values(
-                at=now, actor=actor, verb=f"alert {status}", subject=f"alert {alert_id}", detail=detail
-            )
+        record_audit_event(
+            connection, at=now, actor=actor, verb=f"alert {status}", subject=f"alert {alert_id}", detail=detail
         )

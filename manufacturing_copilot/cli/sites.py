@@ -47,7 +47,7 @@ def reference(folder: Annotated[Path, typer.Argument(help="folder to write to, s
     from manufacturing_copilot.alerts.facts.facts_page import facts_page
     from manufacturing_copilot.site.reference import records_page, site_page
     from manufacturing_copilot.site.schemas import json_schemas
-    from manufacturing_copilot.store.view_columns import views_page
+    from manufacturing_copilot.store.views import views_page
 
     (folder / "schemas").mkdir(parents=True, exist_ok=True)
     (folder / "records.md").write_text(records_page(), encoding="utf-8")

@@ -14,6 +14,7 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.runtime.registry import Alias, promote
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.audit import record_audit_event
 from manufacturing_copilot.store.tables import (
     ModelRole,
     VersionStatus,
@@ -23,7 +24,6 @@ from manufacturing_copilot.store.tables import (
     model_run,
     model_version,
 )
-from manufacturing_copilot.store.types import utc_now
 
 MEASURES = ("series_scored", "rmsse", "value_added", "smape", "bias", "coverage_80", "coverage_95")
 VERSIONS = FrameSchema(
@@ -171,7 +171,13 @@ def promote_version(
             raise ModelError(f"version {version} of {name} is its {is_now} already")
         promote(connection, row.id, alias)
         was = None if holder is None else holder.version
-        note_in_audit(connection, actor, f"model {alias}", f"{name} v{version}", {"note": note, "instead_of": was})
+        record_audit_event(
+            connection,
+            actor=actor,
+            verb=f"model {alias}",
+            subject=f"{name} v{version}",
+            detail={"note": note, "instead_of": was},
+        )
 
 
 def retire_version(store: Store, name: str, version: int, actor: str, note: str = "") -> None:
@@ -194,7 +200,13 @@ def retire_version(store: Store, name: str, version: int, actor: str, note: str 
         connection.execute(
             sa.update(model_version).where(model_version.c.id == row.id).values(status=VersionStatus.RETIRED)
         )
-        note_in_audit(connection, actor, "model retired", f"{name} v{version}", {"note": note, "was": row.status})
+        record_audit_event(
+            connection,
+            actor=actor,
+            verb="model retired",
+            subject=f"{name} v{version}",
+            detail={"note": note, "was": row.status},
+        )
 
 
 def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Row[Any]:
@@ -226,13 +238,6 @@ def _version_with_alias(connection: sa.Connection, model_id: int, alias: Alias) 
         .join(model_alias, model_alias.c.version_id == model_version.c.id)
         .where(model_alias.c.model_id == model_id, model_alias.c.alias == alias)
     ).one_or_none()
-
-
-def note_in_audit(connection: sa.Connection, actor: str, verb: str, subject: str, detail: Mapping[str, Any]) -> None:
-    """Write into the audit trail who did what to a model version, and why."""
-    connection.execute(
-        sa.insert(audit_event).values(at=utc_now(), actor=actor, verb=verb, subject=subject, detail=dict(detail))
-    )
 
 
 def history(connection: sa.Connection, name: str | None = None, limit: int = 50) -> pl.DataFrame:

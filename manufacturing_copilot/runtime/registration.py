@@ -12,7 +12,6 @@ from pydantic import Field as Key
 from pydantic import PositiveInt, model_validator
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.runtime.decisions import note_in_audit
 from manufacturing_copilot.runtime.plugins import (
     LoadedModel,
     check_options,
@@ -25,6 +24,7 @@ from manufacturing_copilot.runtime.registry import Alias, promote, register
 from manufacturing_copilot.site import Target
 from manufacturing_copilot.site.yaml_documents import Declared, Document, KeyProblemError, did_you_mean
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.audit import record_audit_event
 from manufacturing_copilot.store.tables import ModelOrigin, ModelRole, model_version
 
 EXTERNAL_METHOD = "manufacturing_copilot.forecasts.outside:forecast"
@@ -117,7 +117,7 @@ def _registered(
         promote(connection, number, role)
     version = connection.scalar(sa.select(model_version.c.version).where(model_version.c.id == number)) or 0
     detail = {"note": registration.note, "as": registration.alias, "code": policy.code, "is_new": is_new}
-    note_in_audit(connection, actor, "model registered", f"{name} v{version}", detail)
+    record_audit_event(connection, actor=actor, verb="model registered", subject=f"{name} v{version}", detail=detail)
     return RegisteredVersion(name, version, is_new, role)
 
 

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.view_columns import EVERYWHERE, VIEWS, meanings, views_page
+from manufacturing_copilot.store.views import EVERYWHERE, VIEWS, meanings, views_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -15,7 +15,7 @@ def test_every_view_of_the_database_is_declared_with_a_meaning_for_every_column(
         found = {
             name: [column["name"] for column in inspector.get_columns(name)] for name in inspector.get_view_names()
         }
-    assert set(found) == set(VIEWS), "declare the view in store/view_columns.py"
+    assert set(found) == set(VIEWS), "declare the view in store/views/"
     for name, columns in found.items():
         assert list(meanings(name, columns)) == columns
         assert set(VIEWS[name].columns) <= set(columns), f"{name} has no such column any more"

@@ -18,7 +18,6 @@ from manufacturing_copilot.forecasts.evaluation.quality_report import TOLERANCE
 from manufacturing_copilot.forecasts.evaluation.scores import PooledScores, value_added
 from manufacturing_copilot.forecasts.history.periods import first_period
 from manufacturing_copilot.runtime.comparisons import Comparison, record_comparison, waiting
-from manufacturing_copilot.runtime.decisions import note_in_audit
 from manufacturing_copilot.runtime.policies import DEMAND_CLASSES
 from manufacturing_copilot.runtime.registry import (
     Champions,
@@ -34,6 +33,7 @@ from manufacturing_copilot.runtime.runs import Failure, Run, Work, record_run, r
 from manufacturing_copilot.runtime.series import numbers_of
 from manufacturing_copilot.site import Frequency, Site, Target
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.audit import record_audit_event
 from manufacturing_copilot.store.tables import ModelRole, RunPurpose
 from manufacturing_copilot.store.types import utc_now
 
@@ -250,7 +250,7 @@ def _promote(connection: sa.Connection, done: Comparison) -> None:
     promote(connection, done.challenger.id)
     subject = f"{done.model} v{done.challenger.version}"
     detail = {"note": done.reason, "instead_of": done.champion.version, "p_value": done.p_value, "gain": done.gain}
-    note_in_audit(connection, BY_ITSELF, "model champion", subject, detail)
+    record_audit_event(connection, actor=BY_ITSELF, verb="model champion", subject=subject, detail=detail)
 
 
 @dataclass(frozen=True)

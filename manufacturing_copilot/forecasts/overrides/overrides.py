@@ -18,7 +18,8 @@ from manufacturing_copilot.progress import forget_what_follows
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean
 from manufacturing_copilot.store import read_frame
-from manufacturing_copilot.store.tables import OverrideKind, audit_event, item, location, override, override_score
+from manufacturing_copilot.store.audit import record_audit_event
+from manufacturing_copilot.store.tables import OverrideKind, item, location, override, override_score
 from manufacturing_copilot.store.types import utc_now
 from manufacturing_copilot.unified.items.lookup import find_item
 
@@ -141,9 +142,7 @@ def withdraw_override(connection: sa.Connection, number: int, *, actor: str, rea
 
 
 def _audit(connection: sa.Connection, actor: str, verb: str, number: int, detail: dict[str, str]) -> None:
-    connection.execute(
-        sa.insert(audit_event).values(at=utc_now(), actor=actor, verb=verb, subject=f"override {number}", detail=detail)
-    )
+    record_audit_event(connection, actor=actor, verb=verb, subject=f"override {number}", detail=detail)
 
 
 def read_overrides(connection: sa.Connection, as_of: date) -> pl.DataFrame:

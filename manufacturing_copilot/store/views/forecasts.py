@@ -1,0 +1,70 @@
+"""The newest forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store.tables import forecast, item, location, series, supplier
+from manufacturing_copilot.store.views.view import View
+
+
+def _forecast(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per series and period of its newest forecast: mean, median, 80 % and 95 % bounds, and who made it."""
+    others = forecast.alias("again")
+    newest = sa.select(sa.func.max(others.c.as_of)).where(others.c.series_id == series.c.id).scalar_subquery()
+    return (
+        sa.select(
+            series.c.id.label("series_id"),
+            series.c.target,
+            series.c.frequency,
+            series.c.name.label("series"),
+            series.c.demand_class,
+            series.c.item_id,
+            item.c.sku,
+            location.c.code.label("location"),
+            supplier.c.code.label("supplier"),
+            forecast.c.as_of,
+            forecast.c.period,
+            forecast.c.mean,
+            forecast.c.model_mean,
+            forecast.c.q50.label("median"),
+            forecast.c.q10.label("low_80"),
+            forecast.c.q90.label("high_80"),
+            forecast.c.q025.label("low_95"),
+            forecast.c.q975.label("high_95"),
+            forecast.c.run_id,
+        )
+        .select_from(
+            forecast.join(series, series.c.id == forecast.c.series_id)
+            .outerjoin(item, item.c.id == series.c.item_id)
+            .outerjoin(location, location.c.id == series.c.location_id)
+            .outerjoin(supplier, supplier.c.id == series.c.supplier_id)
+        )
+        .where(forecast.c.as_of == newest)
+    )
+
+
+v_forecast = View(
+    "v_forecast",
+    "series and period of its newest forecast",
+    _forecast,
+    {
+        "series_id": "the series' number",
+        "target": "demand, inventory, supply or quality",
+        "frequency": "daily, weekly, monthly or quarterly",
+        "series": "what it is, in words and codes",
+        "demand_class": "smooth, erratic, intermittent, lumpy, short or none",
+        "as_of": "the last day whose facts were used",
+        "period": "first day of the period",
+        "mean": "what is expected, a person's overrides included",
+        "model_mean": "what the models said, where a person overrode it",
+        "median": "as often more as less",
+        "low_80": "lower end of the 80 % bounds",
+        "high_80": "upper end of the 80 % bounds",
+        "low_95": "lower end of the 95 % bounds",
+        "high_95": "upper end of the 95 % bounds",
+        "run_id": "number of the run that made it",
+    },
+)

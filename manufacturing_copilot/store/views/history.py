@@ -1,0 +1,189 @@
+"""Demand, supply, suppliers and quality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from manufacturing_copilot.store.tables import (
+    SupplyStatus,
+    batch_file,
+    demand_day,
+    item,
+    location,
+    quality_day,
+    quality_reason,
+    supplier,
+    supplier_score,
+    supply_line,
+)
+from manufacturing_copilot.store.views.view import View, number, plain
+
+
+def _demand(dialect: sa.Dialect) -> sa.Select[Any]:
+    table = demand_day
+    return (
+        sa.select(
+            table.c.day,
+            item.c.id.label("item_id"),
+            item.c.sku,
+            location.c.code.label("location"),
+            plain(table.c.quantity, dialect),
+            plain(table.c.value, dialect),
+            table.c.order_lines,
+        )
+        .join(item, item.c.id == table.c.item_id)
+        .join(location, location.c.id == table.c.location_id)
+    )
+
+
+v_demand = View(
+    "v_demand",
+    "item, location and day on which something was wanted, by the rules under demand in site.yaml",
+    _demand,
+    {
+        "quantity": "wanted, less what came back",
+        "value": "quantity times price; empty where no line has one",
+        "order_lines": "how many lines",
+    },
+)
+
+
+def _supply(dialect: sa.Dialect) -> sa.Select[Any]:
+    table = supply_line
+    ordered, received = number(table.c.ordered, dialect), number(table.c.received, dialect)
+    is_open = sa.and_(table.c.status == SupplyStatus.OPEN, ordered > received)
+    return sa.select(
+        table.c.source,
+        table.c.order_no,
+        table.c.line_no,
+        table.c.made,
+        item.c.id.label("item_id"),
+        item.c.sku,
+        location.c.code.label("location"),
+        supplier.c.code.label("supplier"),
+        table.c.ordered_on,
+        table.c.promised_on,
+        table.c.received_on,
+        table.c.last_received_on,
+        ordered.label("ordered"),
+        received.label("received"),
+        sa.case((is_open, ordered - received), else_=0).label("missing"),
+        plain(table.c.rejected, dialect),
+        plain(table.c.price, dialect),
+        table.c.status,
+        batch_file.c.path.label("file"),
+        table.c.line,
+    ).select_from(
+        table.join(item, item.c.id == table.c.item_id)
+        .join(location, location.c.id == table.c.location_id)
+        .outerjoin(supplier, supplier.c.id == table.c.supplier_id)
+        .outerjoin(batch_file, batch_file.c.id == table.c.file_id)
+    )
+
+
+v_supply = View(
+    "v_supply",
+    "purchase line or work order",
+    _supply,
+    {
+        "order_no": "number of the order",
+        "line_no": "its line",
+        "made": "true: a work order; false: a purchase line",
+        "ordered_on": "day of the order, or first day of work",
+        "promised_on": "day the supplier promised, or the order is due",
+        "received_on": "day on which all that was ordered was there, by the cumulative quantity of its deliveries",
+        "last_received_on": "day of the last delivery",
+        "ordered": "how much was ordered",
+        "received": "how much came",
+        "missing": "how much is still to come; 0 where it is not open",
+        "rejected": "refused at inspection, or scrapped in making",
+        "price": "price of one",
+        "status": "open, closed or cancelled",
+        "file": "file of its record",
+        "line": "line of its record",
+    },
+)
+
+
+def _supplier(dialect: sa.Dialect) -> sa.Select[Any]:
+    """One row per supplier: how well it keeps its word, over the purchase lines due in the last year.
+
+    Shares are of the lines due, never-received ones included; empty where no line was due.
+    """
+    table = supplier_score
+    numbers = ("otif", "on_time", "in_full", "lead_time_p50", "lead_time_p90", "lead_time_cv", "promise_slip",
+               "late_value_days", "reject_ppm")  # fmt: skip
+    return sa.select(
+        supplier.c.id.label("supplier_id"),
+        supplier.c.code.label("supplier"),
+        supplier.c.name,
+        supplier.c.active,
+        table.c.as_of,
+        table.c.lines_due,
+        table.c.never_received,
+        *(plain(table.c[name], dialect) for name in numbers),
+    ).select_from(supplier.outerjoin(table, table.c.supplier_id == supplier.c.id))
+
+
+v_supplier = View(
+    "v_supplier",
+    "supplier, over the purchase lines due in the last 365 days; see items.md",
+    _supplier,
+    {
+        "supplier_id": "the supplier's number, for joins",
+        "active": "still in use",
+        "as_of": "last day of the 365",
+        "lines_due": "lines promised in that time, not cancelled",
+        "never_received": "of them, nothing came",
+        "otif": "share of lines that were all there on the promised day",
+        "on_time": "share of lines of which what came was there on the promised day",
+        "in_full": "share of lines that are all there by now",
+        "lead_time_p50": "days from order to complete: median",
+        "lead_time_p90": "days from order to complete: 90 % quantile",
+        "lead_time_cv": "standard deviation of the lead time over its mean",
+        "promise_slip": "mean days from promise to complete; open lines slip on",
+        "late_value_days": "days late times value, added up",
+        "reject_ppm": "refused per million received",
+    },
+)
+
+
+def _quality(dialect: sa.Dialect) -> sa.Select[Any]:
+    return _defects(quality_day, ("inspected", "defective", "scrapped"), dialect)
+
+
+v_quality = View(
+    "v_quality",
+    "day, item, operation, supplier and origin of what was looked at",
+    _quality,
+    {"inspected": "how many were looked at", "reason": "the one behind most of the defects; empty where none"},
+)
+
+
+def _quality_reason(dialect: sa.Dialect) -> sa.Select[Any]:
+    return _defects(quality_reason, ("defective", "scrapped"), dialect)
+
+
+v_quality_reason = View(
+    "v_quality_reason",
+    "reason of defects, by day, item, operation, supplier and origin: adds up to v_quality",
+    _quality_reason,
+    {"reason": "what was wrong; empty where nobody says"},
+)
+
+
+def _defects(table: sa.Table, numbers: tuple[str, ...], dialect: sa.Dialect) -> sa.Select[Any]:
+    return sa.select(
+        table.c.day,
+        item.c.id.label("item_id"),
+        item.c.sku,
+        table.c.operation,
+        supplier.c.code.label("supplier"),
+        table.c.origin,
+        *(plain(table.c[name], dialect) for name in numbers),
+        table.c.reason,
+    ).select_from(
+        table.join(item, item.c.id == table.c.item_id).outerjoin(supplier, supplier.c.id == table.c.supplier_id)
+    )
