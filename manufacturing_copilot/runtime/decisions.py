@@ -167,7 +167,7 @@ def promote_version(
         holder = _version_with_alias(connection, row.model_id, alias)
         champion = _version_with_alias(connection, row.model_id, ModelRole.CHAMPION)
         if row.id in {current.id for current in (holder, champion) if current is not None}:
-            is_now = alias if holder is not None and holder.id == row.id else "champion"
+            is_now = alias if holder is not None and holder.id == row.id else ModelRole.CHAMPION
             raise ModelError(f"version {version} of {name} is its {is_now} already")
         promote(connection, row.id, alias)
         was = None if holder is None else holder.version

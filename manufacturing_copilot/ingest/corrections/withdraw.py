@@ -73,7 +73,7 @@ def restore(store: Store, reference: str, *, actor: str, reason: str) -> None:
         ).one_or_none()
         if row is None:
             raise unknown(reference)
-        if row.status != "withdrawn":
+        if row.status != BatchStatus.WITHDRAWN:
             raise BatchError(f"batch {reference} is {row.status}; only a withdrawn batch can be restored")
         connection.execute(
             sa.update(batch).where(batch.c.id == row.id).values(status=BatchStatus.PENDING, attempts=0, problem=None)

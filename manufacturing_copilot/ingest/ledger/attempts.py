@@ -255,7 +255,7 @@ def retry(store: Store, reference: str, actor: str, *, reason: str = "") -> None
         ).one_or_none()
         if found is None:
             raise unknown(reference)
-        if found.status != "failed":
+        if found.status != BatchStatus.FAILED:
             raise BatchError(f"batch {reference} is {found.status}; only a failed batch can be tried again")
         connection.execute(
             sa.update(batch).where(batch.c.id == found.id).values(status=BatchStatus.PENDING, attempts=0, problem=None)
