@@ -24,8 +24,11 @@ def init(folder: Annotated[Path, typer.Argument(help="folder to write it to; cre
     from manufacturing_copilot.site.starter import write_starter
 
     for path in write_starter(folder):
-        out.print(f"wrote {path}")
-    out.print(f"\nNext: adapt {folder}/site.yaml and {folder}/feeds, then `COPILOT_SITE={folder} copilot check`.")
+        out.print(f"wrote {path}", soft_wrap=True)
+    out.print(
+        f"\nNext: adapt {folder}/site.yaml and {folder}/feeds, then `COPILOT_SITE={folder} copilot check`.",
+        soft_wrap=True,
+    )
 
 
 def check(
