@@ -49,6 +49,51 @@ UNFINISHED = [
 """The statuses of a run that may still do what it was asked for."""
 
 
+_QUANTILES = {"q025": 2.5, "q05": 5, "q10": 10, "q25": 25, "q50": 50, "q75": 75, "q90": 90, "q95": 95, "q975": 97.5}
+_MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "alert": {
+            "id": "the alert's number",
+            "rule": "the rule that opened it",
+            "topic": "what kind of trouble it is",
+            "severity": "info, warning or critical",
+            "item_id": "the number of the item it is about; empty where it is about no item",
+            "title": "what is wrong, in a sentence",
+            "advice": "what to do, in a sentence",
+            "first_seen_on": "the plant's day on which it was first seen",
+            "last_seen_on": "the plant's day on which it was last seen",
+            "opened_at": "when it was opened",
+            "changed_at": "when it last changed",
+            "snoozed_until": "until when nobody is to hear of it",
+        },
+        "forecast": {
+            "series_id": "the number of the series",
+            "run_id": "the number of the model run that made it",
+            "as_of": "the day whose end it is made at",
+            "mean": "expected value of the period",
+            **{name: f"{share:g} % of outcomes are expected at or below this" for name, share in _QUANTILES.items()},
+            "q99": "99 % of outcomes are expected at or below this",
+        },
+        "model_comparison": {
+            "id": "the comparison's number",
+            "at": "when the versions were compared",
+            "model_id": "the number of the model",
+            "champion_id": "the number of the version that forecasts",
+            "challenger_id": "the number of the version compared with it",
+        },
+        "model_version": {
+            "id": "the number of the version among all models",
+            "model_id": "the number of the model",
+            "version": "the number of the version within its model",
+            "parameters": "the settings it computes with",
+            "created_at": "when it was registered",
+        },
+    }
+)
+"""What columns without a comment of their own mean, by table."""
+_LINE = "the line in the file that it came from"
+
+
 LIVES_TAG = "copilot/lives_with"
 """Tag of a run that has taken its lock; its value is the mark of the store that the lock is in."""
 
@@ -201,11 +246,17 @@ def column_schema(table: sa.Table, meanings: Mapping[str, str] = _NOTHING) -> dg
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
-                name=column.name, type=str(column.type), description=column.comment or meanings.get(column.name)
+                name=column.name,
+                type=str(column.type),
+                description=column.comment or meanings.get(column.name) or _meaning(column),
             )
             for column in table.columns
         ]
     )
+
+
+def _meaning(column: sa.Column[Any]) -> str | None:
+    return _MEANINGS.get(column.table.name, {}).get(column.name) or (_LINE if column.name == "line" else None)
 
 
 def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadataValue:

@@ -68,6 +68,19 @@ def test_every_asset_has_an_owner_a_kind_a_description_and_the_group_of_its_stag
         assert node.owners and node.kinds and node.description, key
 
 
+def test_every_column_of_every_asset_says_what_it_means() -> None:
+    graph = build(DEMO).resolve_asset_graph()
+    schemas = {key: graph.get(key).metadata.get("dagster/column_schema") for key in graph.get_all_asset_keys()}
+    assert [key.to_user_string() for key, schema in schemas.items() if schema is None] == ["report/page"]
+    unexplained = {
+        f"{key.to_user_string()}: {column.name}"
+        for key, schema in schemas.items()
+        for column in (schema.columns if schema is not None else ())
+        if not column.description
+    }
+    assert unexplained == set()
+
+
 def test_data_moves_down_only() -> None:
     graph = build(DEMO).resolve_asset_graph()
     order = ["ingest", "unified", "runtime", "forecasts", "alerts", "report"]
