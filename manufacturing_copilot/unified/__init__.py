@@ -1,1 +1,1 @@
-"""One item master, processes, stock snapshots, and the history of demand, supply and quality."""
+"""One item master, processes, stock and history. Records as they came belong in `ingest`, forecasts in `forecasts`."""

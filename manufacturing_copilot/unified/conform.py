@@ -1,4 +1,4 @@
-"""Accepted records as facts about items: codes become items and locations, quantities the item's base unit."""
+"""Conformed records: accepted records in which codes become items and locations, quantities the item's base unit."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def with_item_ids(connection: sa.Connection, records: pl.DataFrame, code: str = 
     return records.join(known, on=["source", code], how="inner", maintain_order="left")
 
 
-def read_facts(
+def read_conformed(
     connection: sa.Connection,
     site: Site,
     kind: str,

@@ -1,1 +1,1 @@
-"""What cannot be used or cannot be right in what came, as frames that a person can read."""
+"""What cannot be used or cannot be right in what came, as frames to read. Nothing is corrected here."""

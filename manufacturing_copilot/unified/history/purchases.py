@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.tables import SupplyStatus
 from manufacturing_copilot.unified.codes import read_accepted
-from manufacturing_copilot.unified.conform import read_facts, with_supplier_ids
+from manufacturing_copilot.unified.conform import read_conformed, with_supplier_ids
 from manufacturing_copilot.unified.costs import ALWAYS
 
 ENOUGH = 1e-6
@@ -43,7 +43,7 @@ def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
     gets its item's code, with a counter where that stands twice in an order.
     """
     quantities = ["quantity", "received_quantity", "rejected_quantity"]
-    rows = read_facts(connection, site, "purchase_lines", _LINE, quantities=quantities, prices=["price"])
+    rows = read_conformed(connection, site, "purchase_lines", _LINE, quantities=quantities, prices=["price"])
     heads = read_accepted(connection, site, "purchase_orders", ["order_no", "supplier", "ordered_on", "status"])
     heads = heads.unique(["source", "order_no"], keep="first", maintain_order=True)
     inherited = ["supplier", "ordered_on", "status"]
@@ -54,7 +54,7 @@ def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
         maintain_order="left",
     ).with_columns(pl.coalesce(name, f"head_{name}").alias(name) for name in inherited)
     lines = with_supplier_ids(connection, _numbered(joined)).with_row_index("_line")
-    receipts = read_facts(connection, site, "receipts", _RECEIPT, quantities=["quantity", "rejected_quantity"])
+    receipts = read_conformed(connection, site, "receipts", _RECEIPT, quantities=["quantity", "rejected_quantity"])
     return Purchases(lines, _matched(receipts, lines))
 
 

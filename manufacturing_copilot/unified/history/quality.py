@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import SupplyStatus, quality_day, quality_reason
-from manufacturing_copilot.unified.conform import read_facts, with_supplier_ids
+from manufacturing_copilot.unified.conform import read_conformed, with_supplier_ids
 from manufacturing_copilot.unified.history.purchases import Purchases
 
 _PLACE = ["day", "item_id", "operation", "supplier_id", "origin"]
@@ -43,7 +43,7 @@ def refresh_quality(connection: sa.Connection, site: Site, as_of: date, purchase
 
 def _inspected(connection: sa.Connection, site: Site) -> pl.DataFrame:
     columns = ["item", "inspected_on", "operation", "supplier", "inspected", "defective", "reason"]
-    rows = read_facts(connection, site, "inspections", columns)
+    rows = read_conformed(connection, site, "inspections", columns)
     return with_supplier_ids(connection, rows).with_columns(
         day="inspected_on", origin=pl.lit("inspections"), scrapped=pl.lit(0.0)
     )
@@ -52,7 +52,7 @@ def _inspected(connection: sa.Connection, site: Site) -> pl.DataFrame:
 def _scrapped(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Finished work orders: everything that was made was looked at."""
     columns = ["item", "quantity", "completed", "scrapped", "scrap_reason", "operation", "finished_on", "status"]
-    rows = read_facts(connection, site, "work_orders", columns)
+    rows = read_conformed(connection, site, "work_orders", columns)
     lost = pl.col("scrapped").fill_null(0.0)
     finished = rows.filter(pl.col("finished_on").is_not_null(), pl.col("status").ne_missing(SupplyStatus.CANCELLED))
     return finished.with_columns(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import SupplyStatus, supply_line
-from manufacturing_copilot.unified.conform import read_facts
+from manufacturing_copilot.unified.conform import read_conformed
 from manufacturing_copilot.unified.history.purchases import ENOUGH, Purchases
 
 _KEY = ["made", "source", "order_no", "line_no"]
@@ -77,7 +77,7 @@ def bought(purchases: Purchases, as_of: date) -> pl.DataFrame:
 
 def made(connection: sa.Connection, site: Site, as_of: date) -> pl.DataFrame:
     """Return the work orders as rows of supply_line, as known on `as_of`: scrap is what was rejected."""
-    rows = read_facts(connection, site, "work_orders", _WORK_ORDER)
+    rows = read_conformed(connection, site, "work_orders", _WORK_ORDER)
     begun = rows.filter(pl.col("started_on").is_null() | (pl.col("started_on") <= as_of))
     begun = begun.unique(["source", "work_order"], keep="first", maintain_order=True)
     later = (pl.col("finished_on") > as_of).fill_null(False)

@@ -1,1 +1,1 @@
-"""Bringing unified up to date: after new batches, from scratch, or as known on a past day."""
+"""Bringing unified up to date: after new batches, from scratch, or for a past day. No part is worked out here."""

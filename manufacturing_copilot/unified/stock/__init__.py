@@ -1,1 +1,1 @@
-"""Stock by item and location, day by day: counts carried forward, and movements."""
+"""Stock by item, location and day: counts carried forward, and movements. Orders belong in `history`."""

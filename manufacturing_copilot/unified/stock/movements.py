@@ -14,7 +14,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import stock_difference
 from manufacturing_copilot.store.types import SCALE
-from manufacturing_copilot.unified.conform import MAIN, read_facts
+from manufacturing_copilot.unified.conform import MAIN, read_conformed
 
 RECONCILED_DAYS = 28
 """Counts of so many days before the as-of day are held against the movements."""
@@ -39,7 +39,7 @@ def read_movements(connection: sa.Connection, site: Site) -> pl.DataFrame:
     bought, made or taken back came, whatever its sign. Adjustments and transfers go by the sign in the source.
     """
     columns = ["item", "location", "moved_on", "quantity", "movement", "unit"]
-    rows = read_facts(connection, site, "stock_movements", columns, quantities=["quantity"])
+    rows = read_conformed(connection, site, "stock_movements", columns, quantities=["quantity"])
     kind, much = pl.col("movement"), (pl.col("quantity") * 10**SCALE).round().cast(pl.Int64)
     change = pl.when(kind.is_in(_IN)).then(much.abs()).when(kind.is_in(_OUT)).then(-much.abs()).otherwise(much)
     return rows.select(

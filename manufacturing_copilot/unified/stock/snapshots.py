@@ -14,7 +14,7 @@ from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import batch_file, inventory_snapshot, stock_difference
 from manufacturing_copilot.store.types import SCALE
-from manufacturing_copilot.unified.conform import read_facts
+from manufacturing_copilot.unified.conform import read_conformed
 from manufacturing_copilot.unified.costs import cost_history
 from manufacturing_copilot.unified.history.purchases import Purchases, read_purchases, remaining_changes
 from manufacturing_copilot.unified.stock.movements import counted_nowhere, read_movements, refresh_differences, states
@@ -108,7 +108,7 @@ def read_stock_facts(connection: sa.Connection, site: Site, purchases: Purchases
     """Return what snapshots of any day are made from."""
     quantities = ["on_hand", *_UNSAID]
     columns = ["item", "location", "bin", "day", *quantities, "unit"]
-    counts = read_facts(connection, site, "stock_levels", columns, quantities=quantities)
+    counts = read_conformed(connection, site, "stock_levels", columns, quantities=quantities)
     changes = (
         remaining_changes(purchases or read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
     )
@@ -127,7 +127,7 @@ def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
     if found.is_empty():
         return SyncCounts(0, deleted=connection.execute(sa.delete(stock_difference)).rowcount)
     columns = ["item", "location", "bin", "day", "on_hand", "unit"]
-    counts = read_facts(connection, site, "stock_levels", columns, quantities=["on_hand"])
+    counts = read_conformed(connection, site, "stock_levels", columns, quantities=["on_hand"])
     unsaid = {name: pl.lit(None, pl.Float64) for name in _UNSAID}
     held = _states(_dated(connection, site, counts.with_columns(**unsaid)))
     return refresh_differences(connection, held, found, as_of)
