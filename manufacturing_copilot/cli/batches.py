@@ -31,7 +31,14 @@ def list_batches(
     """List batches, newest first; rows received = accepted + duplicate + rejected."""
     with opened_store() as store:
         rows = batches.list_batches(store, feed_name=feed, status=status, limit=limit)
-    show(rows, as_json=as_json, empty="no batch yet; `copilot run` loads new files from the inbox")
+    if not as_json:
+        counts = {f"rows_{outcome}": outcome for outcome in ("received", "accepted", "duplicate", "rejected")}
+        table = rows.select("reference", "feed", "status", *counts).rename(counts)
+        show(table, as_json=False, empty="no batch yet; `copilot run` loads new files from the inbox")
+        for reference, name, problem in rows.select("reference", "feed", "problem").drop_nulls().rows():
+            out.print(f"batch {reference} of {name}: {problem}", markup=False)
+        return
+    show(rows, as_json=True, empty="")
 
 
 @batch_app.command("show")

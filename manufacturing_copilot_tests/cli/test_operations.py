@@ -179,6 +179,9 @@ def test_a_file_that_cannot_be_used_fails_alone_and_is_named(done: Running, copi
 def test_the_failed_batch_says_why_and_is_not_tried_again_unasked(done: Running, copilot: Copilot) -> None:
     [failed] = json.loads(copilot("batch", "list", "--status", "failed", "--json").out)
     assert "Article" in failed["problem"]
+    assert f"batch {failed['reference']} of {failed['feed']}: {failed['problem']}" in _unwrapped(
+        copilot("batch", "list")
+    )
     again = copilot("run")
     assert again.code == 0
     assert "nothing new" in again.out
@@ -236,3 +239,7 @@ def test_the_servers_end_with_the_command_that_started_them(plant: Running) -> N
         assert gone and not alive
     finally:
         command.kill()
+
+
+def _unwrapped(said: Said) -> str:
+    return " ".join(said.out.split())

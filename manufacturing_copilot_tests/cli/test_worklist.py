@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
 
+from manufacturing_copilot.cli import console
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.store import Store
@@ -23,6 +25,17 @@ def loaded(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [found] = claim(store, site, home, actor="test")
     load_batch(store, site, found.reference, home=home, actor="test")
     return home
+
+
+def test_batches_fit_eighty_columns_with_whole_words(
+    copilot: Copilot, loaded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "width", 80)
+    headings, row = copilot("batch", "list").out.splitlines()
+    assert headings.split() == ["reference", "feed", "status", "received", "accepted", "duplicate", "rejected"]
+    assert row.split() == ["00000001", "shop/orders", "success", "2", "1", "0", "1"]
+    [batch] = json.loads(copilot("batch", "list", "--json").out)
+    assert {"rows_received", "rows_changed", "attempts", "claimed_at", "finished_at", "problem"} <= batch.keys()
 
 
 def test_rejected_rows_go_out_are_mended_and_come_back(copilot: Copilot, loaded: Path) -> None:
