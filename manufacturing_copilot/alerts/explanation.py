@@ -5,6 +5,7 @@ Mail and page lay these words out; the words themselves are the same in both.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -14,6 +15,9 @@ from manufacturing_copilot.alerts.evidence import Evidence, as_day
 from manufacturing_copilot.alerts.facts.names import FORECAST_RUN, IN_READING_ORDER, EvidenceName, Style
 
 LINES_SHOWN = 6
+
+_POSITION_TWICE = re.compile(r"^((?:.*/)?(?P<position>[^/]+, line \d+): )(?P=position): ")
+"""File and line before a reason that begins with them itself, as the example of rejected rows is stored."""
 
 _DECLARED = frozenset(name.name for name in IN_READING_ORDER)
 
@@ -86,7 +90,8 @@ def _worded(name: EvidenceName, value: Any, item_unit: str) -> str:
     if is_number:
         unit = item_unit if name.style is Style.QUANTITY else name.unit
         return f"{formatting.number(value)} {unit}".rstrip()
-    return _plain(value)
+    text = _plain(value)
+    return _POSITION_TWICE.sub(r"\1", text) if name.style is Style.SENTENCE else text
 
 
 def _plain(value: Any) -> str:

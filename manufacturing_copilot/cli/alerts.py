@@ -1,4 +1,4 @@
-"""Verbs about alerts: what is open, what a person does with it, and who was told."""
+"""Verbs about alerts: what is open, what a person does with it, and who was notified."""
 
 from __future__ import annotations
 
@@ -96,10 +96,10 @@ def told(
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List who was told what, when, by which channel, and whether it arrived."""
+    """List who was notified of what, when, by which channel, and whether it arrived."""
     from manufacturing_copilot.notify import delivery_ledger
 
     with opened_store() as store, store.read() as connection:
         deliveries = delivery_ledger.newest_deliveries(connection, person=person, alert_id=alert_id, limit=limit)
     shown = ["person", "channel", "title", "status", "attempts", "accepted_at", "detail"]
-    show(deliveries, as_json=as_json, empty="nobody was told anything yet", columns=shown)
+    show(deliveries, as_json=as_json, empty="nobody has been notified yet", columns=shown)

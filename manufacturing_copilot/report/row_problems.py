@@ -21,6 +21,11 @@ class RowProblem(BaseModel):
     file: str
     line: int
 
+    @property
+    def why(self) -> str:
+        """The sentence without the file and the line that it may begin with, for readers who see those beside it."""
+        return self.sentence.removeprefix(f"{self.file}, line {self.line}: ")
+
 
 def rejected_rows(connection: sa.Connection, limit: int) -> tuple[RowProblem, ...]:
     """Return the most frequent reasons for rejected records, grouped by feed, column and rule; at most `limit`.

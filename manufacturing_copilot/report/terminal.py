@@ -15,7 +15,7 @@ _SEVERITY_STYLES = {"critical": "bold red", "warning": "bold yellow", "info": "b
 
 
 def print_status(status: Status, console: Console) -> None:
-    """Print how things stand: what came in, what was rejected, what is forecast, what is open, who was told."""
+    """Print how things stand: what came in, what was rejected, what is forecast, what is open, who was notified."""
     width = min(WIDTH, console.width)
     heading = Text(status.site, style="bold")
     heading.append(f"  as known at the end of {formatting.day(status.as_of)}", style="dim")
@@ -28,7 +28,7 @@ def print_status(status: Status, console: Console) -> None:
         ("rejected", _rejected),
         ("forecast", _forecast),
         ("open", _open),
-        ("told", _deliveries),
+        ("notified", _deliveries),
     ):
         console.print()
         console.print(Text(name.upper(), style="bold cyan"), width=width)
@@ -77,7 +77,7 @@ def _rejected(status: Status, console: Console, width: int) -> None:
         _line(console, width, "no row was rejected")
     for problem in status.rejected:
         rows = formatting.counted(problem.rows, "row")
-        example = f"{problem.file}, line {problem.line}: {problem.sentence}"
+        example = f"{problem.file}, line {problem.line}: {problem.why}"
         _line(console, width, f"{rows} of {problem.feed}, such as {example}")
 
 
@@ -116,7 +116,7 @@ def _open(status: Status, console: Console, width: int) -> None:
 
 def _deliveries(status: Status, console: Console, width: int) -> None:
     if not status.told:
-        _line(console, width, "nobody has been told anything yet")
+        _line(console, width, "nobody has been notified yet")
     for person in status.told:
         counts = {
             "accepted": person.accepted,

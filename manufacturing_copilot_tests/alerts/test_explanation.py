@@ -47,6 +47,13 @@ def test_a_text_from_an_export_stays_on_one_line() -> None:
     assert _said(supplier="Kugel AG\n  To do: pay") == ["supplier Kugel AG To do: pay"]
 
 
+@pytest.mark.parametrize("folder", ["", "inbox/shop/"])
+def test_the_file_and_line_of_an_example_are_said_once(folder: str) -> None:
+    reason = "o_1.csv, line 61: the column 'qty' holds 'two', which is no number"
+    assert _said(example=f"{folder}o_1.csv, line 61: {reason}") == [f"for example {folder}{reason}"]
+    assert _said(example=f"{folder}o_2.csv, line 61: {reason}") == [f"for example {folder}o_2.csv, line 61: {reason}"]
+
+
 def test_sources_are_the_forecast_and_each_file_with_its_lines_once() -> None:
     lines = [{"what": "count", "file": "inbox/stock.csv", "line": line, "batch": "00000003"} for line in (7, 9)]
     lines.append({"what": "item", "file": "inbox/items.csv", "line": 2, "batch": "00000001"})

@@ -72,6 +72,8 @@ def add_batches(store: Store) -> None:
 def add_findings(store: Store) -> None:
     """15 rejected rows for two reasons in batch 2, 10 in the withdrawn one, 25 duplicates."""
 
+    name = "orders_0313.csv"
+
     def rejected(batch: int, line: int, column: str, sentence: str) -> dict[str, Any]:
         reason = {"column": column, "value": "?", "rule": "number", "sentence": sentence}
         return {"batch_id": batch, "file_id": batch, "line": line, "reasons": [reason], "received": {}}
@@ -79,7 +81,7 @@ def add_findings(store: Store) -> None:
     add(
         store,
         t.rejected_record,
-        *(rejected(2, line, "Menge", f"Menge: 'x{line}' is no number") for line in range(2, 14)),
+        *(rejected(2, line, "Menge", f"{name}, line {line}: Menge: 'x{line}' is no number") for line in range(2, 14)),
         *(rejected(2, line, "Datum", f"Datum: '31.02.2026' on line {line} is no day") for line in range(20, 23)),
         *(rejected(3, line, "Menge", "a withdrawn sentence") for line in range(10)),
     )

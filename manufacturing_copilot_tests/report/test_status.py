@@ -79,7 +79,8 @@ def test_rejected_rows_are_grouped_by_reason_and_those_of_a_withdrawn_batch_left
         ("shop/order_lines", 12, "orders_0313.csv", 13),
         ("shop/order_lines", 3, "orders_0313.csv", 22),
     ]
-    assert found[0].sentence == "Menge: 'x13' is no number"
+    assert found[0].sentence == "orders_0313.csv, line 13: Menge: 'x13' is no number"
+    assert found[0].why == "Menge: 'x13' is no number"
 
 
 def test_only_the_newest_forecast_of_a_target_is_described(store: Store) -> None:
