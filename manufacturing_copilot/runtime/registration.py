@@ -65,8 +65,8 @@ class Registration(Declared):
         for name in self.models:
             if name not in known:
                 raise KeyProblemError(
-                    ("model",), f"found {name!r}, which is no model{did_you_mean(name, known)};"
-                    " expected target/frequency/class, such as demand/weekly/smooth",
+                    ("model",), f"found {name!r}, which is no model; expected target/frequency/class,"
+                    f" such as demand/weekly/smooth{did_you_mean(name, known)}",
                 )  # fmt: skip
             if self.parameters is None and not name.startswith(f"{Target.DEMAND.value}/"):
                 raise KeyProblemError(("model",), f"found {name!r}; models from outside forecast demand only")
@@ -126,7 +126,7 @@ def _changed(declared: Policy, changes: Mapping[str, Any]) -> Policy:
         if name not in declared.parameters:
             known = ", ".join(declared.parameters) or "none at all"
             raise ModelError(
-                f"{declared.name} has no parameter {name!r}{did_you_mean(name, declared.parameters)}; it has: {known}"
+                f"{declared.name} has no parameter {name!r}; it has: {known}{did_you_mean(name, declared.parameters)}"
             )
         if isinstance(declared.parameters[name], (int, float)) != isinstance(changes[name], (int, float)):
             raise ModelError(

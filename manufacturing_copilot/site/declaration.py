@@ -176,7 +176,7 @@ class Site(SiteFile):
                 return feed
         names = [feed.feed for feed in self.feeds]
         raise SiteError(
-            f"{self.folder}: no feed is called {name!r}{did_you_mean(name, names)}; known: {', '.join(names)}"
+            f"{self.folder}: no feed is called {name!r}; known: {', '.join(names)}{did_you_mean(name, names)}"
         )
 
     def priority_of(self, source: str) -> int:
@@ -210,8 +210,8 @@ def _feeds(folder: Path, declared: SiteFile) -> tuple[Feed, ...]:
         if feed.source not in declared.sources:
             raise document.complaint(
                 ("feed",),
-                f"the source {feed.source!r} is not declared in site.yaml"
-                f"{did_you_mean(feed.source, declared.sources)}; known: {', '.join(declared.sources)}",
+                f"the source {feed.source!r} is not declared in site.yaml; known: {', '.join(declared.sources)}"
+                f"{did_you_mean(feed.source, declared.sources)}",
             )
         if feed.feed in feeds:
             raise document.complaint(("feed",), f"another file declares the feed {feed.feed!r} too; keep one")

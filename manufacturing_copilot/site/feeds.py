@@ -294,8 +294,8 @@ class Feed(Declared):
             if name not in kind.field_names:
                 raise KeyProblemError(
                     ("columns", name),
-                    f"{name!r} is not a field of {kind.name}{did_you_mean(name, kind.field_names)};"
-                    f" known: {', '.join(kind.field_names)}",
+                    f"{name!r} is not a field of {kind.name}; known: {', '.join(kind.field_names)}"
+                    f"{did_you_mean(name, kind.field_names)}",
                 )
         for name in kind.required:
             if name not in self.columns:

@@ -90,7 +90,7 @@ def test_a_changed_plug_in_is_another_version(declared: Store, tmp_path: Path) -
         ("model: demand/weekly/smooth", "found none of them, expected one of parameters, plugin"),
         ("model: demand/weekly/smooth\nparameter: {cap: 5}", r"line 2, key parameter: .*did you mean|unknown"),
         ("model: supply/weekly/all\nplugin: x:y", "models from outside forecast demand only"),
-        ("model: demand/weekly/smooth\nparameters: {cup: 5}", "has no parameter 'cup'; did you mean 'cap'"),
+        ("model: demand/weekly/smooth\nparameters: {cup: 5}", "has no parameter 'cup'; it has: .*; did you mean 'cap'"),
         ("model: demand/weekly/smooth\nparameters: {cap: long}", "the parameter cap .* is 'long'; expected something"),
         ("model: demand/weekly/smooth\nstatsforecast: AutoETZ", "no model 'AutoETZ'; did you mean 'AutoETS'"),
         ("model: demand/weekly/smooth\nstatsforecast: TSB\noptions: {alpha: 1}", "it knows: alpha_d, alpha_p"),

@@ -110,8 +110,8 @@ def add_override(
         if location_id is None:
             codes = connection.scalars(sa.select(location.c.code).order_by(location.c.code)).all()
             raise OverrideError(
-                f"no location is called {location_code!r}{did_you_mean(location_code, codes)};"
-                f" known: {', '.join(codes[:10])}"
+                f"no location is called {location_code!r}; known: {', '.join(codes[:10])}"
+                f"{did_you_mean(location_code, codes)}"
             )
     new = Override(
         item_id,
