@@ -1,11 +1,14 @@
-"""A dry run: what would become of a file if it came as a feed's next batch. Nothing is written anywhere."""
+"""A dry run: what would become of a file if it came as a feed's next batch. Nothing is written anywhere.
+
+The file goes the way of a batch of one part as far as the step that writes: the functions of `loading` read, validate,
+key, guard and classify it, in a transaction that is rolled back.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,14 +16,20 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.discovery.file_order import last_place
 from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract, FileFindings
-from manufacturing_copilot.ingest.loading.classify import classify
-from manufacturing_copilot.ingest.loading.commit import known_records
 from manufacturing_copilot.ingest.loading.duplicate_files import repeated_files
-from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Records, records_of
-from manufacturing_copilot.ingest.reading import read_file
-from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.ingest.record_keys import FILE, KEY
-from manufacturing_copilot.ingest.validation.drift import drift_of, held_to_contract
+from manufacturing_copilot.ingest.loading.fates import known_records
+from manufacturing_copilot.ingest.loading.parts import (
+    Part,
+    classify_part,
+    contested_records,
+    part_of,
+    read_received,
+    texts_in,
+    without_stopped,
+)
+from manufacturing_copilot.ingest.loading.reprocess import KnownFile, records_of
+from manufacturing_copilot.ingest.record_keys import FILE
+from manufacturing_copilot.ingest.validation.drift import drift_of
 from manufacturing_copilot.ingest.validation.overlap import overlap_of
 from manufacturing_copilot.ingest.validation.unit_guard import unit_jumps
 from manufacturing_copilot.ingest.validation.volume_guard import volume_in_words, volumes
@@ -67,108 +76,109 @@ def rehearse(store: Store | None, site: Site, feed: Feed, path: Path) -> Rehears
         raise BatchError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise BatchError(f"{path}: this is a folder; expected one file") from None
-    known = KnownFile(_FILE_ID, 0, path.name, modified_ns)
+    file = KnownFile(_FILE_ID, 0, path.name, modified_ns)
     if store is None:
-        return _rehearsed(None, None, site, feed, content, known)
+        return _rehearsed(site, feed, file, content, FIRST_FILE, None)
     with store.read() as connection:
         row = connection.execute(
             sa.select(feed_table.c.id, feed_table.c.contract).where(feed_table.c.name == feed.feed)
         ).one_or_none()
-        rehearsal = _rehearsed(connection, row, site, feed, content, known)
+        contract = FIRST_FILE if row is None else FileContract.from_json(row.contract)
+        loaded = None if row is None else _Loaded(connection, feed, row.id)
+        rehearsal = _rehearsed(site, feed, file, content, contract, loaded)
         connection.rollback()  # temporary tables were made to look records up; nothing of it may stay
     return rehearsal
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """What is loaded of a feed that has loaded batches, or at least a number."""
+
+    connection: sa.Connection
+    feed: Feed
+    feed_id: int
+
+    def copy_of(self, content: bytes) -> str | None:
+        """Return the path of the file that these bytes repeat."""
+        hashes = {_FILE_ID: hashlib.sha256(content).hexdigest()}
+        repeats = repeated_files(self.connection, self.feed_id, hashes)
+        if not repeats:
+            return None
+        return self.connection.scalar(sa.select(batch_file.c.path).where(batch_file.c.id == repeats[_FILE_ID]))
+
+    def volume(self, rows: int) -> tuple[str | None, tuple[str, ...]]:
+        """Return why a batch of so many rows would be held, and else what is to be said of their number."""
+        if self.feed.guards.volume == "off" or not rows:
+            return None, ()
+        [coming] = volumes(self.connection, self.feed.feed, last=1, coming=rows).rows(named=True)
+        if not coming["unusual"]:
+            return None, ()
+        sentence = volume_in_words(rows, coming["usual"])
+        if self.feed.guards.volume == "hold":
+            return f"{sentence}: it would be held for a person", ()
+        return None, (sentence,)
+
+    def newer_files(self, file: KnownFile) -> tuple[str, ...]:
+        """Return what is to be said of a file that is older than loaded ones; the counts are those of a newest one."""
+        if not self.feed.record_key or self.feed.order is not Order.WRITTEN:
+            return ()
+        success = sa.exists().where(batch.c.id == batch_file.c.batch_id, batch.c.status == BatchStatus.SUCCESS)
+        newest = last_place(self.connection, self.feed_id, success)
+        if newest is None or newest[0] <= file.modified_ns:
+            return ()
+        hold = "those of this file hold" if self.feed.repeats is Repeats.REJECT else "theirs hold"
+        return (f"files that were written later are loaded already: of records that both speak of, {hold}",)
+
+    def guarded(self, part: Part) -> tuple[Part, tuple[str, ...]]:
+        """Return the part without the rows that the unit tripwire stops, and what is to be said of them."""
+        stopped = unit_jumps(self.connection, self.feed, self.feed_id, part.records)
+        if stopped.is_empty():
+            return part, ()
+        sentence = f"{stopped.height:,} rows wait for a person, because a unit may have changed"
+        return without_stopped(part, stopped), (sentence,)
+
+    def overlap(self, part: Part) -> tuple[str, ...]:
+        """Return what is to be said of rows without a key that stand accepted already."""
+        overlap = overlap_of(self.connection, self.feed, self.feed_id, part.records)
+        return (str(overlap),) if overlap is not None and overlap.telling else ()
+
+
 def _rehearsed(
-    connection: sa.Connection | None, row: Any, site: Site, feed: Feed, content: bytes, file: KnownFile
+    site: Site, feed: Feed, file: KnownFile, content: bytes, contract: FileContract, loaded: _Loaded | None
 ) -> Rehearsal:
-    contract = FileContract.from_json(row.contract) if row is not None else FIRST_FILE
     try:
-        received = read_file(content, file.name, feed.format, contract)
-        received = held_to_contract(received, feed, file.name)
+        received = read_received(content, file, feed, contract)
         height = received.rows.height + received.bad_lines.height
-        repeats = _repeats(connection, row, content)
-        if repeats is not None:
-            repeated = f"the file repeats {repeats} byte for byte: every row is a duplicate"
-            return Rehearsal(feed.feed, height, duplicate=height, found=received.found, findings=(repeated,))
-        read = records_of(received, feed, site, file)
+        repeated = None if loaded is None else loaded.copy_of(content)
+        if repeated is not None:
+            sentence = f"the file repeats {repeated} byte for byte: every row is a duplicate"
+            return Rehearsal(feed.feed, height, duplicate=height, found=received.found, findings=(sentence,))
+        rows = records_of(received, feed, site, file)
     except BatchError as error:
         return Rehearsal(feed.feed, refused=str(error))
-    refused, said = _volume(connection, row, feed, height)
-    if refused is not None:
-        return Rehearsal(feed.feed, refused=refused, found=read.found, drift=drift_of([read.found]))
-    said = (*said, *_overtaken(connection, row, feed, file))
-    return _fates(connection, row, feed, read, height, said, received.rows)
-
-
-def _repeats(connection: sa.Connection | None, row: Any, content: bytes) -> str | None:
-    if connection is None or row is None:
-        return None
-    repeats = repeated_files(connection, row.id, {_FILE_ID: hashlib.sha256(content).hexdigest()})
-    if not repeats:
-        return None
-    return connection.scalar(sa.select(batch_file.c.path).where(batch_file.c.id == repeats[_FILE_ID]))
-
-
-def _overtaken(connection: sa.Connection | None, row: Any, feed: Feed, file: KnownFile) -> tuple[str, ...]:
-    """Return what is to be said of a file that is older than others that are loaded; the counts are of a newest one."""
-    if connection is None or row is None or not feed.record_key or feed.order is not Order.WRITTEN:
-        return ()
-    loaded = sa.exists().where(batch.c.id == batch_file.c.batch_id, batch.c.status == BatchStatus.SUCCESS)
-    newest = last_place(connection, row.id, loaded)
-    if newest is None or newest[0] <= file.modified_ns:
-        return ()
-    hold = "those of this file hold" if feed.repeats is Repeats.REJECT else "theirs hold"
-    return (f"files that were written later are loaded already: of records that both speak of, {hold}",)
-
-
-def _volume(connection: sa.Connection | None, row: Any, feed: Feed, height: int) -> tuple[str | None, tuple[str, ...]]:
-    """Return why the batch would be held, and else what is to be said of its number of rows."""
-    if connection is None or row is None or feed.guards.volume == "off" or not height:
-        return None, ()
-    [found] = volumes(connection, feed.feed, last=1, coming=height).rows(named=True)
-    if not found["unusual"]:
-        return None, ()
-    said = volume_in_words(height, found["usual"])
-    return (f"{said}: it would be held for a person", ()) if feed.guards.volume == "hold" else (None, (said,))
-
-
-def _fates(
-    connection: sa.Connection | None,
-    row: Any,
-    feed: Feed,
-    read: Records,
-    height: int,
-    said: tuple[str, ...],
-    rows: pl.DataFrame,
-) -> Rehearsal:
-    columns = [*feed.kind.field_names, KEY, FILE, LINE]
-    records, rejected = read.records.select(columns), read.rejected
-    known = records.clear()
-    if connection is not None and row is not None and not records.is_empty():
-        stopped = unit_jumps(connection, feed, row.id, records)
-        if not stopped.is_empty():
-            said = (*said, f"{stopped.height:,} rows wait for a person, because a unit may have changed")
-            texts = rows.select(LINE, pl.struct(pl.exclude(LINE)).struct.json_encode().alias("received"))
-            waiting = stopped.join(texts, on=LINE).select(rejected.columns).cast(dict(rejected.schema))  # type: ignore[arg-type]
-            rejected = pl.concat([rejected, waiting]).sort(LINE)
-            records = records.join(stopped, on=LINE, how="anti", maintain_order="left")
-        known = known_records(connection, feed, row.id, records)
-        overlap = overlap_of(connection, feed, row.id, records)
-        if overlap is not None and overlap.telling:
-            said = (*said, str(overlap))
-    fates = classify(records, known, feed.kind, feed.repeats)
+    part = replace(part_of(rows, feed, _FILE_ID, height), texts=texts_in(received.rows, _FILE_ID))
+    known = contested_records(part, feed).clear()
+    findings: tuple[str, ...] = ()
+    if loaded is not None:
+        refused, findings = loaded.volume(height)
+        if refused is not None:
+            return Rehearsal(feed.feed, refused=refused, found=rows.found, drift=drift_of([rows.found]))
+        findings += loaded.newer_files(file)
+        part, waiting = loaded.guarded(part)
+        known = known_records(loaded.connection, feed, loaded.feed_id, contested_records(part, feed))
+        findings += waiting + loaded.overlap(part)
+    fates = classify_part(part, known, feed)
     if not fates.refused.is_empty():
-        said = (*said, f"{fates.refused.height:,} records have a key that another record holds, and are refused")
+        findings += (f"{fates.refused.height:,} records have a key that another record holds, and are refused",)
     return Rehearsal(
         feed.feed,
         received=height,
         accepted=fates.accepted,
         duplicate=fates.duplicates.height,
-        rejected=rejected.height + fates.refused.height,
+        rejected=part.rejected.height + fates.refused.height,
         changed=fates.replaced.height,
-        found=read.found,
-        drift=drift_of([read.found]),
-        findings=said,
-        rejected_rows=rejected,
+        found=rows.found,
+        drift=drift_of([rows.found]),
+        findings=findings,
+        rejected_rows=part.rejected.drop(FILE),
     )

@@ -7,28 +7,28 @@ begins at once.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import manufacturing_copilot.orchestration.assembly
 import manufacturing_copilot.report.defs.assets  # noqa: F401
 from manufacturing_copilot.cli.main import main
 from manufacturing_copilot.ingest.discovery.claim import claim
-from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
 from manufacturing_copilot.ingest.ledger.batches import pending_batches, sweep
-from manufacturing_copilot.ingest.loading import load
-from manufacturing_copilot.ingest.loading import streaming as loading_in_pieces
+from manufacturing_copilot.ingest.loading.context import LoadSettings
 from manufacturing_copilot.ingest.loading.load import load_batch
-from manufacturing_copilot.ingest.reading import pieces
 from manufacturing_copilot.orchestration.run import Step, run_site
 from manufacturing_copilot.site import load_site
 from manufacturing_copilot.store import Store, open_store
 
+IN_PARTS = LoadSettings(stream_from_bytes=0, part_bytes=20_000)
+"""Small files come in many parts."""
 
-def load_everything(store: Store, home: Path) -> None:
+
+def load_everything(store: Store, home: Path, settings: LoadSettings | None = None) -> None:
     """Put back what was left behind, claim what waits, and load until nothing is pending."""
     site = load_site(home / "site")
     sweep(store, actor="test")
@@ -36,7 +36,7 @@ def load_everything(store: Store, home: Path) -> None:
     with store.read() as connection:
         pending = pending_batches(connection)["reference"].to_list()
     for reference in pending:
-        load_batch(store, site, reference, home=home, actor="test")
+        load_batch(store, site, reference, home=home, actor="test", settings=settings)
 
 
 def run_ingest(store: Store, home: Path) -> None:
@@ -71,17 +71,12 @@ def settle_in_the_environment(home: Path, url: str) -> None:
     os.chdir(home)
 
 
-def only_in_pieces() -> None:
-    """Let small files come in many pieces, and no file as a whole."""
-    loading_in_pieces.WORTH_BYTES, pieces.PIECE_BYTES = 0, 20_000
-    in_pieces = load.load_in_pieces
+class _OnlyStreamed(logging.Handler):
+    """Ends the process where a batch is not loaded part by part."""
 
-    def strictly(*arguments: Any, **named: Any) -> BatchCounts:
-        counts = in_pieces(*arguments, **named)
-        assert counts is not None, "the batch was not loaded in pieces"
-        return counts
-
-    load.load_in_pieces = strictly
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        assert "reading: " not in message or "reading: streaming" in message, message
 
 
 def copilot_run(said: Path) -> None:
@@ -103,9 +98,15 @@ def process(way: str, home: Path, url: str, ready: Connection) -> None:
     if way.startswith("cli:"):
         ready.send("ready")
         copilot_run(Path(way.removeprefix("cli:")))
+    settings = None
     if way == "pieces":
-        only_in_pieces()
+        settings, logger = IN_PARTS, logging.getLogger("manufacturing_copilot.ingest.loading.load")
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(_OnlyStreamed())
     store = open_store(url)
     ready.send("ready")
-    (run_ingest if way == "run" else load_everything)(store, home)
+    if way == "run":
+        run_ingest(store, home)
+    else:
+        load_everything(store, home, settings)
     store.close()

@@ -22,7 +22,6 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,9 +34,8 @@ from manufacturing_copilot.ingest.defs.checks import batches_to_check, conservat
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.dry_run import rehearse
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
-from manufacturing_copilot.ingest.loading import streaming as loading_in_pieces
+from manufacturing_copilot.ingest.loading.context import LoadSettings
 from manufacturing_copilot.ingest.loading.load import load_batch
-from manufacturing_copilot.ingest.reading import pieces
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store import migrate
 from manufacturing_copilot.store.engine import connect_store
@@ -342,9 +340,9 @@ class Loader:
         shutil.copyfile(self._template, home / "copilot.db")
         store = connect_store(f"sqlite:///{home}/copilot.db")
         try:
-            with _pieces_of(0 if in_pieces else 1 << 40, 400):
-                [found] = claim(store, site, home, actor="test")
-                counts = load_batch(store, site, found.reference, home=home, actor="test")
+            settings = LoadSettings(stream_from_bytes=0 if in_pieces else 1 << 40, part_bytes=400)
+            [found] = claim(store, site, home, actor="test")
+            counts = load_batch(store, site, found.reference, home=home, actor="test", settings=settings)
             if counts.problem is not None:
                 _a_sentence(counts.problem)
             elif not conservation(count_again(store, site.feeds[0], batches_to_check(store, site.feeds[0], ""))).passed:
@@ -352,16 +350,6 @@ class Loader:
         finally:
             store.close()
         return counts
-
-
-@contextmanager
-def _pieces_of(worth: int, size: int) -> Iterator[None]:
-    before = loading_in_pieces.WORTH_BYTES, pieces.PIECE_BYTES
-    loading_in_pieces.WORTH_BYTES, pieces.PIECE_BYTES = worth, size
-    try:
-        yield
-    finally:
-        loading_in_pieces.WORTH_BYTES, pieces.PIECE_BYTES = before
 
 
 def try_all(files: Iterator[tuple[str, bytes]], folder: Path, *, load_every: int, keep: Path | None) -> Counter[str]:

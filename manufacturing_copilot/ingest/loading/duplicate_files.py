@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import AFTER_ALL, IN_ORDER, Place, moments
 from manufacturing_copilot.ingest.loading.archive import kept_lines
-from manufacturing_copilot.ingest.loading.reclassify import SAME_FILE, Moves, keys_of_files, settle_again
+from manufacturing_copilot.ingest.loading.fates import write_repeated_file
+from manufacturing_copilot.ingest.loading.reclassify import Moves, keys_of_files, settle_again
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
@@ -122,7 +123,7 @@ def settle_files(
             continue
         if file_id in repeating:
             file = files[file_id]
-            written = write_repeats(
+            written = write_repeated_file(
                 connection, file.batch_id, file_id, kept_lines(file.received_as or "", again.home), of
             )
             moves[file.batch_id, Fate.DUPLICATE] += written
@@ -130,21 +131,6 @@ def settle_files(
             ours = duplicate_record.c.file_id == file_id
             connection.execute(sa.update(duplicate_record).where(ours).values(of_file_id=of))
     return moves
-
-
-def write_repeats(connection: sa.Connection, batch_id: int, file_id: int, lines: pl.Series, of_file_id: int) -> int:
-    """Write every row of a file as the duplicate of the same row of another; return how many."""
-    rows = pl.DataFrame(
-        {
-            "batch_id": batch_id,
-            "file_id": file_id,
-            "line": lines,
-            "reason": SAME_FILE,
-            "of_file_id": of_file_id,
-            "of_line": lines,
-        }
-    )
-    return insert_frame(connection, duplicate_record, rows)
 
 
 def _forget_rows(connection: sa.Connection, file: KnownFile) -> Moves:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.ingest.loading.archive import in_json, received_texts
+from manufacturing_copilot.ingest.loading.archive import received_texts
 from manufacturing_copilot.ingest.loading.reprocess import mended_texts
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY, SEPARATOR
@@ -25,13 +25,11 @@ def is_refused(reasons: pl.Expr) -> pl.Expr:
     return reasons.str.contains(rf'"rule":\s*"{REFUSED_RULE}"')
 
 
-def refused_rows(
-    connection: sa.Connection, feed: Feed, refused: pl.DataFrame, home: Path, *, texts: pl.DataFrame | None = None
-) -> pl.DataFrame:
+def refused_rows(connection: sa.Connection, feed: Feed, refused: pl.DataFrame, texts: pl.DataFrame) -> pl.DataFrame:
     """Return refused records with `reasons` and `received`, beside `file_id` and `_line`.
 
     `refused`: `file_id`, `_line`, `record_key`, and `of_file_id`, `of_line` of the record that holds the key.
-    `texts`: the rows as received where they are at hand, all of one file; else what was kept of them is read.
+    `texts`: the same rows with `received` (JSON text).
     """
     of_files = refused["of_file_id"].unique().to_list()
     paths = read_frame(
@@ -45,12 +43,9 @@ def refused_rows(
         pl.col("of_line"),
         pl.col("path"),
     )
-    if texts is None:
-        received = refused.join(texts_of(connection, refused, home), on=[FILE, LINE])
-    else:
-        received = refused.join(in_json(texts.join(refused, on=LINE, how="semi")), on=LINE)
     return (
-        received.join(paths, on="of_file_id")
+        refused.join(texts, on=[FILE, LINE])
+        .join(paths, on="of_file_id")
         .with_columns(pl.col(KEY).str.replace_all(SEPARATOR, " / ", literal=True).alias("value"))
         .with_columns(single_reason(", ".join(feed.record_key), pl.col("value"), REFUSED_RULE, sentence))
         .select(FILE, LINE, "reasons", "received")
@@ -68,7 +63,12 @@ def texts_of(connection: sa.Connection, rows: pl.DataFrame, home: Path) -> pl.Da
         )
         for file_id in files
     )
-    mended = mended_texts(connection, files)
+    return with_mended_texts(connection, received)
+
+
+def with_mended_texts(connection: sa.Connection, received: pl.DataFrame) -> pl.DataFrame:
+    """Return rows (`file_id`, `_line`, `received`) with the texts of those that a person mended in place of theirs."""
+    mended = mended_texts(connection, received[FILE].unique().to_list())
     return received.join(mended, on=[FILE, LINE], how="left").select(
         FILE, LINE, pl.coalesce("mended", "received").alias("received")
     )

@@ -1,18 +1,15 @@
-"""Loading a batch: keep what came, read it, check it, then settle it in one transaction.
+"""Loading a batch: keep what came, read it, check it, then commit it in one transaction.
 
-Reading and checking happen before the database is written to, so that others wait only for the writing. Whoever is
-killed on the way leaves the batch in progress and files that the next attempt makes again; nothing else.
+Whoever is killed on the way leaves the batch in progress and files that the next attempt makes again; nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
@@ -21,18 +18,13 @@ from manufacturing_copilot.ingest.discovery.locations import FoundFile, look_aga
 from manufacturing_copilot.ingest.discovery.sql_source import Increment, rows_of
 from manufacturing_copilot.ingest.file_contract import FileContract
 from manufacturing_copilot.ingest.ledger import attempts
-from manufacturing_copilot.ingest.ledger.attempts import Attempt, BatchCounts, load_lock
-from manufacturing_copilot.ingest.loading.archive import Kept, keep_original, keep_received, original_bytes
-from manufacturing_copilot.ingest.loading.commit import ReadFile, settle
-from manufacturing_copilot.ingest.loading.duplicate_files import repeated_files
-from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Rereading, mended_texts, records_of
-from manufacturing_copilot.ingest.loading.streaming import load_in_pieces
-from manufacturing_copilot.ingest.reading import read_file
-from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.ingest.validation.check import hold_the_door
-from manufacturing_copilot.ingest.validation.drift import held_to_contract
-from manufacturing_copilot.ingest.validation.unit_guard import UnitWatch, watch_units
-from manufacturing_copilot.site import Feed, Site
+from manufacturing_copilot.ingest.ledger.attempts import BatchCounts, load_lock
+from manufacturing_copilot.ingest.loading.archive import Kept, keep_original
+from manufacturing_copilot.ingest.loading.commit import load_parts
+from manufacturing_copilot.ingest.loading.context import BatchFile, LoadContext, LoadSettings
+from manufacturing_copilot.ingest.loading.plan import choose_plan, standing_of
+from manufacturing_copilot.ingest.loading.reprocess import KnownFile
+from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.machine_errors import describe_machine_error, translate_machine_errors
@@ -43,7 +35,14 @@ logger = logging.getLogger(__name__)
 
 
 def load_batch(
-    store: Store, site: Site, reference: str, *, home: Path, run_id: str | None = None, actor: str
+    store: Store,
+    site: Site,
+    reference: str,
+    *,
+    home: Path,
+    run_id: str | None = None,
+    actor: str,
+    settings: LoadSettings | None = None,
 ) -> BatchCounts:
     """Load the batch `reference` and return how it stands then; one that is loaded already is left as it is.
 
@@ -57,20 +56,35 @@ def load_batch(
         attempt = attempts.begin(store, reference, run_id=run_id, actor=actor)
         if attempt is None:
             return attempts.counts_of(store, reference)
+        context = LoadContext(store, site, feed, attempt, home, actor, settings or LoadSettings())
         try:
-            counts = _load(store, site, feed, attempt, home, actor)
+            counts = _load(context)
         except BatchError as error:
             attempts.fail(store, attempt, str(error), actor=actor)
             return attempts.counts_of(store, reference)
         except Exception as error:  # whatever it is, the ledger must say that it happened
-            _note_shortly(store, attempt, error, actor)
+            _record_error(context, error)
             raise
     logger.info("batch %s of %s: %d rows received, %d accepted", reference, feed.feed, counts.received, counts.accepted)
     return counts
 
 
-def _note_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) -> None:
+def _load(context: LoadContext) -> BatchCounts:
+    """Load the batch by the plan that is chosen for it, or by the one that loading shows to be needed instead."""
+    context = _with_originals(context)
+    with context.store.read() as connection:
+        plan = choose_plan(context, standing_of(connection, context))
+    while True:
+        logger.debug("batch %s: reading: %s", context.attempt.reference, plan)
+        outcome = load_parts(context, plan)
+        if isinstance(outcome, BatchCounts):
+            return outcome
+        plan = outcome
+
+
+def _record_error(context: LoadContext, error: Exception) -> None:
     """Write to the ledger that an attempt ended: by trouble of the machine, so that it waits; or by a mistake."""
+    store, attempt, actor = context.store, context.attempt, context.actor
     trouble = str(error) if isinstance(error, StoreError) else describe_machine_error(error)
     first_line = (str(error).strip().splitlines() or ["no details"])[0][:300]
     try:
@@ -83,47 +97,35 @@ def _note_shortly(store: Store, attempt: Attempt, error: Exception, actor: str) 
         logger.error("batch %s: how it ended could not be written to the ledger: %s", attempt.reference, why)
 
 
-def _load(store: Store, site: Site, feed: Feed, attempt: Attempt, home: Path, actor: str) -> BatchCounts:
-    """Load the batch: in pieces where it can be, else as a whole."""
-    with store.read() as connection:
+def _with_originals(context: LoadContext) -> LoadContext:
+    """Archive the originals of the batch's files, as far as they are not; return the load of them."""
+    attempt = context.attempt
+    with context.store.read() as connection:
         rows = connection.execute(
             sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(*IN_ORDER)
         ).all()
         stored = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
-    contract = FileContract.from_json(stored)
-    kept = {row.id: _keep(row, home) if row.watermark is None else _keep_rows(row, site, feed, home) for row in rows}
-    _note_kept(store, kept)
-    with store.read() as connection:
-        repeats = repeated_files(connection, attempt.feed_id, {id_: file.sha256 for id_, file in kept.items()})
-        mended = not mended_texts(connection, kept).is_empty()
-    if not mended:
-        known = [(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), kept[row.id]) for row in rows]
-        counts = load_in_pieces(store, site, feed, attempt, known, repeats, contract, home=home, actor=actor)
-        if counts is not None:
-            return counts
-    reading = _Reading(site, feed, attempt.reference, home, store, mended)
-    files = []
-    with ThreadPoolExecutor(1) as meanwhile:  # the database looks the history up while the files are read here
-        watching = meanwhile.submit(_watch, store, feed, attempt)
-        for row in rows:
-            file, contract = reading.read(row, kept[row.id], contract, repeated=row.id in repeats)
-            files.append(file)
-        records = [file.records.select(*feed.kind.field_names, LINE) for file in files if not file.records.is_empty()]
-        if records:
-            hold_the_door(pl.concat(records), feed.kind)  # once: for a small file it costs more than all the rest
-        watch = watching.result()
-    return settle(store, site, feed, attempt, files, contract, watch=watch, home=home, actor=actor)
+    files = tuple(
+        BatchFile(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), _archive(context, row)) for row in rows
+    )
+    # From here on a retry needs the original no more: it reads the archive.
+    values = [
+        {"of_id": file.known.file_id, "sha256": file.original.sha256, "archived_as": file.original.archived_as}
+        for file in files
+    ]
+    with context.store.write() as connection:
+        connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
+    return replace(context, files=files, contract=FileContract.from_json(stored))
 
 
-def _watch(store: Store, feed: Feed, attempt: Attempt) -> UnitWatch | None:
-    with store.read() as connection:
-        return watch_units(connection, feed, attempt.feed_id)
-
-
-def _keep(row: Any, home: Path) -> Kept:
+def _archive(context: LoadContext, row: sa.Row[Any]) -> Kept:
     """Archive the original of a file as it was claimed; one that was archived before is taken from there."""
-    if row.archived_as and (home / row.archived_as).exists():
+    if row.archived_as and (context.home / row.archived_as).exists():
         return Kept(row.sha256, row.size, row.archived_as)
+    return _archive_file(row, context.home) if row.watermark is None else _archive_rows(context, row)
+
+
+def _archive_file(row: sa.Row[Any], home: Path) -> Kept:
     claimed = FoundFile(row.path, row.size, row.modified_ns)
     try:
         with opened(row.path, home) as source:
@@ -140,54 +142,10 @@ def _keep(row: Any, home: Path) -> Kept:
     return kept
 
 
-def _keep_rows(row: Any, site: Site, feed: Feed, home: Path) -> Kept:
-    """Read the rows of a table that were claimed and archive them; what was archived before is the batch."""
-    if row.archived_as and (home / row.archived_as).exists():
-        return Kept(row.sha256, row.size, row.archived_as)
+def _archive_rows(context: LoadContext, row: sa.Row[Any]) -> Kept:
+    """Read the rows of a table that were claimed, and archive them."""
+    feed = context.feed
     if feed.sql is None:
         raise BatchError(f"{row.path}: {feed.feed} names no table any more, and these rows were not read yet")
-    with rows_of(feed, Increment.from_json(row.watermark), site.zone) as source:
-        return keep_original(source, home)
-
-
-def _note_kept(store: Store, kept: dict[int, Kept]) -> None:
-    # From here on a retry needs the original no more: it reads the archive.
-    values = [
-        {"of_id": file_id, "sha256": file.sha256, "archived_as": file.archived_as} for file_id, file in kept.items()
-    ]
-    with store.write() as connection:
-        connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
-
-
-@dataclass(frozen=True)
-class _Reading:
-    """What reading the files of one batch needs to know."""
-
-    site: Site
-    feed: Feed
-    reference: str
-    home: Path
-    store: Store
-    mended: bool
-
-    def read(self, row: Any, kept: Kept, contract: FileContract, *, repeated: bool) -> tuple[ReadFile, FileContract]:
-        """Return one file, read and checked, and what is known of the feed's format after it.
-
-        The rows of a file that repeats another are counted, not checked.
-        """
-        name = row.path.rpartition("/")[2]
-        received = read_file(original_bytes(kept.archived_as, self.home), name, self.feed.format, contract)
-        received = held_to_contract(received, self.feed, name)
-        received_as = keep_received(received, self.home, self.reference, row.id)
-        lines = pl.concat([received.rows[LINE], received.bad_lines[LINE]])
-        whole = ReadFile(row.id, kept.sha256, kept.archived_as, received_as, lines, found=received.found)
-        if repeated:
-            return whole, contract
-        known = KnownFile(row.id, row.batch_id, row.path, row.modified_ns)
-        read = records_of(received, self.feed, self.site, known, door=False)
-        if self.mended:
-            known = replace(known, decided=read.contract.values, plain_numbers=received.found.plain_numbers or ())
-            with self.store.read() as connection:
-                read = Rereading(self.site, self.feed, self.home).with_mends(connection, known, read, read.contract)
-        file = replace(whole, records=read.records, rejected=read.rejected, found=read.found)
-        return file, read.contract
+    with rows_of(feed, Increment.from_json(row.watermark), context.site.zone) as source:
+        return keep_original(source, context.home)

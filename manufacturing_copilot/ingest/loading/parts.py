@@ -1,54 +1,31 @@
-"""Making the pieces of a batch: read, kept as received, checked and named, one bounded part of a file after the other.
-
-What only a whole file answers (the order of its dates, its decimal mark) is decided on the way, or, where that fails,
-by reading the file twice: once for what its values say, once for the values.
-"""
+"""The parts of a batch: rows that were read, kept as received, checked and keyed. A small batch is one part."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
-from manufacturing_copilot.ingest.loading.archive import Kept, ReceivedWriter, in_json, original_stream
-from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, day_written, with_names
-from manufacturing_copilot.ingest.reading.pieces import NotInPieces, PieceReader
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings
+from manufacturing_copilot.ingest.loading.archive import in_json, keep_received, original_bytes, received_texts
+from manufacturing_copilot.ingest.loading.classify import Classified, classify
+from manufacturing_copilot.ingest.loading.context import BatchFile, LoadContext
+from manufacturing_copilot.ingest.loading.plan import Plan
+from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, Records, Rereading, records_of
+from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
-from manufacturing_copilot.ingest.validation.check import check_under, hold_the_door, look_at
+from manufacturing_copilot.ingest.validation.check import hold_the_door
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
-from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
-from manufacturing_copilot.ingest.validation.unit_guard import Jumps
-from manufacturing_copilot.site import Feed, Site
-from manufacturing_copilot.site.feeds import Repeats
+from manufacturing_copilot.site import Feed
 
+REJECTED_OF_FILES = pl.Schema({FILE: pl.Int64, **REJECTED})
+"""Columns of rejected rows of several files."""
 
-class Undecided(NotInPieces):
-    """The pieces so far do not say how the file is to be read, or its later ones say otherwise."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Rows of a file, checked.
-
-    `records`: what passed, with `record_key`, `file_id` and `_line`. `again`: which of their keys may stand in an
-    earlier row of the batch, or more than once here (None: it was not asked). `rejected`: what did not pass.
-    `texts`: the rows as received, where sentences may have to quote them.
-    """
-
-    file_id: int
-    received: int
-    records: pl.DataFrame
-    again: pl.Series | None
-    rejected: pl.DataFrame
-    texts: pl.DataFrame | None
+Texts = Callable[[pl.DataFrame], pl.DataFrame]
+"""Gives rows, named by `file_id` and `_line`, as they were received: with `received` (JSON text)."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +39,7 @@ class RepeatedRows:
 
 @dataclass(frozen=True)
 class FileEnd:
-    """What is known of a file once all its pieces were given; `contract` is what holds for the next file."""
+    """What is known of a file once all its rows were given; `contract` is what holds for the next file."""
 
     file_id: int
     received_as: str
@@ -72,207 +49,148 @@ class FileEnd:
 
 
 @dataclass(frozen=True)
-class Stops:
-    """Rows that the unit tripwire stops: the items that jumped, and which of their rows pass all the same."""
+class Part:
+    """Rows of a batch, checked.
 
-    jumps: Jumps
-    stopped: pl.DataFrame
-
-    def of(self, records: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows among `records` that are stopped, with their reasons."""
-        return self.jumps.stopped(records).join(self.stopped, on=[FILE, LINE], how="semi", maintain_order="left")
-
-
-@dataclass
-class Making:
-    """Makes the pieces of a batch's files, in order.
-
-    `repeats`: files that repeat another. `history`: whether the feed has records already, which every key is then
-    looked up among. `patient`: read each file for what its values say before reading it for them.
+    received = records + rejected + lines of `repeated`. `records`: the kind's fields, `record_key`, `file_id` and
+    `_line`; no columns where there are none. `rejected`: REJECTED_OF_FILES. `met_before`: which of the records' keys may
+    stand in an earlier row of the batch, or more than once in this part (None: every key is looked up). `ends`: the
+    files that end with this part. `texts`: the rows as received, for sentences that quote them.
     """
 
-    site: Site
-    feed: Feed
-    reference: str
-    home: Path
-    repeats: Mapping[int, int]
-    history: bool
-    patient: bool = False
-    stops: Stops | None = None
-    keys: Keys = field(default_factory=lambda: Keys())
+    received: int = 0
+    records: pl.DataFrame = field(default_factory=pl.DataFrame)
+    rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED_OF_FILES))
+    met_before: pl.Series | None = None
+    repeated: tuple[RepeatedRows, ...] = ()
+    ends: tuple[FileEnd, ...] = ()
+    texts: Texts | None = None
 
-    def of_files(
-        self, kept: Sequence[tuple[KnownFile, Kept]], contract: FileContract
-    ) -> Iterator[Piece | RepeatedRows | FileEnd]:
-        """Give the pieces of the files, and after each file its end."""
-        for file, original in kept:
-            of = self.repeats.get(file.file_id)
-            making = (
-                self._of_file(file, original, contract) if of is None else self._of_repeat(file, original, contract, of)
-            )
-            for part in making:
-                yield part
-                if isinstance(part, FileEnd):
-                    contract = part.contract
+    def received_texts(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows, named by `file_id` and `_line`, with `received` (JSON text)."""
+        assert self.texts is not None, "a part whose rows may be quoted has their texts"
+        return self.texts(rows)
 
-    def _of_file(self, file: KnownFile, original: Kept, contract: FileContract) -> Iterator[Piece | FileEnd]:
-        decided = self._decided_over_all(file, original, contract) if self.patient else None
-        under = _Decisions(file.name)
-        rows = 0
-        found, after = FileFindings(), contract
-        with (
-            original_stream(original.archived_as, self.home) as source,
-            ReceivedWriter(self.home, self.reference, file.file_id) as writer,
-        ):
-            reader = PieceReader(source, file.name, self.feed.format, contract)
-            for part in self._held(reader, file):
-                writer.write(part)
-                look = look_at(part, self.feed, file_name=file.name)
-                checked = check_under(
-                    part,
-                    self.feed,
-                    look,
-                    decided if decided is not None else under.with_more(look.evidence, contract.values),
-                    file_name=file.name,
-                    written_on=day_written(self.site, file),
-                )
-                hold_the_door(checked.records, self.feed.kind)
-                found, after = checked.found.counted_with(found), checked.contract
-                named = with_names(checked, part.rows, self.feed, file.file_id)
-                received = part.rows.height + part.bad_lines.height
-                rows += received
-                yield self._piece(file.file_id, received, named.records, named.rejected, part.rows)
-            received_as = writer.close()
-        of_reading = reader.found  # what only the whole file says
-        found = replace(
-            found, encoding=of_reading.encoding, header_line=of_reading.header_line, left_out=of_reading.left_out
+
+def whole_part(context: LoadContext, plan: Plan) -> Iterator[Part]:
+    """Give all files of a batch, one after the other, as one part.
+
+    Raises BatchError where a file cannot be read without guessing.
+    """
+    parts, contract, received_as = [], context.contract, {}
+    for file in context.files:
+        part = _file_part(context, file, contract, plan)
+        [end] = part.ends
+        contract, received_as[end.file_id] = end.contract, end.received_as
+        parts.append(part)
+    records = [part.records for part in parts if not part.records.is_empty()]
+    joined = pl.concat(records) if records else pl.DataFrame()
+    if records:
+        validate(joined, context.feed)  # once: for a small file it costs more than all the rest
+    yield Part(
+        received=sum(part.received for part in parts),
+        records=joined,
+        rejected=pl.concat([Part().rejected, *(part.rejected for part in parts)]),
+        repeated=tuple(rows for part in parts for rows in part.repeated),
+        ends=tuple(end for part in parts for end in part.ends),
+        texts=partial(_kept_texts, context, received_as),
+    )
+
+
+def _file_part(context: LoadContext, file: BatchFile, contract: FileContract, plan: Plan) -> Part:
+    feed, file_id = context.feed, file.known.file_id
+    content = original_bytes(file.original.archived_as, context.home)
+    received = read_received(content, file.known, feed, contract)
+    received_as = keep_received(received, context.home, context.attempt.reference, file_id)
+    lines = lines_of(received)
+    if (of_file_id := plan.standing.repeats.get(file_id)) is not None:
+        end = FileEnd(file_id, received_as, lines.len(), received.found, contract)
+        return Part(lines.len(), repeated=(RepeatedRows(file_id, of_file_id, lines),), ends=(end,))
+    rows = records_of(received, feed, context.site, file.known, door=False)
+    if plan.standing.mended:
+        rows = _mended(context, file.known, received, rows)
+    end = FileEnd(file_id, received_as, lines.len(), rows.found, rows.contract)
+    return replace(part_of(rows, feed, file_id, lines.len()), ends=(end,))
+
+
+def read_received(content: bytes, file: KnownFile, feed: Feed, contract: FileContract) -> Received:
+    """Return the rows of a whole file with the columns that the feed lets in; raises BatchError as reading does."""
+    return held_to_contract(read_file(content, file.name, feed.format, contract), feed, file.name)
+
+
+def part_of(rows: Records, feed: Feed, file_id: int, received: int) -> Part:
+    """Return rows of one file as a part."""
+    rejected = rows.rejected.select(pl.lit(file_id, pl.Int64).alias(FILE), *REJECTED)
+    return Part(received, rows.records.select(*feed.kind.field_names, KEY, FILE, LINE), rejected)
+
+
+def validate(records: pl.DataFrame, feed: Feed) -> None:
+    """Raise RuntimeError where a record breaks the schema of its kind: a defect of checking, no user's mistake."""
+    hold_the_door(records.select(*feed.kind.field_names, LINE), feed.kind)
+
+
+def lines_of(received: Received) -> pl.Series:
+    """Return `_line` of every row of a file, or of a part of it."""
+    return pl.concat([received.rows[LINE], received.bad_lines[LINE]])
+
+
+def texts_in(rows: pl.DataFrame, file_id: int) -> Texts:
+    """Return the texts of rows of one file that are at hand as received."""
+
+    def texts(wanted: pl.DataFrame) -> pl.DataFrame:
+        quoted = in_json(rows.join(wanted.select(LINE), on=LINE, how="semi"))
+        return quoted.with_columns(pl.lit(file_id, pl.Int64).alias(FILE))
+
+    return texts
+
+
+def contested_records(part: Part, feed: Feed) -> pl.DataFrame:
+    """Return the records of a part that another may hold the key of."""
+    if not feed.record_key:
+        return part.records.clear()  # keys of file and line: nobody else can hold one
+    if part.met_before is None:
+        return part.records
+    return part.records.filter(part.met_before) if part.met_before.any() else part.records.clear()
+
+
+def classify_part(part: Part, known: pl.DataFrame, feed: Feed) -> Classified:
+    """Return the fates of a part's records; `known`: what the table holds under the keys of the contested ones."""
+    contested = contested_records(part, feed)
+    fates = classify(contested, known, feed.kind, feed.repeats)
+    if contested.height == part.records.height:
+        return fates
+    free = part.records
+    if not contested.is_empty():
+        free = part.records.filter(~part.met_before)  # type: ignore[operator]
+    new = free if fates.new.is_empty() else pl.concat([free, fates.new])
+    return replace(fates, new=new, accepted=fates.accepted + free.height)
+
+
+def without_stopped(part: Part, stopped: pl.DataFrame) -> Part:
+    """Return the part with `stopped` rows (`file_id`, `_line`, `reasons`) among the rejected ones."""
+    if stopped.is_empty():
+        return part
+    rejected = stopped.join(part.received_texts(stopped), on=[FILE, LINE]).select(list(REJECTED_OF_FILES))
+    return replace(
+        part,
+        records=part.records.join(stopped, on=[FILE, LINE], how="anti", maintain_order="left"),
+        rejected=pl.concat([part.rejected, rejected.cast(REJECTED_OF_FILES)]).sort(FILE, LINE),
+    )
+
+
+def _mended(context: LoadContext, file: KnownFile, received: Received, rows: Records) -> Records:
+    read_under = replace(file, decided=rows.contract.values, plain_numbers=received.found.plain_numbers or ())
+    again = Rereading(context.site, context.feed, context.home)
+    with context.store.read() as connection:
+        return again.with_mends(connection, read_under, rows, rows.contract)
+
+
+def _kept_texts(context: LoadContext, received_as: dict[int, str], wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return rows as received from what was kept of their files."""
+    by_file = wanted.partition_by(FILE, as_dict=True)
+    return pl.concat(
+        received_texts(received_as[int(file_id)], context.home, rows[LINE]).with_columns(
+            pl.lit(file_id, pl.Int64).alias(FILE)
         )
-        yield FileEnd(file.file_id, received_as, rows, found, replace(after, reading=reader.reading))
-
-    def _of_repeat(
-        self, file: KnownFile, original: Kept, contract: FileContract, of: int
-    ) -> Iterator[RepeatedRows | FileEnd]:
-        rows = 0
-        with (
-            original_stream(original.archived_as, self.home) as source,
-            ReceivedWriter(self.home, self.reference, file.file_id) as writer,
-        ):
-            reader = PieceReader(source, file.name, self.feed.format, contract)
-            for part in self._held(reader, file):
-                writer.write(part)
-                lines = pl.concat([part.rows[LINE], part.bad_lines[LINE]])
-                rows += lines.len()
-                yield RepeatedRows(file.file_id, of, lines)
-            received_as = writer.close()
-        yield FileEnd(file.file_id, received_as, rows, reader.found, contract)
-
-    def _held(self, reader: PieceReader, file: KnownFile) -> Iterator[Received]:
-        empty = True
-        for part in reader:
-            empty = False
-            yield held_to_contract(part, self.feed, file.name)
-        if empty:
-            raise NotInPieces  # not one row: what that means is told of the whole file
-
-    def _decided_over_all(self, file: KnownFile, original: Kept, contract: FileContract) -> Decided:
-        """Return what is decided by all values of a file; raises BatchError where that would be guessing."""
-        evidence: Evidence | None = None
-        with original_stream(original.archived_as, self.home) as source:
-            reader = PieceReader(source, file.name, self.feed.format, contract)
-            for part in self._held(reader, file):
-                look = look_at(part, self.feed, file_name=file.name)
-                evidence = look.evidence if evidence is None else evidence.with_more(look.evidence)
-        assert evidence is not None, "a file in pieces has one"
-        return evidence.decide(contract.values, file.name)
-
-    def _piece(
-        self, file_id: int, received: int, records: pl.DataFrame, rejected: pl.DataFrame, texts: pl.DataFrame
-    ) -> Piece:
-        records = records.select(*self.feed.kind.field_names, KEY, FILE, LINE)
-        if self.stops is not None and not (stopped := self.stops.of(records)).is_empty():
-            records, rejected = without_stopped(records, rejected, stopped, texts)
-        quoted = texts if self.feed.repeats is Repeats.REJECT else None
-        again = None if self.history or not self.feed.record_key else self.keys.seen(records[KEY])
-        return Piece(file_id, received, records, again, rejected, quoted)
-
-
-def without_stopped(
-    records: pl.DataFrame, rejected: pl.DataFrame, stopped: pl.DataFrame, texts: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the records without the stopped ones, and the rejected rows with them; `texts` are rows as received."""
-    received = in_json(texts.join(stopped.select(LINE), on=LINE, how="semi"))
-    more = stopped.join(received, on=LINE).select(list(REJECTED)).cast(dict(rejected.schema))  # type: ignore[arg-type]
-    left = records.join(stopped, on=LINE, how="anti", maintain_order="left")
-    return left, pl.concat([rejected, more]).sort(LINE)
-
-
-class _Decisions:
-    """How the values of a file are read, as far as its pieces have told; later pieces may not say otherwise."""
-
-    def __init__(self, file_name: str) -> None:
-        self._file_name = file_name
-        self._evidence: Evidence | None = None
-        self._used: dict[tuple[str, str], Any] = {}
-
-    def with_more(self, evidence: Evidence, earlier: ValueFormats) -> Decided:
-        """Return what is decided with the evidence of one more piece.
-
-        Raises Undecided where that is open or differs from what earlier pieces were read under.
-        """
-        self._evidence = evidence if self._evidence is None else self._evidence.with_more(evidence)
-        try:
-            decided = self._evidence.decide(earlier, self._file_name)
-        except BatchError:
-            raise Undecided from None  # perhaps the whole file decides it; if not, it says so
-        uses: dict[tuple[str, str], Any] = {}
-        for place, mark in evidence.marks:
-            if mark.point or mark.comma or mark.either:
-                uses["mark", place.field] = decided.marks.get(place.field)
-        for dates, order in evidence.orders:
-            if order.not_iso:
-                uses["order", dates.field] = decided.orders.get(dates.field)
-        for name in evidence.flags:
-            uses["by x", name] = name in decided.marked_by_x
-        if any(self._used.setdefault(use, word) != word for use, word in uses.items()):
-            raise Undecided
-        # What was decided before and not met again must still stand: it is what earlier pieces were read under.
-        for (what, name), word in self._used.items():
-            now = {"mark": decided.marks.get(name), "order": decided.orders.get(name)}.get(
-                what, name in decided.marked_by_x
-            )
-            if now != word:
-                raise Undecided
-        return decided
-
-
-class Keys:
-    """The keys seen so far, as hashes, 8 bytes each: sorted runs, of which each is less than half of the one before."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._runs: list[npt.NDArray[np.uint64]] = []
-
-    def seen(self, keys: pl.Series) -> pl.Series:
-        """Return which of the keys may have been seen before, or more than once here; and keep all in mind.
-
-        Two keys of one hash are taken for one: that costs a look into the table, no more.
-        """
-        hashes = keys.hash()
-        ordered = hashes.sort().to_numpy()
-        again = np.zeros(len(ordered), dtype=bool)
-        again[1:] = ordered[1:] == ordered[:-1]
-        for run in self._runs:
-            at = np.searchsorted(run, ordered)
-            at[at == len(run)] = 0
-            again |= run[at] == ordered
-        if len(ordered):
-            self._keep(ordered)
-        if not again.any():
-            return pl.repeat(False, len(keys), dtype=pl.Boolean, eager=True)
-        return hashes.is_in(pl.Series(np.unique(ordered[again])).implode())
-
-    def _keep(self, run: npt.NDArray[np.uint64]) -> None:
-        while self._runs and len(self._runs[-1]) < 2 * len(run):
-            run = np.concatenate([self._runs.pop(), run])
-            run.sort(kind="stable")  # two sorted runs: a merge
-        self._runs.append(run)
+        for (file_id,), rows in by_file.items()
+    )

@@ -1,4 +1,4 @@
-"""Making things ahead of whoever takes them, in a thread of its own."""
+"""Prefetching: an iterator runs in a thread of its own, a few steps ahead of whoever takes what it gives."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
-_AHEAD = 2
+_STEPS_AHEAD = 2
 _T = TypeVar("_T")
 
 
-class Ahead(Generic[_T]):
+class Prefetch(Generic[_T]):
     """Runs an iterator in a thread of its own, a few steps ahead of whoever takes what it gives."""
 
     def __init__(self, source: Iterator[_T]) -> None:
         """Prepare; it begins with the context."""
         self._source = source
-        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(_AHEAD)
+        self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(_STEPS_AHEAD)
         self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="pieces", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
 
     def __enter__(self) -> Iterator[_T]:
         """Begin, and give what is made; an error of the source is raised where its next thing is taken."""
@@ -37,7 +37,7 @@ class Ahead(Generic[_T]):
                 if not self._put("next", thing):
                     return
             self._put("end", None)
-        except BaseException as error:  # noqa: BLE001  (raised again where the pieces are taken)
+        except BaseException as error:  # noqa: BLE001  (raised again where the next thing is taken)
             self._put("error", error)
 
     def _put(self, what: str, thing: Any) -> bool:

@@ -17,13 +17,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.ingest.discovery.file_order import moments
 from manufacturing_copilot.ingest.ledger.attempts import note
 from manufacturing_copilot.ingest.loading.classify import Classified, classify
-from manufacturing_copilot.ingest.loading.key_conflicts import REFUSED_RULE, is_refused, refused_rows
+from manufacturing_copilot.ingest.loading.fates import SAME_RECORD, write_fates
+from manufacturing_copilot.ingest.loading.key_conflicts import REFUSED_RULE, is_refused, refused_rows, texts_of
 from manufacturing_copilot.ingest.loading.reprocess import Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.records import RecordKind, polars_type
 from manufacturing_copilot.site.feeds import Repeats
-from manufacturing_copilot.store import insert_frame, read_frame, staged
+from manufacturing_copilot.store import read_frame, staged
 from manufacturing_copilot.store.tables import (
     BatchStatus,
     Fate,
@@ -34,9 +35,6 @@ from manufacturing_copilot.store.tables import (
     rejected_record,
 )
 from manufacturing_copilot.store.tables import accepted as accepted_tables
-
-SAME_RECORD = "the record repeats one that was accepted before, with the same content"
-SAME_FILE = "the file repeats one that was loaded before, byte for byte"
 
 Moves = Counter[tuple[int, str]]
 """(batch id, fate) → how many rows more, or fewer, met it; fates: accepted, duplicate, rejected, changed."""
@@ -194,18 +192,12 @@ def _in_order(connection: sa.Connection, chain: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write(connection: sa.Connection, again: Rereading, feed_id: int, fates: Classified, chain: pl.DataFrame) -> Moves:
-    records = again.feed.records
     batches = _batches_of(connection, chain[FILE])
-    new = fates.new.join(batches, on=FILE).rename({LINE: "line"}).with_columns(pl.lit(feed_id).alias("feed_id"))
-    insert_frame(connection, accepted_tables[records], new)
-    replaced = fates.replaced.join(batches, on=FILE).rename({LINE: "line"})
-    insert_frame(connection, changed_record, replaced.with_columns(pl.lit(records).alias("records")))
-    duplicates = fates.duplicates.join(batches, on=FILE).rename({LINE: "line"})
-    insert_frame(connection, duplicate_record, duplicates.with_columns(pl.lit(SAME_RECORD).alias("reason")))
-    if not fates.refused.is_empty():
-        refused = fates.refused.join(chain.select(*_PLACE, KEY), on=_PLACE)
-        rows = refused_rows(connection, again.feed, refused, again.home).join(batches, on=FILE)
-        insert_frame(connection, rejected_record, rows.rename({LINE: "line"}))
+    refused = fates.refused
+    if not refused.is_empty():
+        refused = refused.join(chain.select(*_PLACE, KEY), on=_PLACE)
+        refused = refused_rows(connection, again.feed, refused, texts_of(connection, refused, again.home))
+    write_fates(connection, again.feed, feed_id, fates, refused, lambda rows: rows.join(batches, on=FILE))
     after: Moves = Counter()
     after += _tally(connection, pl.concat([fates.new[FILE], fates.replaced["was_file_id"]]), Fate.ACCEPTED)
     after += _tally(connection, fates.duplicates[FILE], Fate.DUPLICATE)

@@ -24,57 +24,58 @@ PIECE_BYTES = 6 << 20
 _BOM = b"\xef\xbb\xbf"
 
 
-class NotInPieces(Exception):  # noqa: N818  (no error: a way that is not taken)
-    """The file, or the batch, cannot be dealt with in pieces: it is to be taken as a whole."""
-
-
 @dataclass
 class PieceReader:
     """Reads the pieces of one file; `found` and `reading` are those of `read_file`, whole once all pieces were read.
 
-    `earlier` is what earlier files of the feed were found to be.
+    `earlier` is what earlier files of the feed were found to be. The pieces end where the file turns out not to be
+    plain: `plain` says so then, and the file is to be read as a whole.
     """
 
     source: BinaryIO
     name: str
     format: FileFormat
     earlier: FileContract
+    piece_bytes: int = PIECE_BYTES
     ascii: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what the declared format already says is not plain."""
+        """Look at what the declared format and the name already say."""
         declared = (self.format.encoding or "utf-8").lower().replace("_", "-")
-        if self.format.type not in (None, "csv") or declared not in ("utf-8", "utf8") or self.format.line_end:
-            raise NotInPieces
-        if self.format.type is None and Path(self.name).suffix.lower() in ENDINGS:
-            raise NotInPieces  # of another type by its name
+        of_csv = self.format.type in (None, "csv") and declared in ("utf-8", "utf8") and not self.format.line_end
+        of_another_type = self.format.type is None and Path(self.name).suffix.lower() in ENDINGS
+        self.plain = of_csv and not of_another_type
         self.layout: Layout | None = None
         self.left_out = LeftOut()
 
     def __iter__(self) -> Iterator[Received]:
-        """Give the pieces, in order. Raises NotInPieces, at any of them, where the file is not plain."""
+        """Give the pieces, in order, as far as the file is plain."""
         line = 1
-        for number, block in enumerate(_blocks(self.source)):
-            text = self._plain_text(block, first=number == 0)
+        for block in _blocks(self.source, self.piece_bytes) if self.plain else ():
+            text = None if block is None else self._plain_text(block)
             start = 0
-            if self.layout is None:
+            if text is not None and self.layout is None:
                 self.layout = self._layout_of(text)
-                start, line = self.layout.start, self.layout.line
+                start, line = (self.layout.start, self.layout.line) if self.layout is not None else (0, 1)
+            if text is None or self.layout is None:
+                self.plain = False
+                return
             body = text[start:] if start else text
             parsed = parsed_plain(body, self.name, self.format, replace(self.layout, line=line))
             if parsed is None:
-                raise NotInPieces
+                self.plain = False
+                return
             line += body.count(b"\n")
             rows, left_out = tidy(parsed.rows, self.format, self.name)
             self.left_out = self.left_out + left_out + parsed.found.left_out
             found = FileFindings(type="csv", delimiter=self.layout.delimiter, columns=tuple(self.layout.names))
             yield Received(rows, parsed.bad_lines, found, self.earlier)
 
-    def _layout_of(self, text: bytes) -> Layout:
+    def _layout_of(self, text: bytes) -> Layout | None:
         try:
             return find_layout(text, self.name, self.format, self._earlier_reading.delimiter)
         except BatchError:
-            raise NotInPieces from None  # perhaps the rest of the file has what its beginning lacks
+            return None  # perhaps the rest of the file has what its beginning lacks
 
     @property
     def found(self) -> FileFindings:
@@ -103,32 +104,33 @@ class PieceReader:
     def _earlier_reading(self) -> FileReading:
         return self.earlier.reading or FileReading()
 
-    def _plain_text(self, block: bytes, *, first: bool) -> bytes:
-        if first:
+    def _plain_text(self, block: bytes) -> bytes | None:
+        if self.layout is None:
             if block.startswith((b"PAR1", b"PK", b"\x1f\x8b", b"\xd0\xcf")) or block.lstrip()[:1] in (b"[", b"{", b"<"):
-                raise NotInPieces
+                return None
             if block.startswith(_BOM):
                 block, self.ascii = block[len(_BOM) :], False
         if b"\x00" in block:
-            raise NotInPieces
+            return None
         if not block.isascii():
             self.ascii = False
             try:
                 block.decode("utf-8")
             except UnicodeDecodeError:
-                raise NotInPieces from None
+                return None
         elif self.format.encoding is not None:
             self.ascii = False  # declared is decided
         return line_feeds(block)
 
 
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    """Give the bytes of a file in blocks that end with a line."""
+def _blocks(source: BinaryIO, size: int) -> Iterator[bytes | None]:
+    """Give the bytes of a file in blocks that end with a line; None, at the end, where a block holds no line end."""
     rest = b""
-    while more := source.read(PIECE_BYTES):
+    while more := source.read(size):
         cut = more.rfind(b"\n") + 1
-        if not cut:
-            raise NotInPieces  # lines longer than a block, or another line end
+        if not cut:  # lines longer than a block, or another line end
+            yield None
+            return
         yield rest + more[:cut]
         rest = more[cut:]
     if rest:

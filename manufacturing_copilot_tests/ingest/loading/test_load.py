@@ -18,9 +18,11 @@ from manufacturing_copilot.ingest.ledger.attempts import (
     retry,
     sweep,
 )
-from manufacturing_copilot.ingest.loading import load as load_module
 from manufacturing_copilot.ingest.loading.archive import original_bytes
+from manufacturing_copilot.ingest.loading.commit import load_parts
+from manufacturing_copilot.ingest.loading.context import LoadContext
 from manufacturing_copilot.ingest.loading.load import load_batch
+from manufacturing_copilot.ingest.loading.plan import choose_plan, standing_of
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.locks import named_lock
@@ -255,11 +257,11 @@ def test_any_other_error_marks_the_batch_failed_and_is_raised_again(
     drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
     [found] = claim(store, site, home, actor="test")
 
-    def broken_package(*_: object) -> None:
+    def broken_package(*_: object, **__: object) -> None:
         raise RuntimeError("the package broke\nin two lines")
 
     with monkeypatch.context() as broken:
-        broken.setattr(load_module, "keep_received", broken_package)
+        broken.setattr(pl.DataFrame, "write_parquet", broken_package)
         with pytest.raises(RuntimeError, match="the package broke"):
             load_batch(store, site, found.reference, home=home, actor="test")
     counts = counts_of(store, found.reference)
@@ -275,11 +277,11 @@ def test_a_batch_that_trouble_of_the_machine_keeps_from_being_loaded_waits_some_
     drop(home, "inbox/shop/orders.csv", ORDERS_HEADER, "A1,1,007,2,2026-03-01")
     [found] = claim(store, site, home, actor="test")
 
-    def disk_full(*_: object) -> None:
+    def disk_full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(load_module, "keep_received", disk_full)
+        broken.setattr(pl.DataFrame, "write_parquet", disk_full)
         for attempt in range(ATTEMPTS_AT_MOST):
             assert counts_of(store, found.reference).status == "pending", attempt
             with pytest.raises(StoreError, match=r"the disk is full .* free some space"):
@@ -306,11 +308,12 @@ def test_a_run_that_lost_its_batch_to_another_writes_nothing(store: Store, home:
     first = begin(store, found.reference, run_id="slow", actor="test")
     assert first is not None
     begin(store, found.reference, run_id="other", actor="test")
-    declared = site.feed("shop/orders")
+    contract = FileContract(columns=("x",))
+    context = LoadContext(store, site, site.feed("shop/orders"), first, home, "test", contract=contract)
+    with store.read() as connection:
+        plan = choose_plan(context, standing_of(connection, context))
     with pytest.raises(BatchError, match="was taken over by another run"):
-        load_module.settle(
-            store, site, declared, first, [], FileContract(columns=("x",)), watch=None, home=home, actor="test"
-        )
+        load_parts(context, plan)
     assert counts_of(store, found.reference).status == "in_progress"
     assert rows(store, feed, "contract") == [(None,), (None,)]
 
