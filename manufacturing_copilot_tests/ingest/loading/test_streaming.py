@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,7 @@ def test_a_streamed_load_that_fails_half_way_leaves_nothing(store: Store, home: 
         archived = home / str(connection.scalar(sa.select(batch_file.c.archived_as)))
     content = archived.read_bytes()
     archived.write_bytes(content[: len(content) * 3 // 4])  # what a disk that goes bad leaves of it
+    shutil.rmtree(home / "received")
     retry(store, claimed.reference, "test")
     settings = LoadSettings(stream_from_bytes=0, part_bytes=20_000)
     with pytest.raises(OSError, match="Truncated compressed stream"):
