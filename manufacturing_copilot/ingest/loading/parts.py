@@ -53,9 +53,9 @@ class Part:
     """Rows of a batch, checked.
 
     received = records + rejected + lines of `repeated`. `records`: the kind's fields, `record_key`, `file_id` and
-    `_line`; no columns where there are none. `rejected`: REJECTED_OF_FILES. `met_before`: which of the records' keys may
-    stand in an earlier row of the batch, or more than once in this part (None: every key is looked up). `ends`: the
-    files that end with this part. `texts`: the rows as received, for sentences that quote them.
+    `_line`; no columns where there are none. `rejected`: REJECTED_OF_FILES. `met_before`: which of the records' keys
+    may stand in an earlier row of the batch, or more than once in this part (None: every key is looked up). `ends`:
+    the files that end with this part. `texts`: the rows as received, for sentences that quote them.
     """
 
     received: int = 0

@@ -14,7 +14,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -265,8 +265,8 @@ def run(scenario: Scenario, store: Store, home: Path, load: Load) -> dict[str, A
         claim(store, site, home, actor="test")
         with store.read() as connection:
             [reference] = pending_batches(connection)["reference"].to_list()
-        counts.append(repr(load(store, site, reference, home)))
-    return {"counts": counts, **left_by(store, home, str(scenario.feed["records"]))}
+        counts.append(asdict(load(store, site, reference, home)))
+    return {"counts": json.loads(json.dumps(counts)), **left_by(store, home, str(scenario.feed["records"]))}
 
 
 def left_by(store: Store, home: Path, records: str) -> dict[str, Any]:
