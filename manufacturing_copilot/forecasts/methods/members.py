@@ -103,11 +103,12 @@ def autoregression(y: Floats, season: int, horizon: int) -> Floats:
 
 def statistical(name: str, horizon: int) -> Callable[[Floats], Floats]:
     """Return the function that forecasts one history with the model called `name`."""
-    model = _model(name)
+    model = statistical_model(name)
     return lambda y: np.asarray(model.forecast(y=y, h=horizon)["mean"], dtype=float)
 
 
-def _model(name: str) -> Any:
+def statistical_model(name: str) -> Any:
+    """Return the library's model called `name` (one of FEWEST), for histories that are seasonally adjusted."""
     from statsforecast import models
 
     if name == "ets":
@@ -120,11 +121,11 @@ def _model(name: str) -> Any:
 
 def _each(adjusted: Sequence[Floats], name: str, horizon: int, cap: int, failures: dict[int, str]) -> Floats:
     rows = [row for row, y in enumerate(adjusted) if len(y) >= FEWEST[name]]
-    found, reasons = map_series(
+    forecasts, reasons = map_series(
         f"{__name__}:statistical", [adjusted[row][-cap:] for row in rows], horizon, name=name, horizon=horizon
     )
     result = np.full((len(adjusted), horizon), np.nan)
-    result[rows] = found
-    for place, reason in reasons.items():
-        failures.setdefault(rows[place], f"{name}: {reason}")
+    result[rows] = forecasts
+    for position, reason in reasons.items():
+        failures.setdefault(rows[position], f"{name}: {reason}")
     return result

@@ -117,8 +117,8 @@ def test_the_trees_have_more_than_half_of_the_mean_only_where_many_series_say_so
     train = list((RANDOM.random((count, 40)) < rate[:, None]).astype(float))
     actual = (RANDOM.random((count, 6)) < rate[:, None]).astype(float)
     right, wrong = np.repeat(rate[:, None], 6, axis=1), np.repeat(1.5 * rate[:, None], 6, axis=1)
-    held = sparse._Held(np.arange(count), train, actual, sparse._Means(wrong, right))
-    assert sparse._tree_share(held, 4.0) == share
+    window = sparse.HeldBackWindow(np.arange(count), train, actual, sparse.MeanForecasts(wrong, right))
+    assert sparse.share_of_trees(window, 4.0) == share
 
 
 def test_what_became_of_dying_series_is_learned_too() -> None:

@@ -170,7 +170,7 @@ def test_by_default_no_model_is_used_whose_cost_is_a_second_a_series() -> None:
             assert set(policy.parameters["models"]) <= known
             assert min(policy.parameters["cap"], HISTORY[policy.frequency]) <= 182
     for name in members.FEWEST:
-        assert getattr(members._model(name), "season_length", 1) == 1
+        assert getattr(members.statistical_model(name), "season_length", 1) == 1
 
 
 def test_a_forecast_of_zero_which_wins_by_absolute_error_does_not_win_for_sparse_demand() -> None:
@@ -179,7 +179,7 @@ def test_a_forecast_of_zero_which_wins_by_absolute_error_does_not_win_for_sparse
     train = list((random.random((200, 60)) < rate[:, None]).astype(float))
     actual = (random.random((200, 12)) < rate[:, None]).astype(float)
     level = np.repeat(rate[:, None], 12, axis=1)
-    held = sparse._Held(np.arange(200), train, actual, sparse._Means(level, np.zeros_like(level)))
+    window = sparse.HeldBackWindow(np.arange(200), train, actual, sparse.MeanForecasts(level, np.zeros_like(level)))
     assert np.abs(actual).mean() < np.abs(actual - level).mean()
-    assert sparse._tree_share(held, 0.0) < 1.0
-    assert sparse._tree_share(held, 4.0) < 1.0
+    assert sparse.share_of_trees(window, 0.0) < 1.0
+    assert sparse.share_of_trees(window, 4.0) < 1.0
