@@ -145,7 +145,7 @@ def base_forecasts(
             for aggregate in _aggregate_forecasts(adjusted, groups, steady, forecast)
         ],
         steady,
-        pl.concat([_cleaned(adjusted) for adjusted, _ in forecasts]) if forecasts else pl.DataFrame(),
+        pl.concat([_cleaned(adjusted) for adjusted, _ in forecasts]) if forecasts else CLEANED.empty(),
         open_weekdays(succeeded.demand),
     )
 

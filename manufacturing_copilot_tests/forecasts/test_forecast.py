@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
+from manufacturing_copilot.forecasts.evaluation.quality_report import RUNS, runs_of
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.runtime.registration import register_file
 from manufacturing_copilot.site import Frequency, Target
@@ -82,6 +83,7 @@ def test_every_class_has_its_run_and_every_scored_series_its_scores(plant: Store
     assert by_class == {"smooth": 6, "lumpy": 2, "short": 1, "dying": 1, "aggregates": 5}
     with plant.read() as connection:
         runs = connection.execute(sa.select(t.model_run).order_by(t.model_run.c.id)).all()
+        assert RUNS.check(runs_of(connection, Target.DEMAND))["run"].to_list() == [run.id for run in runs]
         measures = connection.execute(
             sa.select(t.series_score.c.measure, sa.func.count()).group_by(t.series_score.c.measure)
         ).all()

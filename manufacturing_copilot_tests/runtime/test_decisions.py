@@ -5,7 +5,17 @@ import pytest
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
-from manufacturing_copilot.runtime.decisions import describe_version, promote_version, retire_version, versions
+from manufacturing_copilot.runtime.decisions import (
+    DECISIONS,
+    MODEL_RUNS,
+    VERSIONS,
+    describe_version,
+    history,
+    promote_version,
+    retire_version,
+    runs,
+    versions,
+)
 from manufacturing_copilot.runtime.registry import champion, promote, register
 from manufacturing_copilot.runtime.runs import Run, record_run
 from manufacturing_copilot.store import Store
@@ -38,8 +48,9 @@ def events(store: Store) -> list[tuple[object, ...]]:
 
 def test_versions_come_with_their_alias_and_the_figures_of_their_newest_run(two: Store) -> None:
     with two.read() as connection:
-        found = versions(connection, NAME)
-    shown = found.select("version", "alias", "status", "as_of", "rmsse", "coverage_80").rows()
+        frame = VERSIONS.check(versions(connection, NAME))
+        MODEL_RUNS.check(runs(connection, NAME))
+    shown = frame.select("version", "alias", "status", "as_of", "rmsse", "coverage_80").rows()
     assert shown == [(1, "champion", "active", date(2024, 6, 19), 0.9, 0.8), (2, "", "draft", None, None, None)]
 
 
@@ -49,6 +60,7 @@ def test_a_promotion_by_a_person_is_kept_with_who_and_why(two: Store) -> None:
         assert champion(connection, "demand", "weekly", "smooth").version == 2
         assert versions(connection, NAME)["version"].to_list() == [2]
         assert versions(connection, NAME, retired=True)["status"].to_list() == ["retired", "active"]
+        assert DECISIONS.check(history(connection, NAME)).height == 1
     assert events(two) == [
         ("planner", "model champion", f"{NAME} v2", {"note": "better on spare parts", "instead_of": 1})
     ]

@@ -13,8 +13,7 @@ from manufacturing_copilot.forecasts.contract import Backtest, Floats, stretched
 from manufacturing_copilot.forecasts.events.cells import FlatHistories, event_cells, lag_of, usual_demand
 from manufacturing_copilot.forecasts.events.declared_events import CLOSED, PROMOTION, DeclaredEvents
 from manufacturing_copilot.forecasts.events.effects import Effect, closure, elasticity, promotion
-from manufacturing_copilot.forecasts.events.outliers import SCHEMA as OUTLIERS
-from manufacturing_copilot.forecasts.events.outliers import cut_outliers
+from manufacturing_copilot.forecasts.events.outliers import OUTLIERS, cut_outliers
 from manufacturing_copilot.forecasts.events.prices import price_changes, price_steps
 from manufacturing_copilot.forecasts.groups import ForecastGroup
 from manufacturing_copilot.forecasts.history.panel import Panel
@@ -38,7 +37,7 @@ class AdjustedPanel:
 
     `ahead` (series × steps) is what each step ahead is multiplied with; `behind` (series × horizon) the same for the
     last periods past, and `actual` what really came in them. `outliers` are the periods of history that were cut
-    (events.outliers.SCHEMA); `effects` what was learned of each kind of event.
+    (OUTLIERS); `effects` what was learned of each kind of event.
     """
 
     panel: Panel
@@ -61,7 +60,7 @@ def adjust_panel(panel: Panel, events: DeclaredEvents, *, clean: bool = True) ->
         ahead = np.prod([kind.ahead for kind in factors], axis=0)
         factor = np.prod([kind.behind for kind in factors], axis=0)
         values = _without_events(flat, differs, factor, lag_of(panel))
-    outliers = pl.DataFrame(schema=OUTLIERS)
+    outliers = OUTLIERS.empty()
     if clean:
         values, outliers = cut_outliers(replace(flat, values=values))
     actual, behind = _last(flat, flat.values, steps), _last(flat, factor, steps)

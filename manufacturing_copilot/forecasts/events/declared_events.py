@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import location
@@ -16,32 +17,43 @@ from manufacturing_copilot.unified.conform import with_item_ids
 CLOSED = "closed"
 PROMOTION = "promotion"
 
-_PLACE = {"item_id": pl.Int64, "location_id": pl.Int64}
-DAYS: dict[str, type[pl.DataType]] = {**_PLACE, "day": pl.Date, "event": pl.String}
-PRICES: dict[str, type[pl.DataType]] = {**_PLACE, "day": pl.Date, "price": pl.Float64}
-SUCCESSIONS: dict[str, type[pl.DataType]] = {
-    "item_id": pl.Int64,
-    "successor_id": pl.Int64,
-    "from_day": pl.Date,
-    "factor": pl.Float64,
+_APPLIES_TO = {
+    "item_id": Column(pl.Int64, "null: every item", nullable=True),
+    "location_id": Column(pl.Int64, "null: every location", nullable=True),
 }
-
-
-def _empty(schema: dict[str, type[pl.DataType]]) -> pl.DataFrame:
-    return pl.DataFrame(schema=schema)
+DAYS = FrameSchema(
+    "days with an event",
+    {**_APPLIES_TO, "day": Column(pl.Date), "event": Column(pl.String, "closed or promotion")},
+)
+PRICES = FrameSchema(
+    "prices",
+    {
+        "item_id": Column(pl.Int64),
+        "location_id": _APPLIES_TO["location_id"],
+        "day": Column(pl.Date, "from which the price holds"),
+        "price": Column(pl.Float64, "of one unit, in the currency of the site"),
+    },
+    key=("item_id", "location_id", "day"),
+)
+SUCCESSIONS = FrameSchema(
+    "successions",
+    {
+        "item_id": Column(pl.Int64, "the predecessor"),
+        "successor_id": Column(pl.Int64),
+        "from_day": Column(pl.Date, "first day on which the successor takes over"),
+        "factor": Column(pl.Float64, "number of the successor that stands for one of the predecessor"),
+    },
+    key=("item_id",),
+)
 
 
 @dataclass(frozen=True)
 class DeclaredEvents:
-    """What is known beyond the history; no item or no location means all of them.
+    """What is known beyond the history: `days` is DAYS, `prices` PRICES and `successions` SUCCESSIONS."""
 
-    `days`: item_id, location_id, day, event (closed or promotion). `prices`: item_id, location_id, day from which it
-    holds, price. `successions`: item_id, successor_id, from_day, factor (successor per item).
-    """
-
-    days: pl.DataFrame = field(default_factory=lambda: _empty(DAYS))
-    prices: pl.DataFrame = field(default_factory=lambda: _empty(PRICES))
-    successions: pl.DataFrame = field(default_factory=lambda: _empty(SUCCESSIONS))
+    days: pl.DataFrame = field(default_factory=DAYS.empty)
+    prices: pl.DataFrame = field(default_factory=PRICES.empty)
+    successions: pl.DataFrame = field(default_factory=SUCCESSIONS.empty)
 
 
 def read_declared_events(connection: sa.Connection, site: Site) -> DeclaredEvents:

@@ -7,6 +7,7 @@ import polars as pl
 
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.forecasts.events.cells import FlatHistories
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 
 FEWEST_SIZES = 12
 """Periods with demand that a history needs before one of them can be told to be out of line."""
@@ -20,17 +21,21 @@ AT_LEAST_TIMES = 3.0
 
 OUTLIER = "outlier: more than three times anything else in this history"
 
-SCHEMA: dict[str, type[pl.DataType]] = {
-    "row": pl.Int64,
-    "at": pl.Int64,
-    "was": pl.Float64,
-    "used": pl.Float64,
-    "reason": pl.String,
-}
+OUTLIERS = FrameSchema(
+    "outliers of a panel",
+    {
+        "row": Column(pl.Int64, "of the series in the panel"),
+        "at": Column(pl.Int64, "period counted from the first one ahead: -1 is the last past"),
+        "was": Column(pl.Float64, "the demand of the period"),
+        "used": Column(pl.Float64, "what the models see in its place"),
+        "reason": Column(pl.String),
+    },
+    key=("row",),
+)
 
 
 def cut_outliers(flat: FlatHistories) -> tuple[Floats, pl.DataFrame]:
-    """Return the values with outliers cut to the largest other size of their history, and what was cut (SCHEMA).
+    """Return the values with outliers cut to the largest other size of their history, and what was cut (OUTLIERS).
 
     An outlier lies SPREADS robust standard deviations (1.4826 times the median absolute deviation, of the logarithms
     of the sizes; Hampel 1974) above the median, and stands alone: AT_LEAST_TIMES the largest other size. At most one
@@ -45,7 +50,7 @@ def cut_outliers(flat: FlatHistories) -> tuple[Floats, pl.DataFrame]:
         }
     ).filter(pl.col("size") > 0)
     log = pl.col("size").log()
-    found = (
+    outliers = (
         sizes.with_columns(log.alias("log"))
         .group_by("row")
         .agg(
@@ -63,9 +68,10 @@ def cut_outliers(flat: FlatHistories) -> tuple[Floats, pl.DataFrame]:
         )
         .sort("row")
     )
-    values[found["index"].to_numpy()] = found["used"].to_numpy()
-    at = found["index"].to_numpy() - flat.ends[found["row"].to_numpy()] if found.height else np.empty(0, dtype=np.int64)
-    return values, found.select(
+    row, index = outliers["row"].to_numpy(), outliers["index"].to_numpy()
+    values[index] = outliers["used"].to_numpy()
+    at = index - flat.ends[row] if outliers.height else np.empty(0, dtype=np.int64)
+    return values, outliers.select(
         pl.col("row").cast(pl.Int64),
         pl.Series("at", at, dtype=pl.Int64),
         "was",

@@ -125,7 +125,7 @@ def test_versions_are_judged_on_histories_without_closures_and_outliers_and_on_t
     quantities[-8] = 0.0  # before it: closed as well
     quantities[-20] = 900.0
     closed = [SUNDAY - timedelta(days=7 * back + day) for back in (2, 7) for day in range(7)]
-    days = pl.DataFrame([(None, None, day, "closed") for day in closed], schema=DAYS, orient="row")
+    days = pl.DataFrame([(None, None, day, "closed") for day in closed], schema=DAYS.dtypes, orient="row")
     [window] = past_windows(some_facts(weekly_demand(1, quantities, SUNDAY), days=days), Frequency.WEEKLY, SUNDAY, 4, 1)
     history = window.adjusted.panel.values[0]
     assert history.max() == 12 and history.min() == 8, "what a forecast of that day would have been made from"
@@ -134,7 +134,7 @@ def test_versions_are_judged_on_histories_without_closures_and_outliers_and_on_t
 
 
 def test_a_successor_begins_with_the_history_of_its_predecessor_but_is_judged_by_its_own_demand() -> None:
-    successions = pl.DataFrame([(1, 2, date(2024, 4, 1), 1.0)], schema=SUCCESSIONS, orient="row")
+    successions = pl.DataFrame([(1, 2, date(2024, 4, 1), 1.0)], schema=SUCCESSIONS.dtypes, orient="row")
     demand = pl.concat([weekly_demand(1, [20.0] * 29 + [0.0] * 11, SUNDAY), weekly_demand(2, [20.0] * 11, SUNDAY)])
     newest, oldest = past_windows(some_facts(demand, successions=successions), Frequency.WEEKLY, SUNDAY, 6, 2)
     for window, own in ((newest, 5), (oldest, 0)):

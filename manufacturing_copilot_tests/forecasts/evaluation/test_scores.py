@@ -4,6 +4,7 @@ import pytest
 
 from manufacturing_copilot.forecasts.contract import LEVELS, Backtest
 from manufacturing_copilot.forecasts.evaluation.scores import (
+    SCORES,
     override_value_added,
     pooled_metrics,
     score_series,
@@ -19,7 +20,7 @@ def a_backtest(actual: np.ndarray, mean: np.ndarray, naive: np.ndarray, train: l
 def test_scores_are_those_of_the_textbook() -> None:
     train = [np.array([1.0, 3, 1, 3])]  # neighbours differ by two
     backtest = a_backtest(np.array([[4.0, 4]]), np.array([[5.0, 5]]), np.array([[8.0, 8]]), train)
-    scores = score_series(backtest, season=1).row(0, named=True)
+    scores = SCORES.check(score_series(backtest, season=1)).row(0, named=True)
     assert scores["rmsse"] == pytest.approx(0.5)
     assert scores["naive_rmsse"] == pytest.approx(2.0)
     assert scores["mase"] == pytest.approx(0.5)
@@ -38,7 +39,7 @@ def test_scores_are_those_of_the_textbook() -> None:
 def test_a_history_that_never_changes_has_no_scaled_error_and_is_left_out_of_the_mean() -> None:
     train = [np.full(6, 2.0), np.array([1.0, 3, 1, 3, 1, 3])]
     backtest = a_backtest(np.full((2, 2), 4.0), np.full((2, 2), 5.0), np.full((2, 2), 8.0), train)
-    scores = score_series(backtest, season=1)
+    scores = SCORES.check(score_series(backtest, season=1))
     assert scores["rmsse"].to_list() == [None, pytest.approx(0.5)]
     assert pooled_metrics(scores, backtest)["rmsse"] == pytest.approx(0.5)
 

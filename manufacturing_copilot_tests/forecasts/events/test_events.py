@@ -13,6 +13,7 @@ from manufacturing_copilot.forecasts.events.declared_events import (
     DeclaredEvents,
     read_declared_events,
 )
+from manufacturing_copilot.forecasts.events.outliers import OUTLIERS
 from manufacturing_copilot.forecasts.events.successors import (
     discontinue_predecessors,
     inherit_history,
@@ -45,7 +46,7 @@ def a_panel(values: Sequence[Sequence[float]], frequency: Frequency = Frequency.
 
 
 def days(*rows: tuple[int | None, int | None, date, str]) -> DeclaredEvents:
-    return DeclaredEvents(days=pl.DataFrame(list(rows), schema=DAYS, orient="row"))
+    return DeclaredEvents(days=pl.DataFrame(list(rows), schema=DAYS.dtypes, orient="row"))
 
 
 def week(number: int) -> date:
@@ -136,7 +137,7 @@ def test_a_day_without_opening_is_stepped_over_in_the_daily_panel() -> None:
 
 
 def priced(*rows: tuple[int, int | None, date, float]) -> DeclaredEvents:
-    return DeclaredEvents(prices=pl.DataFrame(list(rows), schema=PRICES, orient="row"))
+    return DeclaredEvents(prices=pl.DataFrame(list(rows), schema=PRICES.dtypes, orient="row"))
 
 
 def test_a_price_rise_ahead_lowers_demand_as_earlier_ones_did() -> None:
@@ -166,7 +167,7 @@ def test_a_price_of_a_location_goes_before_the_items() -> None:
 
     panel = a_panel([[5.0] * 10])
     rows = [(1, None, week(-5), 10.0), (1, None, week(1), 20.0), (1, 1, week(-5), 10.0), (1, 1, week(2), 11.0)]
-    changes = price_changes(panel, pl.DataFrame(rows, schema=PRICES, orient="row"))
+    changes = price_changes(panel, pl.DataFrame(rows, schema=PRICES.dtypes, orient="row"))
     assert changes["at"].to_list() == [2]
 
 
@@ -175,7 +176,7 @@ def test_one_giant_period_is_cut_and_kept_on_record() -> None:
     history[13] = 400.0
     adjusted = adjust_panel(a_panel([history, [5.0] * 30]), DeclaredEvents())
     assert adjusted.panel.values[0][13] == 12.0
-    assert adjusted.outliers.select("row", "was", "used").rows() == [(0, 400.0, 12.0)]
+    assert OUTLIERS.check(adjusted.outliers).select("row", "was", "used").rows() == [(0, 400.0, 12.0)]
     assert adjusted.panel.past().join(adjusted.outliers, on="at")["period"].to_list() == [week(13 - 30)]
     assert adjust_panel(a_panel([history]), DeclaredEvents(), clean=False).panel.values[0][13] == 400.0
 
@@ -211,7 +212,7 @@ def demand_of(item: int, quantity: float, start: date, count: int) -> pl.DataFra
 
 
 def successions(*rows: tuple[int, int, date, float]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=SUCCESSIONS, orient="row")
+    return pl.DataFrame(list(rows), schema=SUCCESSIONS.dtypes, orient="row")
 
 
 def test_a_successor_begins_with_its_predecessors_history_and_the_other_ends() -> None:
@@ -276,9 +277,9 @@ def test_feeds_say_what_is_known_and_codes_that_nobody_knows_are_left_out(store:
     with store.read() as connection:
         known = read_declared_events(connection, site)
         ids = dict(connection.execute(t.item.select().with_only_columns(t.item.c.sku, t.item.c.id)).tuples().all())
-    assert sorted(known.days.select("item_id", "event").rows(), key=str) == sorted(
+    assert sorted(DAYS.check(known.days).select("item_id", "event").rows(), key=str) == sorted(
         [(None, "closed"), (None, "closed"), (ids["B"], "promotion")], key=str
     )
     assert known.days["location_id"].null_count() == 2
-    assert known.prices["price"].to_list() in ([10.0], [99.0])
-    assert known.successions.rows() == [(ids["A"], ids["B"], day, 1.0)]
+    assert PRICES.check(known.prices)["price"].to_list() in ([10.0], [99.0])
+    assert SUCCESSIONS.check(known.successions).rows() == [(ids["A"], ids["B"], day, 1.0)]

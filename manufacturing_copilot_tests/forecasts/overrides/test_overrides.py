@@ -11,6 +11,7 @@ from manufacturing_copilot.forecasts.defs.jobs import override_forecast, withdra
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.forecasts.history.time_buckets import time_buckets
 from manufacturing_copilot.forecasts.overrides.overrides import (
+    OVERRIDES,
     OverrideError,
     add_override,
     apply_overrides,
@@ -120,6 +121,7 @@ def test_an_override_counts_from_when_it_was_said_until_it_expires_or_is_withdra
     with plant.write() as connection:
         counting = [read_overrides(connection, AS_OF + timedelta(days=k)).height for k in (-1, 0, 10, 11)]
         assert counting == [0, 1, 1, 0]
+        OVERRIDES.check(read_overrides(connection, AS_OF))
         withdraw_override(connection, number, actor="planner", reason="lost again", today=AS_OF + timedelta(days=3))
         assert [read_overrides(connection, AS_OF + timedelta(days=k)).height for k in (2, 3)] == [1, 0]
         with pytest.raises(OverrideError, match="was withdrawn on 2024-06-22 already"):
