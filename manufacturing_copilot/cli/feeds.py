@@ -40,26 +40,29 @@ def suggest(
     from manufacturing_copilot.ingest.suggesting.draft import draft
     from manufacturing_copilot.ingest.suggesting.suggest import suggest as suggested
 
-    rows = dict(_column_and_text(one) for one in only or ())
-    found = suggested(_bytes_of(file), file.name, source=source, records=records, sheet=sheet, only=rows)
-    text = draft(found, file.name)
+    conditions = dict(_column_and_text(option) for option in only or ())
+    suggestion = suggested(_bytes_of(file), file.name, source=source, records=records, sheet=sheet, only=conditions)
+    text = draft(suggestion, file.name)
     if write:
-        path = write_feed(site_folder(), f"{found.source}_{found.name}", text)
-        then = f"copilot feed check {found.source}/{found.name} {file}"
-        out.print(f"wrote {path}; look through it, then `{then}`", markup=False, soft_wrap=True)
+        path = write_feed(site_folder(), f"{suggestion.source}_{suggestion.name}", text)
+        next_command = f"copilot feed check {suggestion.source}/{suggestion.name} {file}"
+        out.print(f"wrote {path}; look through it, then `{next_command}`", markup=False, soft_wrap=True)
     else:
         out.print(text, markup=False, soft_wrap=True, end="")
 
 
-def _column_and_text(told: str) -> tuple[str, str]:
-    column, equals, text = told.partition("=")
+def _column_and_text(option: str) -> tuple[str, str]:
+    column, equals, text = option.partition("=")
     if not equals or not column:
-        raise SiteError(f"found --only {told!r}, expected a column and a text, such as --only Type=Item")
+        raise SiteError(f"found --only {option!r}, expected a column and a text, such as --only Type=Item")
     return column, text
 
 
 def write_feed(folder: Path, name: str, text: str) -> Path:
-    """Write the feed's YAML into a site and return where; raises SiteError, and writes nothing, where it cannot be."""
+    """Write the feed's YAML into a site and return its path.
+
+    Raises SiteError, and writes nothing, where the file exists or the site cannot be read with it.
+    """
     path = folder / "feeds" / f"{name}.yaml"
     if path.exists():
         raise SiteError(f"{path}: this file exists and is kept; rename it, or give another --source")
@@ -86,25 +89,25 @@ def check(
     declared = site.feed(feed)
     store = _store_if_any()
     try:
-        found = rehearse(store, site, declared, file)
+        rehearsal = rehearse(store, site, declared, file)
     finally:
         if store is not None:
             store.close()
-    _tell(found, file, limit)
-    if found.refused is not None:
+    _print_rehearsal(rehearsal, file, limit)
+    if rehearsal.refused is not None:
         raise typer.Exit(1)
 
 
-def _detected(found: FileFindings) -> list[str]:
+def _detected(findings: FileFindings) -> list[str]:
     detected = {
-        "type": found.type,
-        "encoding": found.encoding,
-        "delimiter": found.delimiter,
-        "header line": found.header_line,
-        "sheet": found.sheet,
-        "packing": found.packing,
-        "element": found.element,
-        "blank rows": found.left_out.blank_rows,
+        "type": findings.type,
+        "encoding": findings.encoding,
+        "delimiter": findings.delimiter,
+        "header line": findings.header_line,
+        "sheet": findings.sheet,
+        "packing": findings.packing,
+        "element": findings.element,
+        "blank rows": findings.left_out.blank_rows,
     }
     return [f"{name} {value!r}" for name, value in detected.items() if value]
 
@@ -124,41 +127,42 @@ def _decided(formats: ValueFormats) -> list[str]:
     return marks + [f"dates of {field} {str(order)!r}" for field, order in formats.dates.items()]
 
 
-def _tell(found: Rehearsal, file: Path, limit: int) -> None:
+def _print_rehearsal(rehearsal: Rehearsal, file: Path, limit: int) -> None:
     from manufacturing_copilot.ingest.validation.drift import drift_in_words
 
-    if found.refused is not None:
-        out.print(f"{file.name} would be refused: {found.refused}", markup=False, soft_wrap=True)
+    if rehearsal.refused is not None:
+        out.print(f"{file.name} would be refused: {rehearsal.refused}", markup=False, soft_wrap=True)
     else:
         out.print(
-            f"{file.name} as a batch of {found.feed}: {found.received:,} rows received = {found.accepted:,} accepted"
-            f" ({found.changed:,} of them changes) + {found.duplicate:,} duplicate + {found.rejected:,} rejected",
+            f"{file.name} as a batch of {rehearsal.feed}: {rehearsal.received:,} rows received"
+            f" = {rehearsal.accepted:,} accepted ({rehearsal.changed:,} of them changes)"
+            f" + {rehearsal.duplicate:,} duplicate + {rehearsal.rejected:,} rejected",
             markup=False,
             soft_wrap=True,
         )
     missing = [
         f"{rows:,} × {text!r} in {field}"
-        for field, texts in found.found.read_as_missing.items()
+        for field, texts in rehearsal.found.read_as_missing.items()
         for text, rows in texts.items()
     ]
     for title, lines in (
-        ("detected", _detected(found.found)),
-        ("left out", _left_out(found.found.left_out)),
+        ("detected", _detected(rehearsal.found)),
+        ("left out", _left_out(rehearsal.found.left_out)),
         ("read as no value", missing),
-        ("decided", [] if found.found.decided is None else _decided(found.found.decided)),
-        ("findings", list(found.findings)),
+        ("decided", [] if rehearsal.found.decided is None else _decided(rehearsal.found.decided)),
+        ("findings", list(rehearsal.findings)),
     ):
         if lines:
             out.print(f"{title}: {'; '.join(lines)}", markup=False, soft_wrap=True)
-    if found.drift:
-        out.print(f"columns: {drift_in_words(found.drift)}", markup=False, soft_wrap=True)
-    if found.rejected_rows.height:
-        shown = found.rejected_rows.head(limit)
+    if rehearsal.drift:
+        out.print(f"columns: {drift_in_words(rehearsal.drift)}", markup=False, soft_wrap=True)
+    if rehearsal.rejected_rows.height:
+        shown = rehearsal.rejected_rows.head(limit)
         for line, reasons in shown.select("_line", "reasons").rows():
             sentences = "; ".join(reason["sentence"] for reason in json.loads(reasons))
             out.print(f"  line {line}: {sentences}", markup=False, soft_wrap=True)
-        if found.rejected_rows.height > limit:
-            out.print(f"  and {found.rejected_rows.height - limit:,} more", markup=False)
+        if rehearsal.rejected_rows.height > limit:
+            out.print(f"  and {rehearsal.rejected_rows.height - limit:,} more", markup=False)
     out.print("Nothing was changed.")
 
 
@@ -187,7 +191,7 @@ def _bytes_of(file: Path) -> bytes:
 
 
 def _store_if_any() -> Store | None:
-    """Return the open store, None where the embedded database was never made: looking must not make it."""
+    """Return the open store, None where the embedded database does not exist: a check must not create it."""
     url = database_url()
     if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
         return None

@@ -87,10 +87,10 @@ class Catalogue:
 
     @cached_property
     def _bom(self) -> dict[int, list[tuple[int, float]]]:
-        found: dict[int, list[tuple[int, float]]] = {}
+        bom: dict[int, list[tuple[int, float]]] = {}
         for item, component, quantity in self.boms.select("item", "component", "quantity_per").iter_rows():
-            found.setdefault(item, []).append((component, quantity))
-        return found
+            bom.setdefault(item, []).append((component, quantity))
+        return bom
 
     def skus(self, items: Numbers) -> list[str]:
         """Return the SKUs of `items`."""
@@ -198,7 +198,7 @@ def _name(number: int, role: str) -> str:
 def _ean(first_twelve: int) -> str:
     """Return the EAN-13 of twelve digits (GS1: weights 1 and 3, check digit to the next ten)."""
     digits = f"{first_twelve:012d}"
-    total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    total = sum(int(digit) * (3 if position % 2 else 1) for position, digit in enumerate(digits))
     return f"{digits}{-total % 10}"
 
 

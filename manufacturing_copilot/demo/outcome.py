@@ -25,7 +25,7 @@ _WORTH_A_WORD = 0.2  # units a day below which a shortage of a fading item is no
 def describe(plant: Plant, state: State, feeds: dict[str, FeedTruth], *, net_demand: dict[str, float]) -> Truth:
     """Return the truth at the end of the state's day."""
     items = plant.catalogue.items
-    known = items.filter(pl.col("by_barcode") & pl.col("stock_code").is_not_null()).row(0, named=True)
+    item = items.filter(pl.col("by_barcode") & pl.col("stock_code").is_not_null()).row(0, named=True)
     return Truth(
         start=plant.first_day,
         end=state.day,
@@ -36,7 +36,7 @@ def describe(plant: Plant, state: State, feeds: dict[str, FeedTruth], *, net_dem
         feeds=feeds,
         slipping_supplier=plant.catalogue.suppliers["supplier"][SLIPPING],
         net_demand=net_demand,
-        three_codes=ThreeCodes(sku=known["sku"], barcode=known["barcode"], stock_code=known["stock_code"]),
+        three_codes=ThreeCodes(sku=item["sku"], barcode=item["barcode"], stock_code=item["stock_code"]),
         unmapped={feed: [code] for feed, code in dirt.UNKNOWN_ITEM.items()},
         classes=dict(items.filter(pl.col("demand_class") != "none").select("sku", "demand_class").iter_rows()),
         **open_troubles(plant, state),
@@ -83,8 +83,8 @@ def _shortages(plant: Plant, state: State) -> tuple[list[RunningOut], list[int]]
     safe = (~within | (worst > units + _SAFE * deviation)).all(axis=0)
     lead = plant.replenishment.lead
     daily = units[lead - 1, np.arange(len(lead))] / lead
-    told = plant.replenishment.sold & (state.on_hand >= 0)
-    found = [
+    is_judged = plant.replenishment.sold & (state.on_hand >= 0)
+    running_out = [
         RunningOut(
             sku=plant.replenishment.skus[place],
             location=plant.replenishment.locations[place],
@@ -93,9 +93,9 @@ def _shortages(plant: Plant, state: State) -> tuple[list[RunningOut], list[int]]
             daily_demand=round(float(daily[place]), 3),
             first_day_short=state.day + timedelta(days=1 + int(np.argmax(best[:, place] < units[:, place]))),
         )
-        for place in np.flatnonzero(short.any(axis=0) & told & (daily >= _WORTH_A_WORD)).tolist()
+        for place in np.flatnonzero(short.any(axis=0) & is_judged & (daily >= _WORTH_A_WORD)).tolist()
     ]
-    return found, np.flatnonzero(safe & told).tolist()
+    return running_out, np.flatnonzero(safe & is_judged).tolist()
 
 
 def _supply(state: State, days: int, *, overdue: bool) -> Vector:

@@ -20,13 +20,13 @@ _PLANNED_AHEAD = 120
 
 def promotion_days(catalogue: Catalogue, *, story_end: date, days: int) -> pl.DataFrame:
     """Return `day` and `item` (its number) of every promotion of the story, and of those planned at its end."""
-    found = [
+    promotions = [
         pl.DataFrame({"day": [first + timedelta(days=n) for n in range(LASTS)]}).join(
             _sold_of(catalogue, kind), how="cross"
         )
         for first, kind in _promotions(story_end, days)
     ]
-    return pl.concat(found).sort("day", "item")
+    return pl.concat(promotions).sort("day", "item")
 
 
 def lift(catalogue: Catalogue, *, story_end: date, days: int, first: date, count: int) -> Vector:

@@ -279,9 +279,9 @@ class Replenishment:
             pl.col("coming").alias("quantity"),
             pl.Series("rejected_quantity", refused, dtype=pl.Float64),
         )
-        place = receipts["place"].to_numpy()
-        np.add.at(state.on_hand, place, receipts["quantity"].to_numpy() - refused)
-        np.subtract.at(state.on_order, place, receipts["quantity"].to_numpy())
+        places = receipts["place"].to_numpy()
+        np.add.at(state.on_hand, places, receipts["quantity"].to_numpy() - refused)
+        np.subtract.at(state.on_order, places, receipts["quantity"].to_numpy())
         lines = coming.with_columns(pl.col("received") + pl.col("coming")).with_columns(
             pl.when(pl.col("received") >= pl.col("quantity"))
             .then(pl.lit("closed"))
@@ -298,15 +298,15 @@ class Replenishment:
         overdue = pl.col("promised_on") == state.day - timedelta(days=REPROMISED_AFTER)
         far = overdue & (pl.col("first_on") > state.day + timedelta(days=6))
         far &= pl.col("order_no").str.slice(-1).is_in(["1", "4", "7"])  # of most lines nobody says a word
-        again = state.purchases.with_columns(
+        purchases = state.purchases.with_columns(
             pl.when(far)
             .then(pl.col("first_on") - pl.duration(days=5))
             .otherwise("promised_on")
             .cast(pl.Date)
             .alias("promised_on")
         )
-        changed = again.filter(state.purchases.select(far).to_series())
-        state.purchases = again
+        changed = purchases.filter(state.purchases.select(far).to_series())
+        state.purchases = purchases
         return changed
 
     def finish(self, state: State) -> pl.DataFrame:
@@ -315,8 +315,8 @@ class Replenishment:
         finished = state.works.filter(done).with_columns(
             pl.lit(state.day).alias("finished_on"), pl.lit("finished").alias("status")
         )
-        place = finished["place"].to_numpy()
-        np.add.at(state.on_hand, place, finished["completed"].to_numpy())
-        np.subtract.at(state.on_order, place, finished["quantity"].to_numpy())
+        places = finished["place"].to_numpy()
+        np.add.at(state.on_hand, places, finished["completed"].to_numpy())
+        np.subtract.at(state.on_order, places, finished["quantity"].to_numpy())
         state.works = state.works.filter(~done)
         return finished

@@ -134,7 +134,7 @@ class Desk:
     def _summed(self, records: pl.DataFrame, total: Row) -> Row:
         text = exports.ITEM_COSTS.texts(records.with_columns(pl.col("unit_cost").sum()))[0]
         cost = list(exports.ITEM_COSTS.columns).index("unit_cost")
-        return tuple(text[cost] if place == cost else cell for place, cell in enumerate(total))
+        return tuple(text[cost] if index == cost else cell for index, cell in enumerate(total))
 
     def write_months(self, events: list[Events]) -> None:
         """Write one file a month for each feed, all after the last of `events` and as every record stands then."""
@@ -165,8 +165,8 @@ class Desk:
             if export is exports.ORDER_LINES:
                 repeated = shown.join(events.order_lines, on=["order_no", "line_no"], how="anti", maintain_order="left")
                 spoilt = dirt.next_day_dirt(rows, events.day).rejected if late else ()
-                again = tuple(export.texts(self._coded(export, repeated.head(dirt.OVERLAP))))
-                extra = dirt.Dirt(duplicate=again, rejected=spoilt)
+                resent = tuple(export.texts(self._coded(export, repeated.head(dirt.OVERLAP))))
+                extra = dirt.Dirt(duplicate=resent, rejected=spoilt)
             changed = records.filter(pl.col(created) < events.day).height
             self._write(export, events.day.strftime("%Y%m%d"), rows, day=events.day, extra=extra, changed=changed)
 

@@ -31,8 +31,8 @@ def expected_lines(catalogue: Catalogue, *, story_end: date, days: int, first: d
     year = 1 + _YEAR_SWING * np.sin(2 * np.pi * (ordinals - items["phase"].to_numpy()[None, :]) / 365.25)
     factor = week * np.where(seasonal, year, 1.0)
     start = story_end - timedelta(days=days - 1)
-    told = np.clip((ordinals - start.toordinal()) / days, 0, 1.2)
-    slope = np.where(items["upwards"].to_numpy()[None, :], 0.5 + told, 1.5 - told)
+    elapsed = np.clip((ordinals - start.toordinal()) / days, 0, 1.2)
+    slope = np.where(items["upwards"].to_numpy()[None, :], 0.5 + elapsed, 1.5 - elapsed)
     factor = factor * np.where(classes == "trending", slope, 1.0)
     launch = items["launched_on"].fill_null(date(1, 1, 1)).dt.to_string("%Y-%m-%d").to_list()
     since = ordinals - np.array([date.fromisoformat(day).toordinal() for day in launch])[None, :]

@@ -1,4 +1,4 @@
-"""Claiming what waits: new files or rows of a feed become one batch in the ledger, each once and for ever."""
+"""Claiming what waits: the new files or rows of a feed become one batch in the ledger, each exactly once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from manufacturing_copilot.store.types import utc_now
 logger = logging.getLogger(__name__)
 
 AT_REST_SECONDS = 2.0
-"""A file not touched for this long is whole."""
+"""A file that has not changed for this long is complete."""
 
 LOOK_AGAIN_SECONDS = 0.25
 """A file touched more recently is looked at again after this; it is whole if nothing has moved, unless it is empty.
@@ -67,7 +67,7 @@ def waiting_files(store: Store, site: Site, home: Path, source: str | None = Non
 
 def _waiting(store: Store, site: Site, home: Path, source: str | None) -> tuple[list[WaitingFile], list[str]]:
     """Return the files that wait, and why those of other feeds cannot be looked for."""
-    found: dict[str, list[FoundFile]] = {}
+    matching: dict[str, list[FoundFile]] = {}
     problems: list[str] = []
     with store.read() as connection:
         if held_day(connection) is not None:
@@ -75,13 +75,13 @@ def _waiting(store: Store, site: Site, home: Path, source: str | None) -> tuple[
     for declared in site.feeds:
         if source is None or declared.source == source:
             try:
-                found[declared.feed] = files_of(declared, home)
+                matching[declared.feed] = files_of(declared, home)
             except SiteError as problem:
                 problems.append(str(problem))
             except FileNotFoundError as problem:
                 problems.append(f"feed {declared.feed}: {problem}")
     with store.read() as connection:
-        unclaimed = {name: _unclaimed(connection, name, files) for name, files in found.items()}
+        unclaimed = {name: _unclaimed(connection, name, files) for name, files in matching.items()}
     whole = _whole([file for files in unclaimed.values() for file in files], home)
     waiting = [
         WaitingFile(name, file.path, file.size, file.modified_ns)
@@ -122,9 +122,9 @@ def _claim_waiting_files(store: Store, site: Site, waiting: list[WaitingFile], a
         ids = feed_ids(connection, site)
         for name in dict.fromkeys(file.feed for file in waiting):
             files = [FoundFile(f.path, f.size, f.modified_ns) for f in waiting if f.feed == name]
-            still = _unclaimed(connection, name, files)
-            if still:
-                claims.append(_claim_files(connection, site.feed(name), ids[name], still, actor))
+            unclaimed = _unclaimed(connection, name, files)  # another process may have claimed some meanwhile
+            if unclaimed:
+                claims.append(_claim_files(connection, site.feed(name), ids[name], unclaimed, actor))
     return claims
 
 
@@ -132,14 +132,14 @@ def _claim_rows(store: Store, site: Site, declared: Feed, actor: str) -> list[Cl
     with store.read() as connection:
         if held_day(connection) is not None:
             return []
-        before = _last_increment(connection, declared)
-    increment = what_is_new(declared, before)
+        previous = _last_increment(connection, declared)
+    increment = what_is_new(declared, previous)
     if increment is None:
         return []
     with store.write() as connection:
         lock_until_commit(connection, "claim")
         feed_id = feed_ids(connection, site)[declared.feed]
-        if _last_increment(connection, declared) != before:
+        if _last_increment(connection, declared) != previous:
             return []  # another process has claimed meanwhile; the next look sees what is left
         rows = FoundFile(path_of(declared), increment.rows, time.time_ns())
         claimed = _claim_files(connection, declared, feed_id, [rows], actor, increment)
@@ -151,14 +151,14 @@ def _claim_rows(store: Store, site: Site, declared: Feed, actor: str) -> list[Cl
 
 
 def _last_increment(connection: sa.Connection, declared: Feed) -> Increment | None:
-    kept = connection.scalar(
+    watermark = connection.scalar(
         sa.select(batch_file.c.watermark)
         .join(feed, feed.c.id == batch_file.c.feed_id)
         .where(feed.c.name == declared.feed, batch_file.c.path == path_of(declared))
         .order_by(batch_file.c.id.desc())
         .limit(1)
     )
-    return None if kept is None else Increment.from_json(kept)
+    return None if watermark is None else Increment.from_json(watermark)
 
 
 def _unclaimed(connection: sa.Connection, feed_name: str, files: list[FoundFile]) -> list[FoundFile]:
@@ -167,8 +167,8 @@ def _unclaimed(connection: sa.Connection, feed_name: str, files: list[FoundFile]
         .join(feed, feed.c.id == batch_file.c.feed_id)
         .where(feed.c.name == feed_name)
     )
-    seen = {tuple(row) for row in claimed}
-    return [file for file in files if (file.path, file.size, file.modified_ns) not in seen]
+    known_versions = {tuple(row) for row in claimed}
+    return [file for file in files if (file.path, file.size, file.modified_ns) not in known_versions]
 
 
 def _whole(files: list[FoundFile], home: Path) -> set[FoundFile]:

@@ -50,7 +50,7 @@ def files_of(feed: Feed, home: Path) -> list[FoundFile]:
     beside which no such mark lies. A relative pattern stays below the home folder. Raises SiteError where it leads out
     of it, by `..` or by a link, names an environment variable that is not set, or a place that cannot be looked into.
     """
-    found: dict[str, FoundFile] = {}
+    files: dict[str, FoundFile] = {}
     for pattern in feed.files:
         expanded = _expanded(pattern, feed)
         matching = {file.path: file for file in _matching(expanded, home, feed)}
@@ -62,8 +62,8 @@ def files_of(feed: Feed, home: Path) -> list[FoundFile]:
                 marks |= {file.path.removesuffix(feed.done) for file in _matching(stem + feed.done, home, feed)}
             matching = {path: file for path, file in matching.items() if {path, _without_ending(path)} & marks}
         unfinished = UNFINISHED_ENDINGS if feed.done is None else (*UNFINISHED_ENDINGS, feed.done)
-        found |= {path: file for path, file in matching.items() if not path.endswith(unfinished)}
-    return sorted(found.values(), key=lambda file: (file.modified_ns, file.path))
+        files |= {path: file for path, file in matching.items() if not path.endswith(unfinished)}
+    return sorted(files.values(), key=lambda file: (file.modified_ns, file.path))
 
 
 def _matching(pattern: str, home: Path, feed: Feed) -> Iterator[FoundFile]:
@@ -113,13 +113,13 @@ def opened(path: str, home: Path) -> Iterator[BinaryIO]:
 def _expanded(pattern: str, feed: Feed) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
-        found = os.environ.get(name)
-        if not found:
+        folder = os.environ.get(name)
+        if not folder:
             raise SiteError(
                 f"feed {feed.feed}: files names ${name}, and no environment variable of that name is set;"
                 f" set it to the folder, or write the folder itself"
             )
-        return found
+        return folder
 
     expanded = os.path.expanduser(_VARIABLE.sub(value, pattern))  # noqa: PTH111  (a pattern, not a path)
     if "://" in expanded and urlsplit(expanded).password is not None:
@@ -169,8 +169,8 @@ def _remote(pattern: str, feed: Feed) -> Iterator[FoundFile]:
         system, path = fsspec.url_to_fs(pattern)
         system.invalidate_cache()
         # the path of a file on a host of its own does not name that host
-        told = urlsplit(pattern)
-        host = f"{told.scheme}://{told.netloc}" if type(system)._get_kwargs_from_urls(pattern).get("host") else None
+        url = urlsplit(pattern)
+        host = f"{url.scheme}://{url.netloc}" if type(system)._get_kwargs_from_urls(pattern).get("host") else None
         for name, info in system.glob(path, detail=True).items():
             if info["type"] == "file":
                 yield _found_file(system.unstrip_protocol(name) if host is None else f"{host}{name}", info)
@@ -181,8 +181,8 @@ def _found_file(url: str, info: dict[str, Any]) -> FoundFile:
 
 
 @contextmanager
-def _answering(place: str, problem: type[CopilotError], then: str) -> Iterator[None]:
-    """Raise what goes wrong at a remote place as `problem`, in a sentence.
+def _answering(location: str, problem: type[CopilotError], then: str) -> Iterator[None]:
+    """Raise what goes wrong at a remote location as `problem`, in a sentence.
 
     A file that is not there stays that, and a full disk is of this machine.
     """
@@ -191,12 +191,12 @@ def _answering(place: str, problem: type[CopilotError], then: str) -> Iterator[N
     except (CopilotError, FileNotFoundError):
         raise
     except ImportError as error:
-        raise SiteError(f"{place}: {_without_secrets(error)}; install the package of this protocol") from None
+        raise SiteError(f"{location}: {_without_secrets(error)}; install the package of this protocol") from None
     except Exception as error:
         # each protocol's package raises errors of its own
         if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
             raise
-        raise problem(f"{place} does not answer as expected: {_without_secrets(error)}; {then}") from None
+        raise problem(f"{location} does not answer as expected: {_without_secrets(error)}; {then}") from None
 
 
 def _without_secrets(error: Exception) -> str:

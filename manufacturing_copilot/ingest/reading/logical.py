@@ -21,7 +21,7 @@ from manufacturing_copilot.ingest.reading.encoding import REPLACED
 
 BadLine = tuple[int, str, str, str]
 
-_LONGEST_CELL = 1000  # lines; a quote still open after so many was never closed
+_LONGEST_CELL = 1000  # lines; a quote still open after them was never closed
 _LOOKED_AT = 20
 
 
@@ -45,20 +45,20 @@ def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, sta
     spoilt = _spoilt(body, ends, lossy)
     joins, bad = _joins(lines, delimiter, quote, width, spoilt) if quote and quote.encode() in body else ({}, [])
     keep = np.diff(np.concatenate([[-1], ends, [len(body)]])) > 1  # the filled ones
-    for place, *_ in bad:
-        keep[place] = False
+    for start, *_ in bad:
+        keep[start] = False
     rows = sorted(joins)
     spoilt_rows: dict[int, tuple[str, str]] = {}
-    for place, reason in spoilt.items():
-        at = bisect_right(rows, place) - 1
-        first = rows[at] if at >= 0 and place <= joins[rows[at]] else place
+    for line, reason in spoilt.items():
+        nearest = bisect_right(rows, line) - 1
+        first = rows[nearest] if nearest >= 0 and line <= joins[rows[nearest]] else line
         spoilt_rows.setdefault(first, reason)
-    for place, last in joins.items():
-        keep[place + 1 : last + 1] = False
-        lines[place] = stand_in.join(lines[place : last + 1])
-    for place, reason in spoilt_rows.items():
-        keep[place] = False
-        bad.append((place, lines[place].decode("utf-8", "replace"), *reason))
+    for start, last in joins.items():
+        keep[start + 1 : last + 1] = False
+        lines[start] = stand_in.join(lines[start : last + 1])
+    for start, reason in spoilt_rows.items():
+        keep[start] = False
+        bad.append((start, lines[start].decode("utf-8", "replace"), *reason))
     return PlainRows(b"\n".join(compress(lines, keep.tolist())), np.flatnonzero(keep), bad)
 
 
@@ -86,37 +86,37 @@ def _joins(
 ) -> tuple[dict[int, int], list[BadLine]]:
     """Return which line a row goes on to, by the line it starts on; and the lines that open a quote for nothing."""
     grammar = _Grammar(delimiter, quote.encode())
-    quoted = [place for place, line in enumerate(lines) if grammar.quote in line]
-    texts = pl.Series([lines[place].decode("utf-8", "replace") for place in quoted], dtype=pl.String)
+    quoted = [number for number, line in enumerate(lines) if grammar.quote in line]
+    texts = pl.Series([lines[number].decode("utf-8", "replace") for number in quoted], dtype=pl.String)
     opening = texts.str.contains(grammar.open_pattern)
     joins: dict[int, int] = {}
     bad: list[BadLine] = []
     free_from = 0
-    for place in np.asarray(quoted, dtype=np.int64)[opening.to_numpy()].tolist():
-        if place < free_from:
+    for start in np.asarray(quoted, dtype=np.int64)[opening.to_numpy()].tolist():
+        if start < free_from:
             continue
-        last = _close(lines, quoted, place, grammar, width)
+        last = _close(lines, quoted, start, grammar, width)
         if last is not None:
-            joins[place] = last
+            joins[start] = last
             free_from = last + 1
-        elif place not in spoilt:
-            bad.append((place, lines[place].decode("utf-8", "replace"), "opens a quote that is not closed", "quote"))
+        elif start not in spoilt:
+            bad.append((start, lines[start].decode("utf-8", "replace"), "opens a quote that is not closed", "quote"))
     return joins, bad
 
 
-def _close(lines: list[bytes], quoted: list[int], place: int, grammar: _Grammar, width: int) -> int | None:
-    """Return the line on which the quote opened on `place` is closed, if it is closed and makes a whole row."""
-    at = bisect_right(quoted, place)
-    while at < len(quoted) and quoted[at] - place <= _LONGEST_CELL:
-        here = quoted[at]
-        state = grammar.after(lines[here])
+def _close(lines: list[bytes], quoted: list[int], start: int, grammar: _Grammar, width: int) -> int | None:
+    """Return the line on which the quote opened on `start` is closed, if it is closed and makes a whole row."""
+    index = bisect_right(quoted, start)
+    while index < len(quoted) and quoted[index] - start <= _LONGEST_CELL:
+        end = quoted[index]
+        state = grammar.after(lines[end])
         if state == "malformed":
             return None
         if state == "closed":
-            row = b"\n".join(lines[place : here + 1])
-            whole = grammar.cells(row) == width and not _swallows_rows(lines[place + 1 : here], grammar, width)
-            return here if whole else None
-        at += 1
+            row = b"\n".join(lines[start : end + 1])
+            whole = grammar.cells(row) == width and not _swallows_rows(lines[start + 1 : end], grammar, width)
+            return end if whole else None
+        index += 1
     return None
 
 

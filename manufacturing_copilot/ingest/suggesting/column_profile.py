@@ -18,21 +18,21 @@ from manufacturing_copilot.site.feeds import DateOrder
 _SAMPLE = 20_000
 _WORDS = 40
 WIDEST = 120
-"""Only so many columns of a file are looked at; wider ones hold periods, not fields."""
+"""Maximum number of columns of a file that are looked at; wider files hold periods, not fields."""
 
 
 @dataclass(frozen=True)
 class ColumnEvidence:
     """One column of a file, as its values show it. Shares are of the filled cells, from 0 to 1.
 
-    `place` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
+    `position` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
     stand where no value is. `open_mark`: its numbers do not tell the decimal mark from a thousands mark. `either`:
     dates whose order the column does not tell, with an example. `bare_times`: share of times without a date;
     `destroyed`: of numbers whose decimal mark a spreadsheet took for a thousands mark.
     """
 
     name: str
-    place: int
+    position: int
     rows: int
     filled: int
     distinct: int
@@ -94,53 +94,53 @@ class ColumnEvidence:
 def evidence_of(received: Received) -> list[ColumnEvidence]:
     """Return the evidence of every column of a file, in order."""
     names = [name for name in received.rows.columns if name != LINE]
-    return [_of(received.rows.get_column(name), place) for place, name in enumerate(names[:WIDEST], start=1)]
+    return [_of(received.rows.get_column(name), position) for position, name in enumerate(names[:WIDEST], start=1)]
 
 
-def _of(column: pl.Series, place: int) -> ColumnEvidence:
+def _of(column: pl.Series, position: int) -> ColumnEvidence:
     texts = plain_texts(column, (), {})
-    held = texts.drop_nulls()
-    common = held.value_counts(sort=True) if held.n_unique() <= _WORDS else None
-    words = tuple(common.get_column(common.columns[0]).to_list()) if common is not None else ()
-    sample = held.gather_every(max(1, len(held) // _SAMPLE)) if len(held) else held
+    filled = texts.drop_nulls()
+    frequent = filled.value_counts(sort=True) if filled.n_unique() <= _WORDS else None
+    words = tuple(frequent.get_column(frequent.columns[0]).to_list()) if frequent is not None else ()
+    sample = filled.gather_every(max(1, len(filled) // _SAMPLE)) if len(filled) else filled
     nothing = tuple(word for word in sample.unique().to_list() if means_nothing(word))
     sample = sample.filter(~sample.is_in(list(nothing))) if nothing else sample
-    marks = mark_evidence(held)
+    marks = mark_evidence(filled)
     mark: DecimalMark | None = None
     if marks.point + marks.comma:
         mark = "." if marks.point >= marks.comma else ","
-    read = cast_numbers(sample, mark or ".", percent=True)
-    numbers = read.values
-    destroyed = [fault.rows for fault in read.faults if fault.rule == "destroyed"]
-    lost = pl.concat(destroyed) if destroyed else pl.Series([], dtype=pl.UInt32)
+    cast = cast_numbers(sample, mark or ".", percent=True)
+    numbers = cast.values
+    destroyed = [fault.rows for fault in cast.faults if fault.rule == "destroyed"]
+    lost_rows = pl.concat(destroyed) if destroyed else pl.Series([], dtype=pl.UInt32)
     dates, orders = 0.0, OrderEvidence(0, 0, 0)
-    apart = take_apart(sample)
+    dates_apart = take_apart(sample)
     if len(sample):
-        orders = order_evidence(take_apart(held)) if len(apart.held) else orders
-        dates = _share(cast_dates(apart, _order(orders) or DateOrder.DAY_FIRST).values)
+        orders = order_evidence(take_apart(filled)) if len(dates_apart.texts) else orders
+        dates = _share(cast_dates(dates_apart, _order(orders) or DateOrder.DAY_FIRST).values)
     two_orders = bool(orders.day_first and orders.month_first) or orders.turned >= TURNED_AT_LEAST
     order = None if two_orders else _order(orders)
     row = orders.day_row if order is DateOrder.DAY_FIRST else orders.month_row
     row = orders.either_row if order is None else row
     return ColumnEvidence(
         name=column.name,
-        place=place,
+        position=position,
         rows=len(column),
-        filled=len(held),
-        distinct=held.n_unique(),
+        filled=len(filled),
+        distinct=filled.n_unique(),
         numbers=_share(numbers),
         mark=mark,
         open_mark=mark is None and marks.either > 0,
         dates=dates,
         order=order,
         two_orders=two_orders,
-        example=held[row] if row is not None else sample[int(lost[0])] if len(lost) else "",
+        example=filled[row] if row is not None else sample[int(lost_rows[0])] if len(lost_rows) else "",
         either=order is None and orders.either > 0,
-        bare_times=orders.bare_times / len(held) if len(held) else 0.0,
-        flags=0 < len(words) <= 4 and not cast_flags(held, empty_is_no=False).faults,
+        bare_times=orders.bare_times / len(filled) if len(filled) else 0.0,
+        flags=0 < len(words) <= 4 and not cast_flags(filled, empty_is_no=False).faults,
         words=words,
         nothing=nothing if _share(numbers) >= 0.8 or dates >= 0.8 else (),
-        destroyed=len(lost) / len(sample) if len(sample) else 0.0,
+        destroyed=len(lost_rows) / len(sample) if len(sample) else 0.0,
     )
 
 

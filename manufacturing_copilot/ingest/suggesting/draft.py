@@ -20,14 +20,14 @@ from manufacturing_copilot.records import NUMERIC_TYPES, Field, FieldType
 UNKNOWN = "?"
 """The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
 
-_LEFT_SHOWN = 60
+_UNUSED_SHOWN = 60
 _FEW = 2
 _PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 def draft(suggestion: Suggestion, file_name: str) -> str:
-    """Return the YAML of a suggested feed; comments tell the evidence."""
+    """Return the YAML of a suggested feed, with the evidence for each guess as a comment."""
     lines = [f"# {_comment(line)}" for line in _opening(suggestion, file_name)]
     lines += ["", f"feed: {suggestion.source}/{suggestion.name}"]
     lines.append(f"records: {suggestion.kind.name}{_beside(_why_kind(suggestion))}")
@@ -39,26 +39,27 @@ def draft(suggestion: Suggestion, file_name: str) -> str:
     lines.append("columns:")
     width = max((len(name) for name in suggestion.kind.field_names), default=0)
     lines += [line for field in suggestion.kind.fields for line in _column_lines(suggestion, field, width)]
-    left = [one for one in suggestion.evidence if one.place not in {c.place for c in suggestion.columns.values()}]
-    if left:
+    mapped = {column.position for column in suggestion.columns.values()}
+    unused = [column for column in suggestion.evidence if column.position not in mapped]
+    if unused:
         lines += ["", "# Kept as received, read by nothing:"]
-        lines += [f"#   {_comment(f'{one.name!r}: {one}')}" for one in left[:_LEFT_SHOWN]]
-        lines += [f"#   and {len(left) - _LEFT_SHOWN} more"] if len(left) > _LEFT_SHOWN else []
+        lines += [f"#   {_comment(f'{column.name!r}: {column}')}" for column in unused[:_UNUSED_SHOWN]]
+        lines += [f"#   and {len(unused) - _UNUSED_SHOWN} more"] if len(unused) > _UNUSED_SHOWN else []
     return "\n".join(lines) + "\n"
 
 
 def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
-    found = suggestion.received.found
+    findings = suggestion.received.found
     detected = (
-        ("element", found.element),
-        ("sheet", found.sheet),
-        ("encoding", found.encoding),
-        ("delimiter", found.delimiter),
+        ("element", findings.element),
+        ("sheet", findings.sheet),
+        ("encoding", findings.encoding),
+        ("delimiter", findings.delimiter),
     )
-    how = [f"{key} {value!r}" for key, value in detected if value]
+    settings = [f"{key} {value!r}" for key, value in detected if value]
     rows = suggestion.received.rows.height
-    written = ", ".join([str(found.type), *how])
-    lines = [f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {written}."]
+    format_in_words = ", ".join([str(findings.type), *settings])
+    lines = [f"Drafted from {file_name}: {rows:,} rows, {_width(suggestion):,} columns, {format_in_words}."]
     bad = suggestion.received.bad_lines.height
     if bad:
         lines.append(f"{bad:,} lines of it are no rows and would be rejected.")
@@ -77,11 +78,11 @@ def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
 
 def _warnings(suggestion: Suggestion) -> list[str]:
     """Return what a person should know before anything else."""
-    found, lines = suggestion.received.found, []
-    ruined = [repr(one.name) for one in suggestion.evidence if one.ruined]
+    findings, lines = suggestion.received.found, []
+    ruined = [repr(column.name) for column in suggestion.evidence if column.ruined]
     if ruined:
         lines.append(f"RUINED by a spreadsheet: {_some(tuple(ruined))}. Export again before you use this feed.")
-    others = [sheet for sheet in found.sheets if sheet != found.sheet]
+    others = [sheet for sheet in findings.sheets if sheet != findings.sheet]
     if others:
         lines.append(f"Other sheets, each a feed of its own (--sheet): {_some(tuple(map(repr, others)))}.")
     if suggestion.kinds is not None:
@@ -138,7 +139,7 @@ def _column_lines(suggestion: Suggestion, field: Field, width: int) -> list[str]
         return []
     spec, remarks = _spec(suggestion, field, column)
     headed = suggestion.format.header is not False
-    where = column.name if headed else column.place
+    where = column.name if headed else column.position
     short = _scalar(where) if not spec else _flow({"column": where, **spec})
     example = f"'{column.name}': {column}" if headed else f"{column}"
     return [f"{label.ljust(width + 4)}{short}{_beside('; '.join([example, *remarks]))}"]
@@ -188,19 +189,19 @@ def _values(field: Field, column: ColumnEvidence, profiled: Mapping[str, str]) -
 
 
 def _known(word: str, values: Mapping[str, str], field: Field) -> bool:
-    folded = {known.casefold() for known in values}
-    return word.casefold() in folded or word.casefold().replace(" ", "_").replace("-", "_") in field.choices
+    listed = {source_word.casefold() for source_word in values}
+    return word.casefold() in listed or word.casefold().replace(" ", "_").replace("-", "_") in field.choices
 
 
 def _beside_the_number(suggestion: Suggestion, profile: ProfileColumn) -> dict[str, object]:
     """Return the sign and the factors of a number, as far as the file has their columns."""
-    named = {folded(one.name): one.name for one in suggestion.evidence}
+    named = {folded(column.name): column.name for column in suggestion.evidence}
     spec: dict[str, object] = {}
     sign = profile.negative_where
     if sign is not None and folded(sign.column) in named:
         spec["negative_where"] = {"column": named[folded(sign.column)], "holds": list(sign.holds)}
     for key, factors in (("times", profile.times), ("divided_by", profile.divided_by)):
-        present = [one for factor in factors if (one := _factor(factor, named)) is not None]
+        present = [value for factor in factors if (value := _factor(factor, named)) is not None]
         if present:
             spec[key] = present if len(present) > 1 else present[0]
     return spec
@@ -214,9 +215,9 @@ def _factor(factor: tuple[str, ...] | float, named: Mapping[str, str]) -> str | 
 
 def _flow(value: object) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{_scalar(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_flow(one) for one in value) + "]"
+        return "[" + ", ".join(_flow(inner) for inner in value) + "]"
     return _scalar(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from manufacturing_copilot.ingest.suggesting.column_profile import ColumnEvidence
-from manufacturing_copilot.ingest.suggesting.vocabulary import nearness, our_word, told_by_file_name
+from manufacturing_copilot.ingest.suggesting.vocabulary import file_name_score, nearness, our_word
 from manufacturing_copilot.records import NUMERIC_TYPES, RECORD_KINDS, Field, FieldType, RecordKind
 
 _FITS = 0.8  # share of values that must fit a field's type
@@ -35,7 +35,7 @@ def _score(kind: RecordKind, evidence: Sequence[ColumnEvidence], stem: str) -> f
         3 * needed / len(kind.required)
         + 0.3 * needed
         + 0.5 * near
-        + 2 * told_by_file_name(stem, kind.name)
+        + 2 * file_name_score(stem, kind.name)
         - (0 if whole else 2)
     )
 
@@ -46,18 +46,18 @@ def assign(kind: RecordKind, evidence: Sequence[ColumnEvidence], columns: Column
     `guess`: also what only the values suggest, such as an unnamed column with a code of its own in every row.
     """
     chosen = dict(columns)
-    taken = {column.place for column in chosen.values()}
+    taken = {column.position for column in chosen.values()}
     pairs = [
-        (nearness(column.name, field.name, kind.name), field.required, -column.place, field, column)
+        (nearness(column.name, field.name, kind.name), field.required, -column.position, field, column)
         for field in kind.fields
         if field.name not in chosen
         for column in evidence
-        if column.place not in taken and fits(field, column)
+        if column.position not in taken and fits(field, column)
     ]
     for near, _, _, field, column in sorted(pairs, key=lambda pair: pair[:3], reverse=True):
-        if near >= _NEAR and field.name not in chosen and column.place not in taken:
+        if near >= _NEAR and field.name not in chosen and column.position not in taken:
             chosen[field.name] = column
-            taken.add(column.place)
+            taken.add(column.position)
     return _by_values(kind, evidence, chosen, taken) if guess else chosen
 
 
@@ -88,13 +88,13 @@ def _by_values(kind: RecordKind, evidence: Sequence[ColumnEvidence], chosen: Col
             own = [c for c in evidence if c.unique and fits(field, c)]
             # A column that only stands in, such as a name, before one that is nothing but different in every row.
             free = [c for c in own if nearness(c.name, field.name, kind.name) >= _NEAR]
-            free += [c for c in own if c.place not in taken]
+            free += [c for c in own if c.position not in taken]
         elif field.type is FieldType.DATE:
             free = [c for c in evidence if fits(field, c) and (c.numbers < _FITS or c.order is not None)]
         else:
             free = []
         if free:
-            chosen = {name: column for name, column in chosen.items() if column.place != free[0].place}
+            chosen = {name: column for name, column in chosen.items() if column.position != free[0].position}
             chosen[field.name] = free[0]
-            taken.add(free[0].place)
+            taken.add(free[0].position)
     return chosen

@@ -44,10 +44,10 @@ def _candidates(own: list[str], kind: RecordKind, columns: dict[str, ColumnEvide
         if field.name in columns and field.name not in own and field.type in (FieldType.CODE, FieldType.DATE)
     ]
     growing = [own + more[:count] for count in range(1, min(len(more), 4) + 1)]
-    found = [own] if own else []
+    candidates = [own] if own else []
     if len(own) == len(kind.key):
         # The whole key is there; if it does not name the rows, a longer one may.
-        return found + growing
+        return candidates + growing
     alone = [[name] for name in single if columns[name].unique and name not in ("item", "customer")]
     # Without any of the kind's key, columns that differ by chance are no names: two events may be alike.
-    return found + alone + (growing if own else [])
+    return candidates + alone + (growing if own else [])

@@ -29,7 +29,7 @@ def kinds_of_rows(received: Received) -> tuple[str, dict[str, int]] | None:
         if name in sparse or not 2 <= words <= _MOST_KINDS or words > rows.height / 2:
             continue
         shares = filled.select(sparse).with_columns(rows[name].alias(LINE)).group_by(LINE).agg(pl.all().mean())
-        told = [(shares[one].is_between(0.05, 0.95)).sum() == 0 for one in sparse]
-        if sum(told) >= 0.5 * len(sparse):
+        decided = [(shares[column].is_between(0.05, 0.95)).sum() == 0 for column in sparse]
+        if sum(decided) >= 0.5 * len(sparse):
             return name, dict(rows[name].value_counts(sort=True).rows())
     return None

@@ -23,7 +23,7 @@ from manufacturing_copilot.ingest.suggesting.natural_keys import Key, key_of
 from manufacturing_copilot.ingest.suggesting.profiles import Recognised, recognise
 from manufacturing_copilot.ingest.suggesting.profiles.model import ProfileColumn, folded
 from manufacturing_copilot.ingest.suggesting.row_kinds import kinds_of_rows
-from manufacturing_copilot.ingest.suggesting.vocabulary import told_by_file_name
+from manufacturing_copilot.ingest.suggesting.vocabulary import file_name_score
 from manufacturing_copilot.records import RECORD_KINDS, RecordKind
 from manufacturing_copilot.site import FileFormat
 from manufacturing_copilot.site.feeds import SOURCE_NAME
@@ -87,20 +87,20 @@ def suggest(
     if not evidence:
         raise BatchError(f"{name}: the file has no columns; expected a table with a header")
     stem = Path(name).name.partition(".")[0]
-    recognised = _recognised([one.name for one in evidence], records, stem)
+    recognised = _recognised([column.name for column in evidence], records, stem)
     if recognised is not None:
         format, received = _as_the_system_writes(content, name, format, received, recognised)
         evidence = tuple(evidence_of(received))
         kind = RECORD_KINDS[recognised.table.records]
-        named = {one.name: one for one in evidence}
-        columns = {name_: named[column] for name_, column in recognised.columns.items()}
-        profiled = {name_: recognised.table.columns[name_] for name_ in columns}
+        named = {column.name: column for column in evidence}
+        columns = {field_name: named[column] for field_name, column in recognised.columns.items()}
+        profiled = {field_name: recognised.table.columns[field_name] for field_name in columns}
     else:
         kind = RECORD_KINDS[records] if records else best_kind(evidence, stem)
         columns, profiled = {}, {}
     columns = assign(kind, evidence, columns, guess=recognised is None and format.header is not False)
     constants = _constants(kind, columns, stem)
-    missing = tuple(name_ for name_ in kind.required if name_ not in columns and name_ not in constants)
+    missing = tuple(required for required in kind.required if required not in columns and required not in constants)
     return Suggestion(
         source=source or (recognised.profile.profile if recognised else "erp"),
         name=kind.name,
@@ -124,23 +124,23 @@ def _as_the_system_writes(
 ) -> tuple[FileFormat, Received]:
     """Return the format with what the system's profile says of its rows, and the rows that it leaves."""
     table = recognised.table
-    names = {folded(one): one for one in _names(received)}
+    names = {folded(header): header for header in _names(received)}
     only = {names[folded(column)]: texts for column, texts in table.only.items() if folded(column) in names}
-    said: dict[str, Any] = {"totals": table.totals, "headings": table.headings, "only": only}
-    said = {key: value for key, value in said.items() if value}
-    if not said:
+    settings: dict[str, Any] = {"totals": table.totals, "headings": table.headings, "only": only}
+    settings = {key: value for key, value in settings.items() if value}
+    if not settings:
         return format, received
-    fitting = format.model_copy(update=said)
-    left = read_file(content, name, fitting)
-    return (fitting, left) if left.rows.height else (format, received)
+    fitting = format.model_copy(update=settings)
+    remaining = read_file(content, name, fitting)
+    return (fitting, remaining) if remaining.rows.height else (format, received)
 
 
 def _recognised(names: list[str], records: str | None, stem: str) -> Recognised | None:
-    found = recognise(names, records)
-    if not found:
+    candidates = recognise(names, records)
+    if not candidates:
         return None
-    near = [one for one in found if one.score >= found[0].score - _TIE]
-    return max(near, key=lambda one: (told_by_file_name(stem, one.table.records), one.score))
+    tied = [candidate for candidate in candidates if candidate.score >= candidates[0].score - _TIE]
+    return max(tied, key=lambda candidate: (file_name_score(stem, candidate.table.records), candidate.score))
 
 
 def _constants(kind: RecordKind, columns: dict[str, ColumnEvidence], stem: str) -> dict[str, str]:
@@ -150,7 +150,7 @@ def _constants(kind: RecordKind, columns: dict[str, ColumnEvidence], stem: str) 
         constants["order_no"] = "-"
     if kind.name == "stock_movements" and "movement" not in columns:
         returns = "return" in stem.lower()
-        sales = told_by_file_name(stem, "order_lines") > 0
+        sales = file_name_score(stem, "order_lines") > 0
         if returns or sales:
             constants["movement"] = "sales_return" if returns else "sale"
     return constants
@@ -179,8 +179,8 @@ def _read(content: bytes, name: str, plain: FileFormat) -> tuple[FileFormat, Rec
         return format, read_file(content, name, format)
     if not _is_values(_names(received)):
         return plain, received
-    if [one for one in _names(received) if not one.isdigit()] == []:
-        numbers = [int(one) for one in _names(received)]
+    if all(header.isdigit() for header in _names(received)):
+        numbers = [int(header) for header in _names(received)]
         if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
             return plain, received  # periods, counted
     format = plain.model_copy(update={"header": False})
@@ -189,21 +189,21 @@ def _read(content: bytes, name: str, plain: FileFormat) -> tuple[FileFormat, Rec
 
 def _header_line(content: bytes, name: str, plain: FileFormat) -> int | None:
     """Return the line below the first that is the header: one with a name for every column, else with most named."""
-    found = None
+    first_fitting = None
     for line in range(2, _HEADER_LINES + 1):
         try:
             below = read_file(content, name, plain.model_copy(update={"header": line}))
         except BatchError:
             break  # there is no such line
         names = _names(below)
-        if len(names) < 2 or not _is_header(below) or any(_VALUE.match(one) for one in _given(names)):
+        if len(names) < 2 or not _is_header(below) or any(_VALUE.match(header) for header in _given(names)):
             continue
-        # blank lines are passed over on the way to a header: it stands where it was found
+        # blank lines are passed over on the way to a header: its own line counts
         line = below.found.header_line or line
         if len(_given(names)) == len(names):
             return line
-        found = found or line
-    return found
+        first_fitting = first_fitting or line
+    return first_fitting
 
 
 def _names(received: Received) -> list[str]:

@@ -33,31 +33,32 @@ def nearness(header: str, field: str, kind: str) -> float:
     if not words:
         return 0.0
     squeezed, best = "".join(words), 0.0
-    for known, weak in _headers(kind, field):
-        if squeezed == "".join(known):
+    for header_words, weak in _headers(kind, field):
+        if squeezed == "".join(header_words):
             best = max(best, _WEAK if weak else 1.0)
-        elif not weak and set(known) <= set(words) and _means(known, words):
-            best = max(best, 0.5 + 0.4 * len(known) / len(words))
+        elif not weak and set(header_words) <= set(words) and _means(header_words, words):
+            best = max(best, 0.5 + 0.4 * len(header_words) / len(words))
     return best
 
 
-def _means(known: Words, words: Words) -> bool:
+def _means(header_words: Words, words: Words) -> bool:
     """Whether the words that a header has beside the known ones only say more of the same: SupplierQuality is not."""
-    return not _OF_THE_SYSTEM & set(words) and (words[-1] in known or words[-1] in _OF_A_CODE)
+    return not _OF_THE_SYSTEM & set(words) and (words[-1] in header_words or words[-1] in _OF_A_CODE)
 
 
-def told_by_file_name(stem: str, kind: str) -> float:
+def file_name_score(stem: str, kind: str) -> float:
     """Return from 0 to 1 how much a file's name says that its rows are of a kind."""
     words = words_of(stem)
     squeezed = "".join(word for word in words if not word.isdigit())
     best = 0.0
-    for known in _file_names(kind):
-        if squeezed == "".join(known):
+    for name_words in _file_names(kind):
+        joined = "".join(name_words)
+        if squeezed == joined:
             return 1.0
-        if set(known) <= set(words):
-            best = max(best, 0.6 + 0.1 * len(known))
-        elif len("".join(known)) > 3 and "".join(known) in squeezed:
-            best = max(best, 0.4 + 0.01 * len("".join(known)))
+        if set(name_words) <= set(words):
+            best = max(best, 0.6 + 0.1 * len(name_words))
+        elif len(joined) > 3 and joined in squeezed:
+            best = max(best, 0.4 + 0.01 * len(joined))
     return best
 
 

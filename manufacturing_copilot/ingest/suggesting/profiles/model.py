@@ -131,8 +131,8 @@ def folded(header: str) -> str:
 @cache
 def load_profiles() -> tuple[Profile, ...]:
     """Return every profile of the package, by name."""
-    found = [Profile.model_validate(_yaml(name)) for name in _files() if name != _COMMON]
-    return tuple(sorted(found, key=lambda profile: profile.profile))
+    profiles = [Profile.model_validate(_yaml(name)) for name in _files() if name != _COMMON]
+    return tuple(sorted(profiles, key=lambda profile: profile.profile))
 
 
 @cache

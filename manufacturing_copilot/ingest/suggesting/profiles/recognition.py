@@ -49,15 +49,19 @@ def recognise(columns: Sequence[str], records: str | None = None) -> list[Recogn
 
     Empty where the header is no known system's.
     """
-    found = []
+    matches = []
     for profile in load_profiles():
         for table in profile.tables:
             if records is None or table.records == records:
                 beside = _beside(columns, profile, table)
                 least = SCORE_AT_LEAST if len(beside.distinctive) >= DISTINCTIVE_AT_LEAST else _ALL_BUT_SURE
                 if beside.distinctive and beside.score >= least:
-                    found.append(beside)
-    return sorted(found, key=lambda one: (round(one.score, 2), len(one.columns), len(one.distinctive)), reverse=True)
+                    matches.append(beside)
+    return sorted(matches, key=_rank, reverse=True)
+
+
+def _rank(match: Recognised) -> tuple[float, int, int]:
+    return round(match.score, 2), len(match.columns), len(match.distinctive)
 
 
 def _beside(columns: Sequence[str], profile: Profile, table: ProfileTable) -> Recognised:
@@ -72,11 +76,11 @@ def _beside(columns: Sequence[str], profile: Profile, table: ProfileTable) -> Re
         header = next((h for h in map(folded, headers) if h in named and named[h] not in taken), None)
         if header is not None:
             mapped[field] = named[header]
-    known = [column for header, column in named.items() if header in table.headers]
+    listed = [column for header, column in named.items() if header in table.headers]
     distinctive = tuple(named[h] for h in named if h in table.headers and h in _distinctive(profile.profile))
     required = RECORD_KINDS[table.records].required
     needed = sum(name in mapped for name in required) / len(required)
-    score = 0.6 * len(known) / max(len(columns), 1) + 0.4 * needed
+    score = 0.6 * len(listed) / max(len(columns), 1) + 0.4 * needed
     return Recognised(profile, table, score, distinctive, mapped)
 
 

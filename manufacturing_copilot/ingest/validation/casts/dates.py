@@ -94,11 +94,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class DateColumn:
-    """A column of dates, taken apart once: `iso` are those already read, the others stand in `places`."""
+    """A column of dates, taken apart once: `iso` are those already read; `rows` and `texts` are of all others.
+
+    `parts`: each distinct one of `texts` with its kind and numbers.
+    """
 
     iso: pl.Series
-    places: pl.Series
-    held: pl.Series
+    rows: pl.Series
+    texts: pl.Series
     parts: pl.DataFrame
 
 
@@ -111,8 +114,8 @@ def take_apart(texts: pl.Series) -> DateColumn:
     others = iso.is_null() & texts.is_not_null()
     if not others.any():
         return DateColumn(iso, others.arg_true(), pl.Series([], dtype=pl.String), pl.DataFrame())
-    held = texts.filter(others)
-    return DateColumn(iso, others.arg_true(), held, _parts(held.unique(maintain_order=True)))
+    unread = texts.filter(others)
+    return DateColumn(iso, others.arg_true(), unread, _parts(unread.unique(maintain_order=True)))
 
 
 def _parts(texts: pl.Series) -> pl.DataFrame:
@@ -141,7 +144,7 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
         .replace_strict(_MONTHS, default=None, return_dtype=pl.Int64)
     )
     a, b, c = pl.col("w1"), pl.col("w2"), pl.col("w3")
-    numbers = b.str.contains("^[0-9]+$")
+    second_is_number = b.str.contains("^[0-9]+$")
     kind = (
         pl.when(pl.col("serial").is_not_null())
         .then(pl.lit("serial"))
@@ -151,11 +154,11 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
         .then(pl.lit("named"))
         .when(a.is_null())
         .then(None)
-        .when(~numbers & pl.col("month").is_not_null())
+        .when(~second_is_number & pl.col("month").is_not_null())
         .then(pl.lit("named"))
-        .when(numbers & (a.str.len_chars() == 4) & (c.str.len_chars() <= 2))
+        .when(second_is_number & (a.str.len_chars() == 4) & (c.str.len_chars() <= 2))
         .then(pl.lit("year first"))
-        .when(numbers & (a.str.len_chars() <= 2) & c.str.len_chars().is_in([2, 4]))
+        .when(second_is_number & (a.str.len_chars() <= 2) & c.str.len_chars().is_in([2, 4]))
         .then(pl.lit("order"))
         .alias("kind")
     )
@@ -179,7 +182,7 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
 
 def order_evidence(column: DateColumn) -> OrderEvidence:
     """Return what a column's dates say about which part comes first."""
-    filled = len(column.held) + (len(column.iso) - column.iso.null_count())
+    filled = len(column.texts) + (len(column.iso) - column.iso.null_count())
     if column.parts.is_empty():
         return OrderEvidence(0, 0, 0, filled=filled)
     a, b = pl.col("a"), pl.col("b")
@@ -194,28 +197,28 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         .when(ordered & a.is_between(1, 12) & b.is_between(1, 12) & (a != b))
         .then(pl.lit("either"))
     )
-    told = pl.DataFrame({"text": column.held}).join(
+    readings = pl.DataFrame({"text": column.texts}).join(
         column.parts.select("text", says.alias("says")), on="text", how="left", maintain_order="left"
     )
     counts: dict[str, int] = {}
     rows: dict[str, int | None] = {}
     for word in ("day", "month", "either", "bare"):
-        matches = (told.get_column("says") == word).fill_null(False)
+        matches = (readings.get_column("says") == word).fill_null(False)
         counts[word] = int(matches.sum())
-        rows[word] = int(column.places[int(matches.arg_max() or 0)]) if counts[word] else None
-    shapes = _shapes(told)
+        rows[word] = int(column.rows[int(matches.arg_max() or 0)]) if counts[word] else None
+    shapes = _shapes(readings)
     mixed = len(shapes) > 1
-    turned, turned_row = _turned(column, told, counts)
+    turned, turned_row = _turned(column, readings, counts)
     return OrderEvidence(
         counts["day"], counts["month"], counts["either"], rows["day"], rows["month"], rows["either"],
-        counts["bare"], rows["bare"], filled, len(column.held), shapes,
+        counts["bare"], rows["bare"], filled, len(column.texts), shapes,
         turns_day_first=_turns(column, DateOrder.DAY_FIRST) if mixed else 0,
         turns_month_first=_turns(column, DateOrder.MONTH_FIRST) if mixed else 0,
         turned=turned, turned_row=turned_row,
     )  # fmt: skip
 
 
-def _turned(column: DateColumn, told: pl.DataFrame, counts: dict[str, int]) -> tuple[int, int | None]:
+def _turned(column: DateColumn, readings: pl.DataFrame, counts: dict[str, int]) -> tuple[int, int | None]:
     """Return how many different dates were turned round among rows in order of date, and where the first stands.
 
     Each date that could be either is held against the nearest certain ones before and after it.
@@ -224,8 +227,8 @@ def _turned(column: DateColumn, told: pl.DataFrame, counts: dict[str, int]) -> t
         return 0, None
     orders = (DateOrder.DAY_FIRST, DateOrder.MONTH_FIRST)
     ours, other = orders if counts["day"] else orders[::-1]
-    open_rows = (told.get_column("says") == "either").fill_null(False)
-    frame = pl.DataFrame({"read": cast_dates(column, ours).values.gather(column.places), "open": open_rows})
+    open_rows = (readings.get_column("says") == "either").fill_null(False)
+    frame = pl.DataFrame({"read": cast_dates(column, ours).values.gather(column.rows), "open": open_rows})
     certain = frame.filter(~pl.col("open")).get_column("read").drop_nulls()
     steps = certain.diff().dt.total_days()
     falls, rises = int((steps < 0).sum()), int((steps > 0).sum())
@@ -233,15 +236,15 @@ def _turned(column: DateColumn, told: pl.DataFrame, counts: dict[str, int]) -> t
         return 0, None  # not in order of date: their neighbours tell nothing
     sure = pl.when(~pl.col("open")).then(pl.col("read"))
     frame = frame.with_columns(
-        told.get_column("text"),
-        cast_dates(column, other).values.gather(column.places).alias("other"),
+        readings.get_column("text"),
+        cast_dates(column, other).values.gather(column.rows).alias("other"),
         sure.forward_fill().alias("from"),
         sure.backward_fill().alias("to"),
     )
     wrong = ~pl.col("read").is_between("from", "to") & pl.col("other").is_between("from", "to")
-    found = frame.with_row_index("row").filter(pl.col("open") & wrong)
-    different = found.get_column("text").n_unique()
-    return different, int(column.places[int(found.get_column("row")[0])]) if different else None
+    turned = frame.with_row_index("row").filter(pl.col("open") & wrong)
+    different = turned.get_column("text").n_unique()
+    return different, int(column.rows[int(turned.get_column("row")[0])]) if different else None
 
 
 def _turns(column: DateColumn, order: DateOrder) -> int:
@@ -250,33 +253,33 @@ def _turns(column: DateColumn, order: DateOrder) -> int:
     return min(int((steps < 0).sum()), int((steps > 0).sum()))
 
 
-def _shapes(told: pl.DataFrame) -> dict[str, Shape]:
-    """Return the ways in which the dates of a column are written; `told`: each text and what it says."""
+def _shapes(readings: pl.DataFrame) -> dict[str, Shape]:
+    """Return the ways in which the dates of a column are written; `readings`: each text and what it says."""
     mark = pl.col("text").str.extract(_SHAPE).alias("mark")
-    distinct = told.filter(pl.col("says").is_in(["day", "month", "either"])).group_by("text", "says").agg(pl.len())
+    distinct = readings.filter(pl.col("says").is_in(["day", "month", "either"])).group_by("text", "says").agg(pl.len())
     written = distinct.with_columns(mark, (pl.col("says") == "either").alias("open")).sort("text")
-    found = written.group_by("mark").agg(
+    shapes = written.group_by("mark").agg(
         pl.col("len").filter(~pl.col("open")).sum().alias("telling"),
         pl.col("open").sum().alias("either"),
         pl.col("text").filter(pl.col("open")).first().alias("example"),
     )
-    return {str(mark): Shape(telling, either, example or "") for mark, telling, either, example in found.rows()}
+    return {str(mark): Shape(telling, either, example or "") for mark, telling, either, example in shapes.rows()}
 
 
 def cast_dates(column: DateColumn, order: DateOrder | None) -> Cast:
     """Return the dates, read with `order` where the order of their parts is open."""
     values: pl.Series = column.iso
     faults: tuple[Fault, ...] = ()
-    if len(column.held):
+    if len(column.texts):
         table = _whole_dates(column.parts, order)
-        values, rules = spread(values, column.places, column.held, table)
+        values, rules = spread(values, column.rows, column.texts, table)
         example = {DateOrder.DAY_FIRST: "31.12.2025", DateOrder.MONTH_FIRST: "12/31/2025"}.get(
             order or DateOrder.YEAR_FIRST, "2025-12-31"
         )
         expected = f"expected a date such as {example}"
         bare = "expected a date, found only a time, as Excel leaves when it saves a date it cannot show;"
         faults = faults_of(
-            column.places, rules, {"date": expected, "time": f"{bare} export again without opening the file in Excel"}
+            column.rows, rules, {"date": expected, "time": f"{bare} export again without opening the file in Excel"}
         )
     # compared in polars: Python knows no year 0 and none after 9999
     beyond = (values < EARLIEST) | (values > LATEST)

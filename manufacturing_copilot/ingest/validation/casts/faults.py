@@ -11,7 +11,7 @@ import polars as pl
 class Fault:
     """Values of one column that break one rule.
 
-    `rows`: their places in the column. `rule`: a word for machines. `what`: the end of the sentence a person reads,
+    `rows`: their positions in the column. `rule`: a word for machines. `what`: the end of the sentence a person reads,
     after "the column 'Menge' holds 'zwölf', ".
     """
 
@@ -36,18 +36,18 @@ class Cast:
         return Cast(values, (*self.faults, Fault(rule, wrong.arg_true(), what)))
 
 
-def spread(values: pl.Series, places: pl.Series, texts: pl.Series, table: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Fill `values` at `places` from `table` (text, value, rule), and return them with the rule at each place.
+def spread(values: pl.Series, rows: pl.Series, texts: pl.Series, table: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Fill `values` at `rows` from `table` (text, value, rule), and return them with the rule of each.
 
-    `texts` are the texts at those places; `table` holds each distinct one once.
+    `texts` are the texts of those rows; `table` holds each distinct one once.
     """
     joined = pl.DataFrame({"text": texts}).join(table, on="text", how="left", maintain_order="left")
-    return values.scatter(places, joined.get_column("value")), joined.get_column("rule")
+    return values.scatter(rows, joined.get_column("value")), joined.get_column("rule")
 
 
-def faults_of(places: pl.Series, rules: pl.Series, what: dict[str, str]) -> tuple[Fault, ...]:
-    """Return one fault per rule that occurs in `rules`, which stand at `places` (null: no fault)."""
+def faults_of(rows: pl.Series, rules: pl.Series, what: dict[str, str]) -> tuple[Fault, ...]:
+    """Return one fault per rule that occurs in `rules`, those of `rows` (null: no fault)."""
     return tuple(
-        Fault(rule, places.filter((rules == rule).fill_null(False)), what[rule])
+        Fault(rule, rows.filter((rules == rule).fill_null(False)), what[rule])
         for rule in rules.drop_nulls().unique(maintain_order=True).to_list()
     )

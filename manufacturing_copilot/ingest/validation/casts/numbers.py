@@ -57,12 +57,12 @@ def mark_evidence(texts: pl.Series) -> MarkEvidence:
     marked = texts.str.contains("[.,]").fill_null(False)
     if not marked.any():
         return MarkEvidence(0, 0, 0)
-    places, held = marked.arg_true(), texts.filter(marked)
+    marked_rows, marked_texts = marked.arg_true(), texts.filter(marked)
     counts, rows = [], []
     for pattern in (_ONLY["."], _ONLY[","], _EITHER):
-        matches = held.str.contains(pattern)
+        matches = marked_texts.str.contains(pattern)
         counts.append(int(matches.sum()))
-        rows.append(int(places[int(matches.arg_max() or 0)]) if counts[-1] else None)
+        rows.append(int(marked_rows[int(matches.arg_max() or 0)]) if counts[-1] else None)
     return MarkEvidence(*counts, *rows)
 
 
@@ -79,13 +79,13 @@ def cast_numbers(texts: pl.Series, mark: DecimalMark, *, percent: bool = False) 
         return Cast(point.cast(pl.Float64))
     values = point.set(~plain.fill_null(True), None).cast(pl.Float64)
     others = ~plain.fill_null(True)
-    places, held = others.arg_true(), texts.filter(others)
-    values, rules = spread(values, places, held, _written_numbers(held.unique(), mark, percent))
+    rows, unread = others.arg_true(), texts.filter(others)
+    values, rules = spread(values, rows, unread, _written_numbers(unread.unique(), mark, percent))
     example = "1234,5" if mark == "," else "1234.5"
     return Cast(
         values,
         faults_of(
-            places,
+            rows,
             rules,
             {
                 "number": f"expected a number such as {example}",
@@ -191,10 +191,10 @@ def in_days(texts: pl.Series) -> pl.Series:
     """
     if not texts.str.contains("(?i)[dtwmqyj]>?$").any():
         return texts
-    found = {text: _FORMULA.fullmatch(text) for text in texts.unique().drop_nulls().to_list()}
+    matches = {text: _FORMULA.fullmatch(text) for text in texts.unique().drop_nulls().to_list()}
     days = {
         text: str(sum(int(part[:-1]) * _DAYS[part[-1].lower()] for part in match.groups() if part))
-        for text, match in found.items()
+        for text, match in matches.items()
         if match is not None
     }
     return texts.replace(days) if days else texts
