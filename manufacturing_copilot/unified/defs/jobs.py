@@ -1,4 +1,4 @@
-"""The job that makes unified anew: what `copilot rebuild` does, for the UI."""
+"""The job that rebuilds unified: what `copilot rebuild` does, for the UI."""
 
 from datetime import date
 
@@ -10,25 +10,25 @@ from manufacturing_copilot.unified.refresh.rebuild import place_of, rebuild_as_o
 REBUILD = "rebuild"
 
 
-class Rebuilding(dg.Config):
-    """`as_of`: a past day (ISO) to make in a database of its own, at `into` or below the home folder."""
+class RebuildConfig(dg.Config):
+    """`as_of`: a past day (ISO) to rebuild in another database, at `into` or else below the home folder."""
 
     as_of: str | None = None
     into: str | None = None
 
 
 @dg.op(pool=BULK_LOAD_POOL, out=dg.Out(dg.Nothing))
-def rebuilding(context: dg.OpExecutionContext, config: Rebuilding, plant: Plant) -> None:
-    """Make items, history and stock anew, as of now or as known on a past day."""
+def rebuild_unified(context: dg.OpExecutionContext, config: RebuildConfig, plant: Plant) -> None:
+    """Rebuild items, history and stock, as of now or as known on a past day."""
     with plant.open() as store:
         if config.as_of is None:
             counts = rebuild_now(store, plant.site)
             metadata: dict[str, str | int] = {}
         else:
             day = _day(config.as_of)
-            place = place_of(config.into, plant.home, day)
-            made = rebuild_as_of(store, plant.site, day, place, tell=context.log.info)
-            counts, metadata = made.counts, {"database": made.url, "files": made.files, "records": made.records}
+            target = place_of(config.into, plant.home, day)
+            past = rebuild_as_of(store, plant.site, day, target, tell=context.log.info)
+            counts, metadata = past.counts, {"database": past.url, "files": past.files, "records": past.records}
     context.add_output_metadata(
         {
             **metadata,
@@ -45,11 +45,11 @@ def rebuilding(context: dg.OpExecutionContext, config: Rebuilding, plant: Plant)
 @dg.job(
     name=REBUILD,
     executor_def=dg.in_process_executor,
-    description="Makes items, history and stock anew; with as_of, as known on that day, in a database of its own.",
+    description="Rebuilds items, history and stock; with as_of, as known on that day, in another database.",
 )
 def rebuild_job() -> None:
-    """Make unified anew."""
-    rebuilding()
+    """Rebuild unified."""
+    rebuild_unified()
 
 
 def _day(text: str) -> date:

@@ -141,7 +141,7 @@ def test_a_day_that_is_still_to_come_or_a_place_that_is_none_is_told(store: Stor
 def test_the_job_makes_a_past_day_too(home: Path) -> None:
     store = open_store()
     site, monday = lived(store, home)
-    settings = {"ops": {"rebuilding": {"config": {"as_of": MONDAY.isoformat()}}}}
+    settings = {"ops": {"rebuild_unified": {"config": {"as_of": MONDAY.isoformat()}}}}
     with dg.DagsterInstance.ephemeral() as instance:
         resources = {"plant": Plant(site_folder=str(site.folder))}
         result = rebuild_job.execute_in_process(run_config=settings, resources=resources, instance=instance)
