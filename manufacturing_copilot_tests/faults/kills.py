@@ -21,7 +21,7 @@ from pathlib import Path
 
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot_tests import postgres
-from manufacturing_copilot_tests.faults.places import Copies, Place, State, differences
+from manufacturing_copilot_tests.faults.plant_copies import Copies, Place, State, differences
 from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, site_of
 
 WAYS = ("run", "load", "pieces")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from manufacturing_copilot_tests.faults.kills import differences, fill, kill_often, prepare, undisturbed
-from manufacturing_copilot_tests.faults.places import Copies
+from manufacturing_copilot_tests.faults.plant_copies import Copies
 from manufacturing_copilot_tests.ingest.plants import site_of
 
 KILLS = {way: int(os.environ.get("COPILOT_KILLS", few)) for way, few in (("run", 1), ("load", 4), ("pieces", 3))}

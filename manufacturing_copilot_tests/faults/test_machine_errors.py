@@ -19,7 +19,7 @@ from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.machine_errors import translate_machine_errors
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests import postgres
-from manufacturing_copilot_tests.faults.places import Copies, Place, State, differences
+from manufacturing_copilot_tests.faults.plant_copies import Copies, Place, State, differences
 from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of
 
 ROWS = 20_000
