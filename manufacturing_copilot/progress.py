@@ -40,13 +40,13 @@ def batches_hash(connection: sa.Connection) -> str:
 
 def is_current(connection: sa.Connection, site: Site, as_of: date, stage: str = UNIFIED) -> bool:
     """Whether `stage` has been brought up to date for `as_of` with all loaded batches, under this declaration."""
-    found = connection.execute(
+    recorded = connection.execute(
         sa.select(refresh.c.batches_hash, refresh.c.site_hash).where(refresh.c.stage == stage, refresh.c.as_of == as_of)
     ).one_or_none()
-    return found is not None and tuple(found) == (batches_hash(connection), site_hash(site))
+    return recorded is not None and tuple(recorded) == (batches_hash(connection), site_hash(site))
 
 
-def note_refresh(
+def record_refresh(
     connection: sa.Connection,
     site: Site,
     as_of: date,
@@ -72,20 +72,20 @@ def note_refresh(
     upsert_row(connection, refresh, {"stage": stage, "as_of": as_of}, values)
 
 
-def note_follows(connection: sa.Connection, site: Site, as_of: date, stage: str) -> None:
+def record_progress(connection: sa.Connection, site: Site, as_of: date, stage: str) -> None:
     """Record that `stage` has been brought up to date for `as_of` from what unified holds, which may be behind.
 
     So it never claims to have seen a batch that unified has not; nothing is recorded where unified is of another day.
     """
-    found = connection.execute(
+    unified = connection.execute(
         sa.select(refresh.c.up_to_batch_id, refresh.c.batches_hash).where(
             refresh.c.stage == UNIFIED, refresh.c.as_of == as_of
         )
     ).one_or_none()
-    if found is not None:
-        note_refresh(connection, site, as_of, up_to=found.up_to_batch_id, seen=found.batches_hash, stage=stage)
+    if unified is not None:
+        record_refresh(connection, site, as_of, up_to=unified.up_to_batch_id, seen=unified.batches_hash, stage=stage)
 
 
-def forget_what_follows(connection: sa.Connection) -> None:
-    """Let every stage after unified count as behind: a person has said something that no batch tells of."""
+def mark_later_stages_stale(connection: sa.Connection) -> None:
+    """Let every stage after unified count as behind: a person decided something that is in no batch."""
     connection.execute(sa.delete(refresh).where(refresh.c.stage != UNIFIED))

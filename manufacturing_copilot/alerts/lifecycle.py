@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.alerts.evaluate import Hit, RuleResults, evaluate_rules, stale_feed_behind
 from manufacturing_copilot.alerts.facts import Question
-from manufacturing_copilot.progress import is_current, note_follows
+from manufacturing_copilot.progress import is_current, record_progress
 from manufacturing_copilot.site import Severity, Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import lock_until_commit
@@ -62,7 +62,7 @@ def update_alerts(store: Store, site: Site, as_of: date, *, actor: str, now: dat
         lock_until_commit(connection, STAGE)
         changes = _Update(connection, site, as_of, actor, now).apply(results)
         if not is_current(connection, site, as_of, STAGE):
-            note_follows(connection, site, as_of, STAGE)
+            record_progress(connection, site, as_of, STAGE)
         return changes
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.forecasts.contract import Outcome
 from manufacturing_copilot.forecasts.evaluation.scores import pooled_metrics, score_series
 from manufacturing_copilot.forecasts.groups import BeginRun, DatedForecast, ForecastGroup, Progress
-from manufacturing_copilot.progress import note_follows
+from manufacturing_copilot.progress import record_progress
 from manufacturing_copilot.runtime.registry import ModelVersion
 from manufacturing_copilot.runtime.runs import Failure, Run, record_run, record_scores, working
 from manufacturing_copilot.runtime.series import register_series
@@ -100,7 +100,7 @@ def record_forecast(
             recorded = write_groups(connection, target, forecasts, as_of, run_id)
             if write_more is not None:
                 write_more(connection)
-            note_follows(connection, site, as_of, f"forecasts/{target.value}")
+            record_progress(connection, site, as_of, f"forecasts/{target.value}")
     rows = sum(group.rows for group in recorded)
     progress(f"{target.value}: wrote {rows} forecasts")
     return ForecastSummary(

@@ -44,24 +44,24 @@ def cumulative_demand(paths: StockPaths) -> tuple[Floats, Floats]:
 
 def cumulative_quantiles(mean: Floats, variance: Floats, sparse: NDArray[np.bool_], levels: Floats) -> Floats:
     """Return the quantiles of summed demand, series × days × levels."""
-    found = np.maximum(mean[:, :, None] + np.sqrt(variance)[:, :, None] * stats.norm.ppf(levels), 0.0)
+    quantiles = np.maximum(mean[:, :, None] + np.sqrt(variance)[:, :, None] * stats.norm.ppf(levels), 0.0)
     if sparse.any():
         size, chance = _binomial(mean[sparse], variance[sparse])
-        found[sparse] = np.where(
+        quantiles[sparse] = np.where(
             mean[sparse][:, :, None] > 0, stats.nbinom.ppf(levels, size[:, :, None], chance[:, :, None]), 0.0
         )
-    return found
+    return quantiles
 
 
 def chance_above(mean: Floats, variance: Floats, sparse: NDArray[np.bool_], stock: Floats) -> Floats:
     """Return the probability that demand summed up to each day exceeds `stock`, series × days."""
-    found = stats.norm.sf((stock - mean) / np.sqrt(variance))
+    probability = stats.norm.sf((stock - mean) / np.sqrt(variance))
     if sparse.any():
         size, chance = _binomial(mean[sparse], variance[sparse])
-        found[sparse] = np.where(mean[sparse] > 0, stats.nbinom.sf(np.floor(stock[sparse]), size, chance), 0.0)
+        probability[sparse] = np.where(mean[sparse] > 0, stats.nbinom.sf(np.floor(stock[sparse]), size, chance), 0.0)
     # Nothing is demanded from a day without expected demand; demand is never below zero.
-    found = np.where(mean <= 0, 0.0, found)
-    return np.where((stock < 0) & (mean > 0), 1.0, found)
+    probability = np.where(mean <= 0, 0.0, probability)
+    return np.where((stock < 0) & (mean > 0), 1.0, probability)
 
 
 def _binomial(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

@@ -45,10 +45,10 @@ def lead_times(connection: sa.Connection, keys: pl.DataFrame, as_of: date) -> Fl
         .join(own, on="item_id", how="left", maintain_order="left")
         .join(by_supplier, on="supplier_id", how="left", maintain_order="left")
     )
-    found = joined.select(
+    days = joined.select(
         pl.coalesce(name, f"s_{name}", pl.col("lead_time_days").cast(pl.Float64), pl.lit(plant)) for name in names
     ).to_numpy()
-    return np.maximum(found, 0.0)
+    return np.maximum(days, 0.0)
 
 
 def read_lines(connection: sa.Connection, as_of: date) -> pl.DataFrame:
@@ -85,9 +85,9 @@ def survival_quantiles(lines: pl.DataFrame, group: str) -> pl.DataFrame:
     """
     points = [
         pl.coalesce(pl.col("taken").filter(pl.col("open") <= 1 - point + 1e-9).min(), pl.col("taken").max()).alias(
-            f"p{place}"
+            f"p{number}"
         )
-        for place, point in enumerate(LEAD_TIME_POINTS.tolist())
+        for number, point in enumerate(LEAD_TIME_POINTS.tolist())
     ]
     waiting = (pl.len() - pl.int_range(pl.len())).over(group)
     return (
@@ -98,5 +98,5 @@ def survival_quantiles(lines: pl.DataFrame, group: str) -> pl.DataFrame:
     )
 
 
-def _enough(found: pl.DataFrame) -> pl.DataFrame:
-    return found.filter(pl.col("received") >= FEWEST_LINES).drop("received")
+def _enough(quantiles: pl.DataFrame) -> pl.DataFrame:
+    return quantiles.filter(pl.col("received") >= FEWEST_LINES).drop("received")

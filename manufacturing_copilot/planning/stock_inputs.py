@@ -80,15 +80,15 @@ def read_paths(connection: sa.Connection, as_of: date, days: int) -> StockPaths 
     inflations = _inflations(connection, as_of)
     daily = _daily(rows, as_of, days)
     keys = _keys(connection, rows, as_of)
-    place = keys.select("item_id", "location_id").with_row_index("row")
+    row_numbers = keys.select("item_id", "location_id").with_row_index("row")
     demand, variance, factor = (np.zeros((keys.height, days)) for _ in range(3))
-    at = daily.join(place, on=["item_id", "location_id"])
+    at = daily.join(row_numbers, on=["item_id", "location_id"])
     index = at["row"].to_numpy(), at["step"].to_numpy()
     demand[index] = at["mean"].to_numpy()
     variance[index] = at["variance"].to_numpy()
     for row, (run_id, per_period) in enumerate(zip(keys["run_id"], keys["days_per_period"], strict=True)):
         factor[row] = _per_day(inflations.get(run_id, [1.0]), per_period, days)
-    return StockPaths(as_of, keys, demand, variance, factor, _receipts(connection, place, as_of, days))
+    return StockPaths(as_of, keys, demand, variance, factor, _receipts(connection, row_numbers, as_of, days))
 
 
 def _demand_forecasts(as_of: date) -> sa.Select:
@@ -118,7 +118,7 @@ def _demand_forecasts(as_of: date) -> sa.Select:
     )
 
 
-_ORDER = {frequency.value: place for place, frequency in enumerate(Frequency)}
+_ORDER = {frequency.value: number for number, frequency in enumerate(Frequency)}
 _DAYS = {"daily": 1, "weekly": 7, "monthly": 30, "quarterly": 91}
 _LENGTH = {"daily": "1d", "weekly": "1w", "monthly": "1mo", "quarterly": "1q"}
 
@@ -212,27 +212,27 @@ def _stock(connection: sa.Connection, as_of: date) -> pl.DataFrame:
 
 
 def _inflations(connection: sa.Connection, as_of: date) -> dict[int, list[float]]:
-    found = connection.execute(
+    runs = connection.execute(
         sa.select(model_run.c.id, model_run.c.metrics).where(
             model_run.c.target == Target.DEMAND.value, model_run.c.as_of == as_of, FORECAST_ENDED
         )
     )
-    return {row.id: row.metrics.get("inflation") or [1.0] for row in found}
+    return {row.id: row.metrics.get("inflation") or [1.0] for row in runs}
 
 
 def _per_day(inflation: list[float], days_per_period: int, days: int) -> Floats:
     # Within a period the factor is that of the period; past the last one it stays.
-    place = np.minimum(np.arange(days) // days_per_period, len(inflation) - 1)
-    return np.array(inflation)[place]
+    period = np.minimum(np.arange(days) // days_per_period, len(inflation) - 1)
+    return np.array(inflation)[period]
 
 
-def _receipts(connection: sa.Connection, place: pl.DataFrame, as_of: date, days: int) -> Floats:
+def _receipts(connection: sa.Connection, row_numbers: pl.DataFrame, as_of: date, days: int) -> Floats:
     lines = read_frame(connection, open_supply(as_of))
-    receipts = np.zeros((place.height, days))
+    receipts = np.zeros((row_numbers.height, days))
     if lines.is_empty():
         return receipts
     due = (
-        lines.join(place, on=["item_id", "location_id"])
+        lines.join(row_numbers, on=["item_id", "location_id"])
         .with_columns(
             pl.coalesce("promised_on", pl.col("ordered_on") + pl.duration(days=int(DEFAULT_LEAD_TIME))).alias("due")
         )

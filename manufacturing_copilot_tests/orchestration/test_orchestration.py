@@ -15,7 +15,7 @@ from manufacturing_copilot.ingest.defs.sensors import RANGE_END, RANGE_START
 from manufacturing_copilot.orchestration.assembly import build
 from manufacturing_copilot.orchestration.jobs import DAILY, FACTS, is_by_day
 from manufacturing_copilot.orchestration.sensors import ATTEMPTS_AT_MOST, SEEN_TAG
-from manufacturing_copilot.progress import batches_hash, note_refresh, up_to_batch
+from manufacturing_copilot.progress import batches_hash, record_refresh, up_to_batch
 from manufacturing_copilot.site import Site, load_site
 from manufacturing_copilot.store import Store, open_store
 from manufacturing_copilot.store.tables import batch
@@ -225,7 +225,7 @@ def up_to_date(store: Store, site: Site, *parts: str) -> None:
     with store.write() as connection:
         seen = batches_hash(connection)
         for part in parts:
-            note_refresh(connection, site, DAY, up_to=up_to_batch(connection), seen=seen, stage=part)
+            record_refresh(connection, site, DAY, up_to=up_to_batch(connection), seen=seen, stage=part)
 
 
 def plant(site: Site) -> dict[str, Plant]:

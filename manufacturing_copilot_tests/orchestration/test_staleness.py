@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from manufacturing_copilot.orchestration.staleness import stages_behind
-from manufacturing_copilot.progress import batches_hash, note_refresh, up_to_batch
+from manufacturing_copilot.progress import batches_hash, record_refresh, up_to_batch
 from manufacturing_copilot.site import Frequency, Site, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
@@ -29,7 +29,7 @@ def bring_up(store: Store, site: Site, *parts: str) -> None:
     with store.write() as connection:
         seen = batches_hash(connection)
         for part in parts:
-            note_refresh(connection, site, DAY, up_to=up_to_batch(connection), seen=seen, stage=part)
+            record_refresh(connection, site, DAY, up_to=up_to_batch(connection), seen=seen, stage=part)
 
 
 def test_stages_catch_up_one_by_one_in_the_order_of_the_flow(store: Store, site: Site) -> None:

@@ -116,9 +116,9 @@ def aligned(adjusted: Sequence[Floats], offset: Floats, groups: NDArray[np.int64
     for row, y in enumerate(adjusted):
         values[row, width - len(y) :] = y + offset[row]
     values = np.where(values <= 0, np.nan, values)
-    known = np.isfinite(values)
-    sums = np.cumsum(np.where(known, values, 0.0), axis=1)
-    counts = np.cumsum(known, axis=1)
+    observed = np.isfinite(values)
+    sums = np.cumsum(np.where(observed, values, 0.0), axis=1)
+    counts = np.cumsum(observed, axis=1)
     sums[:, base:] -= sums[:, :-base].copy()
     counts[:, base:] -= counts[:, :-base].copy()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -158,7 +158,7 @@ def _examples(matrix: Aligned, lags: int, horizon: int, rows: int) -> tuple[Floa
 
 
 def _features(matrix: Aligned, rows: NDArray[np.int64], origin: int, lags: int, horizon: int) -> Floats:
-    """Features of the series `rows` seen from `origin`, one line per series and step."""
+    """Return the features of the series `rows` seen from `origin`, one line per series and step."""
     begin = max(origin - lags + 1, 0)
     window = matrix.logs[rows, begin : origin + 1] - matrix.levels[rows, origin][:, None]
     if window.shape[1] < lags:
@@ -178,5 +178,5 @@ def _features(matrix: Aligned, rows: NDArray[np.int64], origin: int, lags: int, 
         )
     each = np.repeat(np.column_stack([window, summary]), horizon, axis=0)
     ahead = np.tile(np.arange(1, horizon + 1), len(rows))
-    place = (matrix.position[origin] + ahead) % max(matrix.season, 1)
-    return np.column_stack([each, ahead, place, np.repeat(matrix.groups[rows], horizon)]).astype(float)
+    position = (matrix.position[origin] + ahead) % max(matrix.season, 1)
+    return np.column_stack([each, ahead, position, np.repeat(matrix.groups[rows], horizon)]).astype(float)

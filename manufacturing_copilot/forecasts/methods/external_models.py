@@ -57,18 +57,18 @@ def forecast(task: Task) -> Outcome:
 
     Parameter `stand_in` (code and parameters) is the method for the series that the model fails on.
     """
-    now = _asked(task.values, task)
+    now = _answer(task.values, task)
     rows = holdout(task.values, task.horizon, FEWEST_POINTS)
     train = [task.values[i][: -task.horizon] for i in rows]
-    then = _asked(train, task.part(np.isin(np.arange(len(task)), rows)))
+    then = _answer(train, task.part(np.isin(np.arange(len(task)), rows)))
     good = np.asarray(np.isfinite(then.mean).all(axis=1))
     clipped = int((np.nan_to_num(now.mean) < 0).any(axis=1).sum())
     outcome = _bounded(task, _positive(now), _chosen(_positive(then), good), rows[good])
     outcome = replace(
         outcome,
         clipped=clipped,
-        failures=[(row, f"{_said(task.parameters)}: {reason}") for row, reason in sorted(now.reasons.items())],
-        notes={"model": _said(task.parameters), "windows_it_failed_on": int((~good).sum())},
+        failures=[(row, f"{_model_phrase(task.parameters)}: {reason}") for row, reason in sorted(now.reasons.items())],
+        notes={"model": _model_phrase(task.parameters), "windows_it_failed_on": int((~good).sum())},
     )
     return _with_stand_in(task, outcome, np.isin(np.arange(len(task)), list(now.reasons)))
 
@@ -103,7 +103,7 @@ def statsforecast_alone(
     return lambda y: np.asarray(model.forecast(y=y, h=horizon)["mean"], dtype=float)
 
 
-def _asked(values: Sequence[Floats], task: Task) -> _Answer:
+def _answer(values: Sequence[Floats], task: Task) -> _Answer:
     parameters = task.parameters
     options = dict(parameters.get("options") or {})
     what = {"options": options, "season": task.season, "horizon": task.horizon}
@@ -116,25 +116,25 @@ def _asked(values: Sequence[Floats], task: Task) -> _Answer:
         return _Answer(mean, None, reasons)
     if "mlforecast" in parameters:
         return _all_at_once(lambda: _Mlforecast(parameters, options), values, task)
-    found = find_plugin(parameters["plugin"])
-    if getattr(found.make, "alone", False):
+    plugin = find_plugin(parameters["plugin"])
+    if getattr(plugin.make, "alone", False):
         mean, reasons = map_series(
             f"{__name__}:plugin_alone",
             values,
             task.horizon,
             reference=parameters["plugin"],
-            content=dict(found.packages),
+            content=dict(plugin.packages),
             **what,
         )
         return _Answer(mean, None, reasons)
-    return _all_at_once(lambda: found.make(**options), values, task)
+    return _all_at_once(lambda: plugin.make(**options), values, task)
 
 
 def _all_at_once(make: Callable[[], Any], values: Sequence[Floats], task: Task) -> _Answer:
     try:
         return _called(make(), values, task.season, task.horizon)
     except Exception as error:
-        logger.warning("%s failed on all its series", _said(task.parameters), exc_info=True)
+        logger.warning("%s failed on all its series", _model_phrase(task.parameters), exc_info=True)
         reason = f"{type(error).__name__}: {error}"
         empty = np.full((len(values), task.horizon), np.nan)
         return _Answer(empty, None, dict.fromkeys(range(len(values)), reason))
@@ -151,19 +151,19 @@ def _called(model: Any, values: Sequence[Floats], season: int, horizon: int) -> 
         }
     )
     fitted = model.fit(history, season=season)
-    found = (model if fitted is None else fitted).forecast(horizon)
-    return _gathered(found, len(values), horizon, longest)
+    forecasts = (model if fitted is None else fitted).forecast(horizon)
+    return _gathered(forecasts, len(values), horizon, longest)
 
 
-def _gathered(found: Any, count: int, horizon: int, start: int) -> _Answer:
-    if not isinstance(found, pd.DataFrame) or not {"unique_id", "ds", "mean"} <= set(found.columns):
-        columns = list(found.columns) if isinstance(found, pd.DataFrame) else type(found).__name__
+def _gathered(forecasts: Any, count: int, horizon: int, start: int) -> _Answer:
+    if not isinstance(forecasts, pd.DataFrame) or not {"unique_id", "ds", "mean"} <= set(forecasts.columns):
+        columns = list(forecasts.columns) if isinstance(forecasts, pd.DataFrame) else type(forecasts).__name__
         raise ValueError(f"it gave {columns}, expected a pandas frame with the columns unique_id, ds, mean")
-    rows, steps = found["unique_id"].to_numpy(int), found["ds"].to_numpy(int) - start
+    rows, steps = forecasts["unique_id"].to_numpy(int), forecasts["ds"].to_numpy(int) - start
     inside = (steps >= 0) & (steps < horizon) & (rows >= 0) & (rows < count)
-    names = ["mean", *(QUANTILES if set(QUANTILES) <= set(found.columns) else ())]
+    names = ["mean", *(QUANTILES if set(QUANTILES) <= set(forecasts.columns) else ())]
     grid = np.full((count, horizon, len(names)), np.nan)
-    grid[rows[inside], steps[inside]] = found[names].to_numpy(float)[inside]
+    grid[rows[inside], steps[inside]] = forecasts[names].to_numpy(float)[inside]
     missing = ~np.isfinite(grid).all(axis=(1, 2))
     grid[missing] = np.nan
     reason = f"it gave no finite number for each of the {horizon} periods ahead (ds {start} to {start + horizon - 1})"
@@ -250,7 +250,7 @@ def _with_stand_in(task: Task, outcome: Outcome, failed: np.ndarray) -> Outcome:
     )
 
 
-def _said(parameters: Mapping[str, Any]) -> str:
+def _model_phrase(parameters: Mapping[str, Any]) -> str:
     if "plugin" in parameters:
         return f"the plug-in {parameters['plugin']}"
     return f"statsforecast's {parameters['statsforecast']}" if "statsforecast" in parameters else (

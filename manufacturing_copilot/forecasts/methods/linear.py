@@ -1,6 +1,6 @@
 """One linear regression over all series of a frequency, forecasting every horizon directly.
 
-The logarithms of the latest values, each over a recent level, foretell the logarithm of what comes over the same
+The logarithms of the latest values, each over a recent level, predict the logarithm of the coming value over the same
 level. It sees the history as it is: a lag of a whole season carries the season, also one that drifts. One
 regression for all series of a panel is a match for models of each series (Montero-Manso and Hyndman 2021).
 """
@@ -43,16 +43,16 @@ def pooled_linear(values: Sequence[Floats], season: int, horizon: int, lags: int
     weight = 1 / np.maximum(seen[:, -1], CALMEST)
     changes = np.full((len(values), horizon), np.nan)
     for step in range(horizon):
-        known = np.asarray(np.isfinite(target[:, step]))
-        if known.sum() < FEWEST_EXAMPLES * (lags + 1):
+        observed = np.asarray(np.isfinite(target[:, step]))
+        if observed.sum() < FEWEST_EXAMPLES * (lags + 1):
             # So far ahead nothing was seen yet: the change of the step before stands.
             changes[:, step] = changes[:, step - 1] if step else 0.0
             continue
-        slopes = _slopes(seen[known], target[known, step], weight[known])
+        slopes = _slopes(seen[observed], target[observed, step], weight[observed])
         changes[:, step] = ahead @ slopes
-    found = np.exp(matrix.levels[:, -1:] + np.clip(changes, -LARGEST_CHANGE, LARGEST_CHANGE)) - offset[:, None]
+    forecasts = np.exp(matrix.levels[:, -1:] + np.clip(changes, -LARGEST_CHANGE, LARGEST_CHANGE)) - offset[:, None]
     whole = np.asarray(np.isfinite(ahead).all(axis=1))
-    return np.where(whole[:, None], found, np.nan)
+    return np.where(whole[:, None], forecasts, np.nan)
 
 
 def _slopes(seen: Floats, target: Floats, weight: Floats) -> Floats:
@@ -73,17 +73,17 @@ def _features(matrix: Aligned, rows: np.ndarray, origin: int, lags: int) -> Floa
 
 def _examples(matrix: Aligned, lags: int, horizon: int, rows: int) -> tuple[Floats, Floats]:
     width = matrix.logs.shape[1]
-    known = np.asarray(np.isfinite(matrix.logs))
-    origins = [t for t in range(lags - 1, width - 1) if known[:, t - lags + 1].any()]
+    observed = np.asarray(np.isfinite(matrix.logs))
+    origins = [t for t in range(lags - 1, width - 1) if observed[:, t - lags + 1].any()]
     if not origins:
         return np.empty((0, lags + 1)), np.empty((0, horizon))
     # Spread like this, about `rows` histories are seen when each is as long as the longest.
-    wanted = max(1, min(len(origins), rows // max(len(known), 1)))
+    wanted = max(1, min(len(origins), rows // max(len(observed), 1)))
     chosen = sorted({origins[round(k)] for k in np.linspace(0, len(origins) - 1, wanted)})
     pick = np.random.default_rng(0)
     features, targets = [], []
     for origin in chosen:
-        usable = np.flatnonzero(known[:, origin - lags + 1 : origin + 2].all(axis=1))
+        usable = np.flatnonzero(observed[:, origin - lags + 1 : origin + 2].all(axis=1))
         if len(usable) > rows:
             usable = np.sort(pick.choice(usable, rows, replace=False))
         future = np.full((len(usable), horizon), np.nan)

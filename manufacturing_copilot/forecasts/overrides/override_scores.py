@@ -1,4 +1,4 @@
-"""How overrides did: once all their days have passed, what was said is held against what came, beside the models."""
+"""Scores of overrides: once all their days have passed, overrides and models are compared with the actual demand."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from manufacturing_copilot.store.tables import demand_day, forecast, override, o
 def score_overrides(connection: sa.Connection, as_of: date) -> int:
     """Score the overrides whose last day has come, each series at its finest frequency; return how many were scored.
 
-    Of each period that an override touched, the last forecast made before it began counts: its mean (what the person
-    said) and what the models said, each against the demand that came. An override that no forecast took up has none.
+    Of each period that an override touched, the last forecast made before it began counts: its mean (with the
+    override) and the mean of the models alone, each against the actual demand. An override that no forecast used has
+    none.
     """
     scored = sa.select(override_score.c.override_id)
     due = read_frame(
@@ -28,23 +29,23 @@ def score_overrides(connection: sa.Connection, as_of: date) -> int:
     )
     if due.is_empty():
         return 0
-    said = _said(connection, due)
-    if said.is_empty():
+    touched = _touched_periods(connection, due)
+    if touched.is_empty():
         return 0
-    came = _came(connection, said)
-    rows = said.join(came, on=["series_id", "period"], how="left").with_columns(pl.col("came").fill_null(0.0))
-    found = rows.group_by("override_id", "series_id").agg(
+    actual = _actual_demand(connection, touched)
+    rows = touched.join(actual, on=["series_id", "period"], how="left").with_columns(pl.col("actual").fill_null(0.0))
+    scores = rows.group_by("override_id", "series_id").agg(
         pl.col("as_of").min(),
         pl.len().cast(pl.Int64).alias("periods"),
-        pl.col("came").sum().alias("actual"),
-        (pl.col("mean") - pl.col("came")).abs().sum().alias("said"),
-        (pl.col("model_mean") - pl.col("came")).abs().sum().alias("model"),
+        pl.col("actual").sum(),
+        (pl.col("mean") - pl.col("actual")).abs().sum().alias("said"),
+        (pl.col("model_mean") - pl.col("actual")).abs().sum().alias("model"),
     )
-    insert_frame(connection, override_score, found)
-    return found["override_id"].n_unique()
+    insert_frame(connection, override_score, scores)
+    return scores["override_id"].n_unique()
 
 
-def _said(connection: sa.Connection, due: pl.DataFrame) -> pl.DataFrame:
+def _touched_periods(connection: sa.Connection, due: pl.DataFrame) -> pl.DataFrame:
     """Return the periods that each override touched, with the last forecast made before each began."""
     items = due["item_id"].unique().to_list()
     rows = read_frame(
@@ -67,34 +68,34 @@ def _said(connection: sa.Connection, due: pl.DataFrame) -> pl.DataFrame:
             forecast.c.as_of < forecast.c.period,
         ),
     )
-    order = {frequency.value: place for place, frequency in enumerate(Frequency)}
+    order = {frequency.value: number for number, frequency in enumerate(Frequency)}
     ends = pl.coalesce(
         pl.when(pl.col("frequency") == frequency.value).then(pl.col("period").dt.offset_by(EVERY[frequency]))
         for frequency in Frequency
     )
-    joined = rows.join(due, on="item_id", suffix="_said").with_columns(
+    joined = rows.join(due, on="item_id", suffix="_override").with_columns(
         ends.alias("end"), pl.col("frequency").replace_strict(order, return_dtype=pl.Int64).alias("order")
     )
-    here = pl.col("location_id_said").is_null() | (pl.col("location_id_said") == pl.col("location_id"))
+    here = pl.col("location_id_override").is_null() | (pl.col("location_id_override") == pl.col("location_id"))
     inside = (pl.col("period") >= pl.col("first_day")) & (pl.col("end").dt.offset_by("-1d") <= pl.col("last_day"))
     newest = joined.filter(here & inside).sort("as_of").unique(["override_id", "series_id", "period"], keep="last")
     finest = pl.col("order") == pl.col("order").min().over("override_id", "item_id", "location_id")
     return newest.filter(finest)
 
 
-def _came(connection: sa.Connection, said: pl.DataFrame) -> pl.DataFrame:
+def _actual_demand(connection: sa.Connection, touched: pl.DataFrame) -> pl.DataFrame:
     demand = read_frame(
         connection,
         sa.select(demand_day.c.item_id, demand_day.c.location_id, demand_day.c.day, demand_day.c.quantity).where(
-            demand_day.c.item_id.in_(said["item_id"].unique().to_list()),
-            demand_day.c.day >= said["period"].min(),
-            demand_day.c.day < said["end"].max(),
+            demand_day.c.item_id.in_(touched["item_id"].unique().to_list()),
+            demand_day.c.day >= touched["period"].min(),
+            demand_day.c.day < touched["end"].max(),
         ),
     )
-    periods = said.select("series_id", "item_id", "location_id", "period", "end").unique(["series_id", "period"])
+    periods = touched.select("series_id", "item_id", "location_id", "period", "end").unique(["series_id", "period"])
     return (
         demand.join(periods, on=["item_id", "location_id"])
         .filter((pl.col("day") >= pl.col("period")) & (pl.col("day") < pl.col("end")))
         .group_by("series_id", "period")
-        .agg(pl.col("quantity").sum().clip(lower_bound=0).alias("came"))
+        .agg(pl.col("quantity").sum().clip(lower_bound=0).alias("actual"))
     )

@@ -14,7 +14,7 @@ from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.forecasts.history.time_buckets import TimeBuckets
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
-from manufacturing_copilot.progress import forget_what_follows
+from manufacturing_copilot.progress import mark_later_stages_stale
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.yaml_documents import did_you_mean
 from manufacturing_copilot.store import read_frame
@@ -77,7 +77,7 @@ def insert_override(connection: sa.Connection, new: Override, *, today: date) ->
         raise OverrideError(f"it would have expired on {new.expires_on}, before today, {today}")
     values = {**vars(new), "kind": new.kind.value, "created_at": utc_now(), "known_on": today}
     number = connection.execute(sa.insert(override).values(**values).returning(override.c.id)).scalar_one()
-    forget_what_follows(connection)
+    mark_later_stages_stale(connection)
     _audit(connection, new.owner, "override added", number, {"reason": new.reason})
     return int(number)
 
@@ -137,7 +137,7 @@ def withdraw_override(connection: sa.Connection, number: int, *, actor: str, rea
     connection.execute(
         sa.update(override).where(override.c.id == number).values(withdrawn_on=today, withdrawn_by=actor)
     )
-    forget_what_follows(connection)
+    mark_later_stages_stale(connection)
     _audit(connection, actor, "override withdrawn", number, {"reason": reason})
 
 

@@ -6,7 +6,7 @@ import dagster as dg
 
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.dagster_support import Plant
-from manufacturing_copilot.progress import note_follows
+from manufacturing_copilot.progress import record_progress
 from manufacturing_copilot.report.page import write_report
 from manufacturing_copilot.site import Site
 
@@ -29,7 +29,7 @@ def build_assets(site: Site) -> list[dg.AssetsDefinition]:
                 as_of = as_of_day(connection, plant.site)
             path = write_report(store, plant.site, plant.home, as_of=as_of)
             with store.write() as connection:
-                note_follows(connection, plant.site, as_of, "report")
+                record_progress(connection, plant.site, as_of, "report")
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(path),

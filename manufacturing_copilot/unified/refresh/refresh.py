@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.progress import UNIFIED, batches_hash, note_refresh, up_to_batch
+from manufacturing_copilot.progress import UNIFIED, batches_hash, record_refresh, up_to_batch
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.merge import SyncCounts
@@ -75,7 +75,7 @@ def refresh_within(connection: sa.Connection, site: Site, as_of: date, *, full: 
     connection.execute(sa.delete(refresh_table).where(refresh_table.c.stage == UNIFIED, refresh_table.c.as_of != as_of))
     note_seen(connection, batches)
     held = {"rules": RULES, "decisions": decisions_mark(connection), **_noted(context)}
-    note_refresh(connection, site, as_of, up_to=up_to, seen=seen, held=held)
+    record_refresh(connection, site, as_of, up_to=up_to, seen=seen, held=held)
     return _counted(context)
 
 

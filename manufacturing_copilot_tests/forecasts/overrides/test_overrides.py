@@ -150,11 +150,11 @@ def test_an_override_that_makes_no_sense_is_refused_in_a_sentence(
 
 
 def test_an_override_makes_the_forecasts_count_as_behind(plant: Store) -> None:
-    from manufacturing_copilot.progress import is_current, note_refresh
+    from manufacturing_copilot.progress import is_current, record_refresh
 
     with plant.write() as connection:
         for stage in ("unified", "forecasts/demand", "alerts"):
-            note_refresh(connection, plain(), AS_OF, up_to=0, seen="", stage=stage)
+            record_refresh(connection, plain(), AS_OF, up_to=0, seen="", stage=stage)
     add(plant)
     with plant.read() as connection:
         kept = connection.scalars(sa.select(t.refresh.c.stage)).all()
