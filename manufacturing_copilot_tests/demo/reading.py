@@ -69,7 +69,7 @@ def fates(home: Path, feed: Feed) -> FeedTruth:
     """Count a feed's rows: file repeated → duplicate; unreadable → rejected; key known → duplicate or change."""
     export = BY_FEED[feed.feed]
     contents: set[str] = set()
-    known: dict[tuple[str, ...], dict[str, str]] = {}
+    newest: dict[tuple[str, ...], dict[str, str]] = {}
     count: Counter[str] = Counter()
     for path in files_of(home, feed):
         rows = rows_of(path, export, feed)
@@ -84,12 +84,12 @@ def fates(home: Path, feed: Feed) -> FeedTruth:
             key = tuple(row[name] for name in feed.record_key)
             if not passes(row, feed, export):
                 count["rejected"] += 1
-            elif known.get(key) == row:
+            elif newest.get(key) == row:
                 count["duplicate"] += 1
             else:
                 count["accepted"] += 1
-                count["changed"] += key in known
-                known[key] = row
+                count["changed"] += key in newest
+                newest[key] = row
     return FeedTruth(**count)
 
 

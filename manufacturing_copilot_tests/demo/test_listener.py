@@ -36,7 +36,7 @@ def test_what_is_sent_to_the_addresses_it_gives_arrives_whole() -> None:
             sender = apprise.Apprise()
             assert sender.add(url)
             assert sender.notify(title="warning: BOLT ä", body=text, body_format="text")
-        mail, hook = sorted(listener.messages, key=lambda one: one.kind, reverse=True)
+        mail, hook = sorted(listener.messages, key=lambda message: message.kind, reverse=True)
     assert mail == Message("mail", "bearings-buyer@plant.test", "warning: BOLT ä", mail.body)
     assert mail.body.strip() == text
     assert hook == Message("hook", "bearings-buyer-chat", "warning: BOLT ä", text)
@@ -65,8 +65,8 @@ def test_it_refuses_what_its_judge_refuses_and_keeps_none_of_it() -> None:
 
 
 def test_two_listeners_use_ports_of_their_own() -> None:
-    with Listener() as one, Listener() as other:
-        ports = {one.smtp_port, one.http_port, other.smtp_port, other.http_port}
+    with Listener() as first, Listener() as second:
+        ports = {first.smtp_port, first.http_port, second.smtp_port, second.http_port}
     assert len(ports) == 4 and 0 not in ports
 
 

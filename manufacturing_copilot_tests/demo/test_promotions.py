@@ -15,12 +15,12 @@ CATALOGUE = make_catalogue(end=END, seed=7, items=80, days=200)
 def test_the_calendar_names_the_days_and_items_that_sell_more() -> None:
     first = END - timedelta(days=199)
     factor = lift(CATALOGUE, story_end=END, days=200, first=first, count=260)
-    at, place = np.nonzero(factor == LIFT)
+    days, places = np.nonzero(factor == LIFT)
     lifted = pl.DataFrame(
-        {"day": [first + timedelta(days=int(n)) for n in at], "item": CATALOGUE.place_item[place]}
+        {"day": [first + timedelta(days=int(n)) for n in days], "item": CATALOGUE.place_item[places]}
     ).unique()
-    told = promotion_days(CATALOGUE, story_end=END, days=200).filter(pl.col("day") <= first + timedelta(days=259))
-    assert set(lifted.rows()) == set(told.rows())
+    promoted = promotion_days(CATALOGUE, story_end=END, days=200).filter(pl.col("day") <= first + timedelta(days=259))
+    assert set(lifted.rows()) == set(promoted.rows())
     assert set(np.unique(factor)) == {1.0, LIFT}
 
 

@@ -81,8 +81,8 @@ def test_barcodes_have_their_check_digit(small_plant: Path) -> None:
 def skus(home: Path) -> dict[str, str]:
     """Every code of every system → SKU."""
     items = records(home, "erp/items")
-    known = {row["item"]: row["item"] for row in items} | {row["barcode"]: row["item"] for row in items}
-    return known | {row["other_code"]: row["item"] for row in records(home, "erp/item_references")}
+    sku_of = {row["item"]: row["item"] for row in items} | {row["barcode"]: row["item"] for row in items}
+    return sku_of | {row["other_code"]: row["item"] for row in records(home, "erp/item_references")}
 
 
 def test_net_demand_is_what_the_shop_sold_less_returns_and_cancellations(small_plant: Path, truth: Truth) -> None:
@@ -90,35 +90,35 @@ def test_net_demand_is_what_the_shop_sold_less_returns_and_cancellations(small_p
 
 
 def net_demand(home: Path, end: date, truth: Truth) -> dict[str, float]:
-    known, total = skus(home), defaultdict(float)
+    sku_of, total = skus(home), defaultdict(float)
     for row in records(home, "shop/order_lines"):
         wanted = row["requested_on"] if row["requested_on"] != "offen" else row["ordered_on"]
-        sku = known.get(row["item"])
+        sku = sku_of.get(row["item"])
         if sku and sku not in truth.services and row["status"] != "Storniert" and day(wanted, ORDER_LINES) <= end:
             total[sku] += float(row["quantity"])
     return dict(total)
 
 
 def test_the_last_count_of_stock_is_the_truth(small_plant: Path, truth: Truth) -> None:
-    known = skus(small_plant)
+    sku_of = skus(small_plant)
     counted: dict[str, dict[str, float]] = defaultdict(dict)
     for row in records(small_plant, "stock/stock_levels"):
         if row["day"] == END.isoformat():
-            counted[known[row["item"]]][row["location"]] = float(row["on_hand"])
+            counted[sku_of[row["item"]]][row["location"]] = float(row["on_hand"])
     assert counted == truth.on_hand
     assert [(s, place) for s, at in counted.items() for place, units in at.items() if units < 0] == truth.negative
 
 
 def test_stock_moves_by_exactly_what_the_documents_say(small_plant: Path, truth: Truth) -> None:
     """From the first weekly count to the last: receipts and production in, shipments and components out."""
-    known = skus(small_plant)
+    sku_of = skus(small_plant)
     counts: dict[tuple[str, str], dict[date, float]] = defaultdict(dict)
     for row in records(small_plant, "stock/stock_levels"):
-        if row["item"] in known:
-            place = (known[row["item"]], row["location"])
+        if row["item"] in sku_of:
+            place = (sku_of[row["item"]], row["location"])
             counts[place][date.fromisoformat(row["day"])] = float(row["on_hand"])
     first = min(min(days) for days in counts.values())
-    moved = movements(small_plant, first, known, truth)
+    moved = movements(small_plant, first, sku_of, truth)
     checked = 0
     for place, days in counts.items():
         if place not in truth.negative and first in days:
@@ -127,7 +127,7 @@ def test_stock_moves_by_exactly_what_the_documents_say(small_plant: Path, truth:
     assert checked > 60
 
 
-def movements(home: Path, after: date, known: dict[str, str], truth: Truth) -> dict[tuple[str, str], float]:
+def movements(home: Path, after: date, sku_of: dict[str, str], truth: Truth) -> dict[tuple[str, str], float]:
     moved: dict[tuple[str, str], float] = defaultdict(float)
     for row in records(home, "erp/receipts"):
         if date.fromisoformat(row["received_on"]) > after:
@@ -142,22 +142,22 @@ def movements(home: Path, after: date, known: dict[str, str], truth: Truth) -> d
             for component, per in components[row["item"]]:
                 moved[component, row["location"]] -= per * float(row["quantity"])
     for row in records(home, "shop/order_lines"):
-        shipped = row["shipped_on"] and row["item"] in known and known[row["item"]] not in truth.services
+        shipped = row["shipped_on"] and row["item"] in sku_of and sku_of[row["item"]] not in truth.services
         if shipped and day(row["shipped_on"], ORDER_LINES) > after:
-            moved[known[row["item"]], row["location"]] -= float(row["quantity"])
+            moved[sku_of[row["item"]], row["location"]] -= float(row["quantity"])
     return moved
 
 
 def test_receipts_never_exceed_what_was_ordered_and_some_are_split(small_plant: Path) -> None:
     ordered = {(r["order_no"], r["line_no"]): r for r in records(small_plant, "erp/purchase_lines")}
-    came: dict[tuple[str, str], list[float]] = defaultdict(list)
+    receipts: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in records(small_plant, "erp/receipts"):
-        came[row["order_no"], row["line_no"]].append(float(row["quantity"]))
+        receipts[row["order_no"], row["line_no"]].append(float(row["quantity"]))
     for key, line in ordered.items():
-        received = sum(came[key])
+        received = sum(receipts[key])
         assert received <= float(line["quantity"])
         assert (line["status"] == "closed") == (received == float(line["quantity"]))
-    assert any(len(quantities) > 1 for quantities in came.values())
+    assert any(len(quantities) > 1 for quantities in receipts.values())
 
 
 def test_a_work_order_says_nothing_of_its_outcome_before_it_is_finished(small_plant: Path) -> None:
@@ -181,13 +181,13 @@ def test_late_lines_are_the_open_lines_past_their_promise(small_plant: Path, tru
 
 
 def test_the_drifting_operation_is_out_of_control_and_no_other(small_plant: Path, truth: Truth) -> None:
-    found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0])
+    counts: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0])
     for row in records(small_plant, "lab/inspections"):
         if date.fromisoformat(row["inspected_on"]) > END - timedelta(days=7):
-            pair = found[row["item"], row["operation"]]
+            pair = counts[row["item"], row["operation"]]
             pair[0] += float(row["defective"])
             pair[1] += float(row["inspected"])
-    rates = {operation: bad / seen for operation, (bad, seen) in found.items()}
+    rates = {operation: bad / seen for operation, (bad, seen) in counts.items()}
     worst = max(rates, key=lambda operation: rates[operation])
     assert worst == (truth.drifting.sku, truth.drifting.operation)
     assert rates[worst] > 3 * truth.drifting.usual_rate

@@ -32,19 +32,19 @@ def main() -> None:
     site = site_of(folder / "site", *FEEDS)
     start = folder / "seeds"
     start.mkdir()
-    known = [(seed.ending, seed.content) for seed in seeds()]
-    known += [(path.name.partition(".")[2], path.read_bytes()) for path in sorted(CORPUS.iterdir())]
-    for number, (ending, content) in enumerate(known):
+    examples = [(seed.ending, seed.content) for seed in seeds()]
+    examples += [(path.name.partition(".")[2], path.read_bytes()) for path in sorted(CORPUS.iterdir())]
+    for number, (ending, content) in enumerate(examples):
         (start / str(number)).write_bytes(bytes([number % len(FEEDS), _ENDINGS.index(ending)]) + content)
 
-    def one(data: bytes) -> None:
+    def try_input(data: bytes) -> None:
         if len(data) < 2:
             return
         path = folder / f"file.{_ENDINGS[data[1] % len(_ENDINGS)]}"
         path.write_bytes(data[2:])
         must_hold(site, site.feeds[data[0] % len(FEEDS)], path)
 
-    atheris.Setup([*sys.argv, str(start), "-max_len=20000", "-timeout=60"], one)
+    atheris.Setup([*sys.argv, str(start), "-max_len=20000", "-timeout=60"], try_input)
     atheris.Fuzz()
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot_tests import postgres
-from manufacturing_copilot_tests.faults.plant_copies import Copies, Place, State, differences
+from manufacturing_copilot_tests.faults.plant_copies import Copies, Plant, State, differences
 from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop, site_of
 
 WAYS = ("run", "load", "pieces")
@@ -42,18 +42,18 @@ class Report:
     """Kills that left a batch half done; the others came before, between or after."""
 
 
-def prepare(copies: Copies, way: str, *, rounds: int = ROUNDS, rows: int = 600) -> Place:
-    """Return a place where batches of two feeds wait, all but the last round claimed one after the other."""
-    place = copies.first()
+def prepare(copies: Copies, way: str, *, rounds: int = ROUNDS, rows: int = 600) -> Plant:
+    """Return a plant where batches of two feeds wait, all but the last round claimed one after the other."""
+    plant = copies.first()
     feeds = (ORDERS,) if way == "pieces" else (ORDERS, MOVES)
-    site = site_of(place.home / "site", *feeds, forecasts={}, clock="data")
-    store = place.open()
+    site = site_of(plant.home / "site", *feeds, forecasts={}, clock="data")
+    store = plant.open()
     for number in range(2 if way == "pieces" else rounds):
         if number:
-            claim(store, site, place.home, actor="test")
-        fill(place.home, number, rounds, rows * (4 if way == "pieces" else 1), moves=way != "pieces")
+            claim(store, site, plant.home, actor="test")
+        fill(plant.home, number, rounds, rows * (4 if way == "pieces" else 1), moves=way != "pieces")
     store.close()
-    return place
+    return plant
 
 
 def fill(home: Path, number: int, rounds: int, rows: int, *, moves: bool = True) -> None:
@@ -71,12 +71,12 @@ def fill(home: Path, number: int, rounds: int, rows: int, *, moves: bool = True)
         drop(home, f"inbox/stock/moves_{number}.csv", MOVES_HEADER, *stock)
 
 
-def undisturbed(copies: Copies, prepared: Place, way: str) -> tuple[State, float]:
+def undisturbed(copies: Copies, prepared: Plant, way: str) -> tuple[State, float]:
     """Return the state after work that nobody disturbs, and how long it took."""
-    place = copies.of(prepared)
-    seconds = place.finish(way)
-    state = place.state()
-    copies.drop(place)
+    plant = copies.of(prepared)
+    seconds = plant.finish(way)
+    state = plant.state()
+    copies.drop(plant)
     assert set(state["batch"]["status"]) == {"success"}
     return state, seconds
 
@@ -89,33 +89,33 @@ def kill_often(copies: Copies, way: str, kills: int, *, seed: int = SEED, **amou
     report = Report(undisturbed_seconds=seconds)
     instants = random.Random(seed)
     while report.kills < kills:
-        place = copies.of(prepared)
+        plant = copies.of(prepared)
         instant = instants.uniform(0, seconds)
-        if place.killed_after(way, instant):
+        if plant.killed_after(way, instant):
             report.kills += 1
-            _take_up(place, way, expected, report, f"a kill at {instant:.3f} s of {seconds:.3f} s")
+            _take_up(plant, way, expected, report, f"a kill at {instant:.3f} s of {seconds:.3f} s")
         else:
             seconds *= 0.9  # the machine is quicker by now: an end that came before the kill shows nothing
-        copies.drop(place)
+        copies.drop(plant)
     report.seconds = time.monotonic() - began
     return report
 
 
-def _take_up(place: Place, way: str, expected: State, report: Report, what: str) -> None:
-    report.in_progress += "in_progress" in set(place.state()["batch"]["status"])
+def _take_up(plant: Plant, way: str, expected: State, report: Report, what: str) -> None:
+    report.in_progress += "in_progress" in set(plant.state()["batch"]["status"])
     try:
-        place.finish(way)
+        plant.finish(way)
     except AssertionError as problem:
         report.wrong.append(f"{what}: {problem}")
         return
-    wrong = differences(place.state(), expected)
+    wrong = differences(plant.state(), expected)
     if wrong:
         report.wrong.append(f"{what}: {', '.join(wrong)} differ")
 
 
 @contextmanager
 def copies_on(database: str, folder: Path) -> Iterator[Copies]:
-    """Give the maker of places on `sqlite`, or on a `postgresql` server that ends with the context."""
+    """Give the maker of plants on `sqlite`, or on a `postgresql` server that ends with the context."""
     if database == "sqlite":
         yield Copies(folder, None)
         return

@@ -35,7 +35,7 @@ _PROCESSES.set_forkserver_preload([loading.__name__, "pandera.polars", "pandera.
 State = dict[str, pl.DataFrame]
 
 _FATES = ("received", "accepted", "duplicate", "rejected", "changed")
-_HELD = {
+_COLUMNS = {
     batch: ["feed_id", "status", *(f"rows_{fate}" for fate in _FATES), "problem"],
     batch_file: ["batch_id", "feed_id", "path", "size", "sha256", "archived_as", "repeats_file_id", "rows_received"],
     feed: ["name", "contract"],
@@ -45,11 +45,11 @@ _HELD = {
     changed_record: ["batch_id", "file_id", "line", "records", "record_key", "was_file_id", "was_line", "was"],
     **{table: [column.name for column in table.columns] for table in accepted.values()},
 }
-"""All that ingest keeps, less when, how often and under which number it was written."""
+"""All that ingest keeps, except when, how often and under which number it was written."""
 
 
 @dataclass(frozen=True)
-class Place:
+class Plant:
     """A home folder and the URL of its database."""
 
     home: Path
@@ -73,11 +73,11 @@ class Place:
         process = self.start(way)
         started = time.monotonic()
         process.join(patience)
-        assert process.exitcode == 0, f"what took up the work again ended with {process.exitcode}"
+        assert process.exitcode == 0, f"the process ended with {process.exitcode}"
         return time.monotonic() - started
 
     def killed_after(self, way: str, seconds: float) -> bool:
-        """Begin to work and be killed after so long; return whether it was killed before it had ended."""
+        """Start working and kill the process after `seconds`; return whether it was killed before it had ended."""
         process = self.start(way)
         process.join(seconds)
         process.kill()
@@ -89,16 +89,18 @@ class Place:
         store = self.open()
         with store.read() as connection:
             names = _names(connection)
-            found = {table.name: _held(connection, table, names) for table in _HELD}
-            kept = connection.scalars(sa.select(batch_file.c.received_as).where(batch_file.c.received_as.is_not(None)))
-            missing = [path for path in kept if not (self.home / path).exists()]
+            state = {table.name: _rows(connection, table, names) for table in _COLUMNS}
+            received = connection.scalars(
+                sa.select(batch_file.c.received_as).where(batch_file.c.received_as.is_not(None))
+            )
+            missing = [path for path in received if not (self.home / path).exists()]
         store.close()
         assert not missing, f"the rows as received are not kept: {missing}"
-        return found
+        return state
 
 
 def _names(connection: sa.Connection) -> dict[str, pl.DataFrame]:
-    """Return what stands for the numbers of batches, files and feeds: numbers that were drawn in vain leave gaps."""
+    """Return a name for each id of a batch, file or feed, as rolled back transactions leave gaps in the ids."""
     batches = read_frame(connection, sa.select(batch.c.id)).sort("id")["id"]
     files = read_frame(connection, sa.select(batch_file.c.id, batch_file.c.path))
     feeds = read_frame(connection, sa.select(feed.c.id, feed.c.name))
@@ -109,48 +111,51 @@ def _names(connection: sa.Connection) -> dict[str, pl.DataFrame]:
     }
 
 
-def _held(connection: sa.Connection, table: sa.Table, names: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    columns = _HELD[table]
+def _rows(connection: sa.Connection, table: sa.Table, names: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    columns = _COLUMNS[table]
     with_id = ["id"] if table is batch else []
-    found = read_frame(connection, sa.select(*(table.c[name] for name in [*with_id, *columns])))
+    rows = read_frame(connection, sa.select(*(table.c[name] for name in [*with_id, *columns])))
     if table is batch:
-        found, columns = found.rename({"id": "batch_id"}), ["batch_id", *columns]
+        rows, columns = rows.rename({"id": "batch_id"}), ["batch_id", *columns]
     for column in columns:
-        known = next((frame for kind, frame in names.items() if column.endswith(kind)), None)
-        if known is not None:
-            told = dict(zip(known["id"], known["name"], strict=True))
-            found = found.with_columns(pl.col(column).replace_strict(told, default=None, return_dtype=pl.String))
+        name_by_id = next((frame for kind, frame in names.items() if column.endswith(kind)), None)
+        if name_by_id is not None:
+            mapping = dict(zip(name_by_id["id"], name_by_id["name"], strict=True))
+            rows = rows.with_columns(pl.col(column).replace_strict(mapping, default=None, return_dtype=pl.String))
     if "record_key" in columns and "file_id" in columns:  # a record that nothing names is named by file and line
         unnamed = pl.col("record_key").str.contains(r"^\d+:\d+$")
-        place = pl.format("{}:{}", pl.col("file_id"), pl.col("line"))
-        found = found.with_columns(pl.when(unnamed).then(place).otherwise("record_key").alias("record_key"))
-    return found.select(columns).sort(columns)
+        position = pl.format("{}:{}", pl.col("file_id"), pl.col("line"))
+        rows = rows.with_columns(pl.when(unnamed).then(position).otherwise("record_key").alias("record_key"))
+    return rows.select(columns).sort(columns)
 
 
 class Copies:
-    """Makes places that start out equal to a prepared one; `server`: the URL of a PostgreSQL server, or SQLite."""
+    """Copies of a prepared plant, each with a home and a database of its own.
+
+    `server`: the URL of a PostgreSQL server; None means SQLite.
+    """
 
     def __init__(self, folder: Path, server: str | None, template: str = "") -> None:
         self._folder, self._server, self._template = folder, server, template
         self._databases: list[str] = []
 
-    def first(self) -> Place:
-        """Return an empty place."""
+    def first(self) -> Plant:
+        """Return an empty plant."""
         home = self._folder / uuid.uuid4().hex[:8]
         home.mkdir(parents=True)
-        return Place(home, self._database(home, self._template))
+        return Plant(home, self._database(home, self._template))
 
-    def of(self, place: Place) -> Place:
-        """Return a copy of a place that nobody works on."""
+    def of(self, plant: Plant) -> Plant:
+        """Return a copy of a plant on which no process works."""
         home = self._folder / uuid.uuid4().hex[:8]
-        shutil.copytree(place.home, home)
-        return Place(home, self._database(home, place.url.rpartition("/")[2]))
+        shutil.copytree(plant.home, home)
+        return Plant(home, self._database(home, plant.url.rpartition("/")[2]))
 
-    def drop(self, place: Place) -> None:
-        """Remove a place that is needed no more."""
-        shutil.rmtree(place.home)
+    def drop(self, plant: Plant) -> None:
+        """Remove a plant that is not needed any more."""
+        shutil.rmtree(plant.home)
         if self._server is not None:
-            self._drop_database(place.url.rpartition("/")[2])
+            self._drop_database(plant.url.rpartition("/")[2])
 
     def close(self) -> None:
         """Remove the databases that are left."""
@@ -174,6 +179,6 @@ class Copies:
             connection.execute(statement)
 
 
-def differences(found: State, expected: State) -> list[str]:
+def differences(actual: State, expected: State) -> list[str]:
     """Return the names of the tables that differ."""
-    return [name for name, frame in expected.items() if not found[name].equals(frame)]
+    return [name for name, frame in expected.items() if not actual[name].equals(frame)]

@@ -19,27 +19,27 @@ from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.machine_errors import translate_machine_errors
 from manufacturing_copilot.store.tables import batch
 from manufacturing_copilot_tests import postgres
-from manufacturing_copilot_tests.faults.plant_copies import Copies, Place, State, differences
+from manufacturing_copilot_tests.faults.plant_copies import Copies, Plant, State, differences
 from manufacturing_copilot_tests.ingest.plants import ORDERS, ORDERS_HEADER, drop, site_of
 
 ROWS = 20_000
 PATIENCE = 300
 
 
-def prepare(copies: Copies) -> Place:
-    """A place with one file that waits, large enough that there is a middle."""
-    place = copies.first()
-    site_of(place.home / "site", ORDERS, forecasts={}, clock="data")
+def prepare(copies: Copies) -> Plant:
+    """A plant with one file that waits, large enough that there is a middle."""
+    plant = copies.first()
+    site_of(plant.home / "site", ORDERS, forecasts={}, clock="data")
     lines = [f"O{key},1,I{key % 50},{key % 7 + 1},2026-03-01" for key in range(ROWS)]
-    drop(place.home, "inbox/shop/orders_1.csv", ORDERS_HEADER, *lines, "X,1,I1,many,2026-03-01")
-    place.open().close()
-    return place
+    drop(plant.home, "inbox/shop/orders_1.csv", ORDERS_HEADER, *lines, "X,1,I1,many,2026-03-01")
+    plant.open().close()
+    return plant
 
 
-def undisturbed(copies: Copies, prepared: Place) -> State:
-    place = copies.of(prepared)
-    place.finish("load")
-    return place.state()
+def undisturbed(copies: Copies, prepared: Plant) -> State:
+    plant = copies.of(prepared)
+    plant.finish("load")
+    return plant.state()
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 def leave_free(disk: Path, kilobytes: int) -> Path:
-    """Fill the disk but for so much; return the file that fills it."""
+    """Fill the disk up to `kilobytes` of free space; return the file that fills it."""
     ballast = disk / "ballast"
     free = shutil.disk_usage(disk).free - kilobytes * 1024
     with ballast.open("wb") as file:
@@ -66,20 +66,20 @@ def leave_free(disk: Path, kilobytes: int) -> Path:
     return ballast
 
 
-def copilot_run(place: Place, said: Path) -> tuple[int | None, str]:
-    """Call `copilot run`; return the exit code and what was said."""
-    process = place.start(f"cli:{said}")
+def copilot_run(plant: Plant, output: Path) -> tuple[int | None, str]:
+    """Call `copilot run` with its output written to a file; return the exit code and the output."""
+    process = plant.start(f"cli:{output}")
     process.join(PATIENCE)
-    return process.exitcode, said.read_text()
+    return process.exitcode, output.read_text()
 
 
-def fates(place: Place) -> set[tuple[str, int]]:
-    """Return how the batches stand: their status and rows."""
-    store = place.open()
+def fates(plant: Plant) -> set[tuple[str, int]]:
+    """Return the status and the number of rows of each batch."""
+    store = plant.open()
     with store.read() as connection:
-        found = {(row.status, row.rows_received) for row in connection.execute(sa.select(batch))}
+        batches = {(row.status, row.rows_received) for row in connection.execute(sa.select(batch))}
     store.close()
-    return found
+    return batches
 
 
 @pytest.mark.parametrize("free", [300, 1200, 2500])
@@ -89,18 +89,18 @@ def test_a_disk_that_fills_up_is_told_in_a_sentence_and_running_again_finishes_t
     prepared = prepare(Copies(tmp_path / "plenty", None))
     expected = undisturbed(Copies(tmp_path / "plenty", None), prepared)
     with small_disk(tmp_path / "disk", 16) as disk:
-        place = Place(disk / "home", f"sqlite:///{disk}/home/copilot.db")
-        shutil.copytree(prepared.home, place.home)
+        plant = Plant(disk / "home", f"sqlite:///{disk}/home/copilot.db")
+        shutil.copytree(prepared.home, plant.home)
         ballast = leave_free(disk, free)
-        code, said = copilot_run(place, tmp_path / "said.txt")
-        assert code == 1, said
-        assert "the disk is full" in said or "the disk cannot be read or written" in said
-        assert "free some space" in said
-        assert "Traceback" not in said
+        code, output = copilot_run(plant, tmp_path / "output.txt")
+        assert code == 1, output
+        assert "the disk is full" in output or "the disk cannot be read or written" in output
+        assert "free some space" in output
+        assert "Traceback" not in output
         ballast.unlink()
-        assert fates(place) <= {("pending", 0), ("in_progress", 0), ("success", ROWS + 1)}  # all of it or nothing
-        place.finish("load")
-        assert differences(place.state(), expected) == []
+        assert fates(plant) <= {("pending", 0), ("in_progress", 0), ("success", ROWS + 1)}  # all of it or nothing
+        plant.finish("load")
+        assert differences(plant.state(), expected) == []
 
 
 def test_a_server_whose_disk_fills_up_is_told_in_a_sentence_and_running_again_finishes_the_job(
@@ -112,16 +112,16 @@ def test_a_server_whose_disk_fills_up_is_told_in_a_sentence_and_running_again_fi
     with small_disk(Path("/tmp") / f"copilot-disk-{os.getpid()}", 24) as disk, server_disk(disk, postgres_server):
         name = "on_a_small_disk"
         execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE {postgres_template} TABLESPACE small")
-        place = replace(copies.of(prepared), url=f"{postgres_server}/{name}")
+        plant = replace(copies.of(prepared), url=f"{postgres_server}/{name}")
         ballast = leave_free(disk, 900)
-        code, said = copilot_run(place, tmp_path / "said.txt")
-        assert code == 1, said
-        assert "the disk is full" in said and "free some space" in said
-        assert "Traceback" not in said
-        assert fates(place) == {("pending", 0)}
+        code, output = copilot_run(plant, tmp_path / "output.txt")
+        assert code == 1, output
+        assert "the disk is full" in output and "free some space" in output
+        assert "Traceback" not in output
+        assert fates(plant) == {("pending", 0)}
         ballast.unlink()
-        place.finish("load")
-        assert differences(place.state(), expected) == []
+        plant.finish("load")
+        assert differences(plant.state(), expected) == []
         execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     copies.close()
 
@@ -129,15 +129,15 @@ def test_a_server_whose_disk_fills_up_is_told_in_a_sentence_and_running_again_fi
 @contextmanager
 def server_disk(disk: Path, server: str) -> Iterator[None]:
     """Let the server keep a tablespace `small` on the disk."""
-    place = disk / "tables"
-    place.mkdir()
-    place.chmod(0o700)
+    folder = disk / "tables"
+    folder.mkdir()
+    folder.chmod(0o700)
     with psycopg.connect(f"{server}/postgres") as connection:
         owner = connection.execute("SHOW data_directory").fetchone()
     assert owner is not None
     user = Path(owner[0]).stat()
-    os.chown(place, user.st_uid, user.st_gid)
-    execute(server, f"CREATE TABLESPACE small LOCATION '{place}'")
+    os.chown(folder, user.st_uid, user.st_gid)
+    execute(server, f"CREATE TABLESPACE small LOCATION '{folder}'")
     try:
         yield
     finally:
@@ -154,28 +154,28 @@ def test_a_database_that_goes_away_is_told_in_a_sentence_and_running_again_finis
         copies = Copies(tmp_path, server.url, postgres.template(server.url))
         prepared = prepare(copies)
         expected = undisturbed(copies, prepared)
-        place = copies.of(prepared)
-        process = place.start(f"cli:{tmp_path}/said.txt")
-        wait_for_rows_under_way(place)
+        plant = copies.of(prepared)
+        process = plant.start(f"cli:{tmp_path}/output.txt")
+        wait_for_rows_under_way(plant)
         server.stop()
         process.join(PATIENCE)
-        said = (tmp_path / "said.txt").read_text()
-        assert process.exitcode == 1, said
-        assert "does not answer" in said and "see that its server runs" in said
-        assert "Traceback" not in said
-        code, said = copilot_run(place, tmp_path / "said.txt")
-        assert (code, "Traceback" in said) == (1, False)
-        assert "does not answer" in said
+        output = (tmp_path / "output.txt").read_text()
+        assert process.exitcode == 1, output
+        assert "does not answer" in output and "see that its server runs" in output
+        assert "Traceback" not in output
+        code, output = copilot_run(plant, tmp_path / "output.txt")
+        assert (code, "Traceback" in output) == (1, False)
+        assert "does not answer" in output
         server.start()
-        assert fates(place) == {("in_progress", 0)}
-        place.finish("load")
-        assert differences(place.state(), expected) == []
+        assert fates(plant) == {("in_progress", 0)}
+        plant.finish("load")
+        assert differences(plant.state(), expected) == []
 
 
-def wait_for_rows_under_way(place: Place) -> None:
+def wait_for_rows_under_way(plant: Plant) -> None:
     """Wait until the batch is being loaded."""
     deadline = time.monotonic() + PATIENCE
-    with psycopg.connect(place.url, autocommit=True) as connection:
+    with psycopg.connect(plant.url, autocommit=True) as connection:
         while not connection.execute("SELECT 1 FROM batch WHERE status = 'in_progress'").fetchall():
             assert time.monotonic() < deadline
             time.sleep(0.001)

@@ -33,8 +33,8 @@ def test_a_sound_site_is_read_whole(tmp_path: Path) -> None:
 
 
 def test_two_readings_of_one_site_are_equal_and_hash_alike(tmp_path: Path) -> None:
-    first, again = load_site(write_site(tmp_path / "a")), load_site(tmp_path / "a")
-    assert first == again
+    first, second = load_site(write_site(tmp_path / "a")), load_site(tmp_path / "a")
+    assert first == second
     moved = load_site(write_site(tmp_path / "b"))
     assert first != moved
     assert site_hash(first) == site_hash(moved)
