@@ -33,7 +33,7 @@ def end_dead_runs(instance: dg.DagsterInstance, store: Store, *, grace_seconds: 
     time.sleep(grace_seconds)
     still = instance.get_runs(dg.RunsFilter(run_ids=suspects, statuses=_WORKING))
     for run in still:
-        end(instance, run, "its process died without a word")
+        end(instance, run, "its process crashed")
     return [run.run_id for run in still]
 
 

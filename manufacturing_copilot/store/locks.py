@@ -6,7 +6,6 @@ so a lock that can be taken proves that nobody works under it any more.
 
 from __future__ import annotations
 
-import fcntl
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from filelock import FileLock, Timeout
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.engine import Store
@@ -66,22 +66,19 @@ def _held_in_file(store: Store, name: str, wait: bool, once: bool) -> Iterator[b
     folder = Path(f"{database}.locks")
     folder.mkdir(exist_ok=True)
     path = folder / re.sub(r"[^a-z0-9_]+", "-", name.lower())
-    with path.open("a") as file:
-        while not (is_held := _flocked(file.fileno())) and wait:
-            time.sleep(_LOOK_AGAIN_SECONDS)
-        try:
-            yield is_held  # closing the file gives the lock back
-        finally:
-            if is_held and once:
-                path.unlink(missing_ok=True)
-
-
-def _flocked(descriptor: int) -> bool:
+    # Locked by flock, which ends with its holder: never by the mere existence of a file.
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False, poll_interval=_LOOK_AGAIN_SECONDS)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.acquire(timeout=-1 if wait else 0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        if once:
+            path.unlink(missing_ok=True)  # whoever opened it before sees that it is gone, and makes a new one
+        lock.release()
 
 
 def _number(name: str) -> sa.ColumnElement[int]:

@@ -45,6 +45,25 @@ def test_a_waiting_holder_gets_the_lock_when_it_is_given_back(store: Store) -> N
     assert got.is_set()
 
 
+def test_a_lock_that_is_used_once_has_one_holder_though_another_waited_for_it(store: Store) -> None:
+    got, done = threading.Event(), threading.Event()
+
+    def wait_for_it() -> None:
+        with named_lock(store, "run 1"):
+            got.set()
+            done.wait(120)
+
+    with named_lock(store, "run 1", once=True):
+        waiting = threading.Thread(target=wait_for_it)
+        waiting.start()
+        assert not got.wait(0.3)
+    assert got.wait(120)
+    with named_lock(store, "run 1", wait=False) as third:
+        assert not third
+    done.set()
+    waiting.join(120)
+
+
 def test_a_killed_process_gives_its_lock_back(store: Store) -> None:
     holder = subprocess.Popen([sys.executable, "-c", _HOLD_FOR_EVER], stdout=subprocess.PIPE, text=True)
     try:
