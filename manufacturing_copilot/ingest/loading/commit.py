@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain
 
 import polars as pl
 import sqlalchemy as sa
@@ -56,16 +55,14 @@ def load_parts(context: LoadContext, plan: Plan) -> BatchCounts | Plan:
         # Until the first part is there the database looks the history up; others wait only for what comes then.
         parts = stack.enter_context(Prefetch(make(context, plan)))
         guard = stack.enter_context(BatchGuard(context, plan))
-        first = next(parts)
-        if isinstance(first, Reading):
-            return plan.read_as(first)
+        parts.wait_for_first()
         connection = stack.enter_context(context.store.write())
         lock_until_commit(connection, load_lock(context.feed.feed))
         standing = standing_of(connection, context)
         if standing != plan.standing:  # another process has loaded a batch of the feed meanwhile
             outcome: BatchCounts | Plan = choose_plan(context, standing)
         else:
-            outcome = _write_parts(connection, context, chain([first], parts), plan, guard)
+            outcome = _write_parts(connection, context, parts, plan, guard)
         if isinstance(outcome, Plan):
             connection.rollback()
         return outcome

@@ -18,13 +18,13 @@ class Prefetch(Generic[_T]):
         """Prepare; it begins with the context."""
         self._source = source
         self._ready: queue.Queue[tuple[str, Any]] = queue.Queue(_STEPS_AHEAD)
-        self._left = threading.Event()
+        self._left, self._begun = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
 
-    def __enter__(self) -> Iterator[_T]:
-        """Begin, and give what is made; an error of the source is raised where its next thing is taken."""
+    def __enter__(self) -> Prefetch[_T]:
+        """Begin; an error of the source is raised where its next thing is taken."""
         self._thread.start()
-        return self._taken()
+        return self
 
     def __exit__(self, *_: object) -> None:
         """Make no more, and wait until what is in hand is put down."""
@@ -46,14 +46,23 @@ class Prefetch(Generic[_T]):
                 self._ready.put((what, thing), timeout=0.1)
             except queue.Full:
                 continue
+            self._begun.set()
             return True
         return False
 
-    def _taken(self) -> Iterator[_T]:
-        while True:
-            what, thing = self._ready.get()
-            if what == "error":
-                raise thing
-            if what == "end":
-                return
-            yield thing
+    def wait_for_first(self) -> None:
+        """Wait until there is a first thing to take, or an error, or the end."""
+        self._begun.wait()
+
+    def __iter__(self) -> Iterator[_T]:
+        """Give what is made; nothing that was taken is held on to."""
+        return self
+
+    def __next__(self) -> _T:
+        """Give the next thing."""
+        what, thing = self._ready.get()
+        if what == "error":
+            raise thing
+        if what == "end":
+            raise StopIteration
+        return thing  # type: ignore[no-any-return]
