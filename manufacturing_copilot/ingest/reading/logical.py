@@ -122,7 +122,7 @@ def _close(lines: list[bytes], quoted: list[int], start: int, grammar: _Grammar,
 
 def _swallows_rows(inner: list[bytes], grammar: _Grammar, width: int) -> bool:
     filled = [line for line in inner[:_LOOKED_AT] if line.strip()]
-    return width > 2 and bool(filled) and all(grammar.cells(line) == width for line in filled)
+    return width > 2 and bool(filled) and all(grammar.is_row(line, width) for line in filled)
 
 
 class _Grammar:
@@ -137,6 +137,9 @@ class _Grammar:
         # Python's own expressions get possessive groups: no backtracking, whatever the line holds.
         cell = f"(?:{q}(?:[^{q}]|{q}{q})*+{q}[^{d}]*+|[^{q}{d}][^{d}]*+|)"
         self._open = re.compile(f"(?:{cell}{d})*+{q}(?:[^{q}]|{q}{q})*+".encode())
+        # A whole row: a quote stands only around a cell. One that follows other text closes a cell of a line before.
+        whole = f"(?:{q}(?:[^{q}]|{q}{q})*+{q}|[^{q}{d}]*+)"
+        self._row = re.compile(f"{whole}(?:{d}{whole})*+".encode())
         self._inside = re.compile(f"(?:[^{q}]|{q}{q})*+".encode())
 
     def after(self, line: bytes) -> str:
@@ -155,6 +158,10 @@ class _Grammar:
     def opens(self, line: bytes) -> bool:
         """Say whether a line that begins a row ends within a quoted cell."""
         return self._open.fullmatch(line) is not None
+
+    def is_row(self, line: bytes, width: int) -> bool:
+        """Say whether a line is, taken alone, a properly written row of so many cells."""
+        return self._row.fullmatch(line) is not None and self.cells(line) == width
 
     def cells(self, row: bytes) -> int:
         """Return how many cells a row has; 0 where it is none."""
