@@ -7,6 +7,7 @@ stands in pyproject.toml as well; these also see names inside a library and attr
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ MODULES_PER_FOLDER = 15
 PACKAGE = "manufacturing_copilot"
 EDGE_MODULES = {"components.py", "dagster_support.py", "definitions.py"}
 DRIVERS = {"psycopg", "psycopg2", "sqlite3", "sqlalchemy.dialects"}
+DATABASE_QUESTIONS = {"is_sqlite", "dialect", "get_backend_name", "get_dialect", "get_driver_name", "drivername"}
+"""Attributes of our store, of SQLAlchemy's connections and of its URLs that say which database it is."""
+_DATABASE_NAME = re.compile(r"(sqlite3?|postgres(ql)?)([+:].*)?")
 
 
 def modules(package: Path) -> Iterator[Path]:
@@ -67,14 +71,17 @@ def database_outside_the_store(package: Path) -> list[str]:
         drivers = {name for name in imports_of(module) if any(f"{name}.".startswith(f"{d}.") for d in DRIVERS)}
         problems += [f"{where} imports {name}" for name in sorted(drivers)]
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and _asks_for_the_database(node):
+            if isinstance(node, ast.expr) and _asks_for_the_database(node):
                 problems.append(f"{where}:{node.lineno} asks for {ast.unparse(node)}")
     return problems
 
 
-def _asks_for_the_database(node: ast.Attribute) -> bool:
-    of_dialect = isinstance(node.value, ast.Attribute) and node.value.attr == "dialect"
-    return node.attr == "is_sqlite" or (node.attr == "name" and of_dialect)
+def _asks_for_the_database(node: ast.expr) -> bool:
+    """Whether an expression asks which database it is, or holds the name or URL that an answer is compared with."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in DATABASE_QUESTIONS
+    named = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return named and _DATABASE_NAME.fullmatch(node.value) is not None
 
 
 def crowded_folders(package: Path) -> dict[str, int]:

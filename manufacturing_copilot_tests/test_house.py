@@ -156,6 +156,13 @@ def test_dagster_in_a_plain_module_is_found(copy: Path, module: str, line: str, 
         "import sqlite3",
         "def f(store):\n    return store.is_sqlite",
         "def f(connection):\n    return connection.dialect.name",
+        "def f(connection):\n    dialect = connection.dialect\n    return dialect.name",
+        "def f(url):\n    return url.get_backend_name()",
+        "def f(url):\n    return url.get_dialect().name",
+        "def f(url):\n    return url.drivername",
+        "def f(url):\n    return str(url).startswith('sqlite:///')",
+        "def f(store):\n    return store.database == 'postgresql'",
+        "DATABASES = {'sqlite': 'SQLite'}",
     ],
 )
 def test_a_question_after_the_database_outside_the_store_is_found(copy: Path, line: str) -> None:

@@ -13,7 +13,7 @@ from manufacturing_copilot.cli.options import AsJson
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.site import load_site, site_folder
 from manufacturing_copilot.store import Store, open_store
-from manufacturing_copilot.store.engine import database_url
+from manufacturing_copilot.store.engine import database_exists, database_url
 
 if TYPE_CHECKING:
     from manufacturing_copilot.ingest.dry_run import Rehearsal
@@ -192,7 +192,4 @@ def _bytes_of(file: Path) -> bytes:
 
 def _store_if_any() -> Store | None:
     """Return the open store, None where the embedded database does not exist: a check must not create it."""
-    url = database_url()
-    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
-        return None
-    return open_store()
+    return open_store() if database_exists(database_url()) else None

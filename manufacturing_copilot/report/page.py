@@ -19,6 +19,7 @@ from manufacturing_copilot.report.status import Status, read_status
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.rules import Severity, Topic
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.engine import PRODUCTS
 from manufacturing_copilot.store.tables import alert, delivery, delivery_attempt, notification, unmapped_id
 from manufacturing_copilot.store.types import utc_now
 
@@ -26,7 +27,6 @@ FIRST = 5
 ROW_PROBLEMS = 20
 DELIVERIES = 30
 CODES = 20
-DATABASES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def render(contents: Contents) -> str:
         rest=_by_topic(contents.cards[FIRST:]),
         made_at=utc_now(),
         version=__version__,
-        database=DATABASES.get(contents.status.database, contents.status.database),
+        database=PRODUCTS[contents.status.database],
     )
 
 

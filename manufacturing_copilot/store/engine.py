@@ -14,6 +14,8 @@ from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.machine_errors import translate_machine_errors
 
 BUSY_TIMEOUT_SECONDS = 60
+PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+"""How people write the names that `Store.database` gives."""
 _WRITES = "copilot_writes"
 
 
@@ -26,7 +28,7 @@ def database_url(home: Path | None = None) -> sa.URL:
     """Return the URL of the site's database; raises StoreError where COPILOT_DATABASE_URL is not one we can use."""
     named = os.environ.get("COPILOT_DATABASE_URL")
     if not named:
-        return sa.URL.create("sqlite", database=str((home or home_folder()) / "copilot.db"))
+        return embedded_url((home or home_folder()) / "copilot.db")
     return parse_database_url(named, "COPILOT_DATABASE_URL")
 
 
@@ -41,6 +43,31 @@ def parse_database_url(named: str, where: str) -> sa.URL:
     if url.get_backend_name() in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     raise StoreError(f"{where} names {url.get_backend_name()!r}; expected a postgresql:// or sqlite:/// URL")
+
+
+def with_installed_driver(url: sa.URL) -> sa.URL:
+    """Return the URL with the driver that is installed, where it names a database but no driver."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+def embedded_url(file: Path) -> sa.URL:
+    """Return the URL of the embedded database in a file."""
+    return sa.URL.create("sqlite", database=str(file))
+
+
+def embedded_file(url: sa.URL) -> Path | None:
+    """Return the file that holds the database; None where a server holds it, or memory."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
+
+
+def database_exists(url: sa.URL) -> bool:
+    """Whether there is something to open: an embedded database exists once its file does, a server's always."""
+    if url.get_backend_name() != "sqlite":
+        return True
+    file = embedded_file(url)
+    return file is not None and file.exists()
 
 
 class Store:
@@ -92,8 +119,8 @@ def connect_store(url: sa.URL | str | None = None, *, home: Path | None = None) 
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    if file := embedded_file(url):
+        file.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

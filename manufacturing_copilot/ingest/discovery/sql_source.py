@@ -29,6 +29,7 @@ from manufacturing_copilot.errors import BatchError, CopilotError, SiteError
 from manufacturing_copilot.ingest.reading.columnar import PLAIN_NUMBERS, as_text
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.site.feeds import SqlTable
+from manufacturing_copilot.store.engine import with_installed_driver
 
 ROWS_AT_ONCE = 50_000
 """Rows that are fetched from a table in one part."""
@@ -238,7 +239,7 @@ def _connected(feed: Feed, error: type[CopilotError]) -> Iterator[sa.Connection]
             " such as postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
         )
     try:
-        engine = sa.create_engine(_with_driver(named), poolclass=sa.NullPool)
+        engine = sa.create_engine(with_installed_driver(sa.make_url(named)), poolclass=sa.NullPool)
     except (sa.exc.ArgumentError, ModuleNotFoundError, ValueError) as problem:
         what = str(problem).replace(named, "it") if not isinstance(problem, sa.exc.ArgumentError) else "it is no URL"
         raise error(f"feed {feed.feed}: the database URL in {variable} cannot be used: {what}") from None
@@ -249,11 +250,6 @@ def _connected(feed: Feed, error: type[CopilotError]) -> Iterator[sa.Connection]
         raise error(f"feed {feed.feed}: the database of {variable}: {_said(problem, engine.url)}") from None
     finally:
         engine.dispose()
-
-
-def _with_driver(named: str) -> sa.URL:
-    url = sa.make_url(named)
-    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
 
 def _said(problem: sa.exc.SQLAlchemyError, url: sa.URL) -> str:

@@ -62,6 +62,11 @@ def queries(dialect: sa.Dialect) -> dict[str, sa.Select[Any]]:
     return {name: view.query(dialect) for name, view in VIEWS.items()}
 
 
+def view_query(connection: sa.Connection, name: str) -> sa.Select[Any]:
+    """Return the query of one view, as this connection's database runs it; its columns can be narrowed further."""
+    return VIEWS[name].query(connection.dialect)
+
+
 def meanings(view: str, columns: list[str]) -> dict[str, str]:
     """Return the columns of a view with what they mean, in order; raises KeyError for one that is not declared."""
     own = VIEWS[view].columns

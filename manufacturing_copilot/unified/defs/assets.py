@@ -27,7 +27,7 @@ from manufacturing_copilot.store.tables import (
     quality_day,
     supply_line,
 )
-from manufacturing_copilot.store.views import EVERYWHERE, VIEWS, queries
+from manufacturing_copilot.store.views import EVERYWHERE, VIEWS, view_query
 from manufacturing_copilot.unified.declared_parts import assets_before, kinds_shown
 from manufacturing_copilot.unified.refresh.past_day import refresh_snapshots_of
 from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh
@@ -202,7 +202,7 @@ def _meanings(table: sa.Table) -> dict[str, str]:
 def shown_rows(store: Store, table: sa.Table, day: date | None = None) -> pl.DataFrame:
     """Return the first rows as people read them: of `day`, else of the newest days where the table has days."""
     with store.read() as connection:
-        query = queries(connection.dialect)[_VIEWS[table.name]].limit(PREVIEW_ROWS)
+        query = view_query(connection, _VIEWS[table.name]).limit(PREVIEW_ROWS)
         if day is not None:
             query = query.where(table.c.day == day)
         elif "day" in table.c:

@@ -16,7 +16,7 @@ from manufacturing_copilot.ingest.as_of import days_of_files, records_as_known
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, insert_frame, read_frame, read_frames
 from manufacturing_copilot.store import tables as t
-from manufacturing_copilot.store.engine import connect_store, parse_database_url
+from manufacturing_copilot.store.engine import connect_store, embedded_file, embedded_url, parse_database_url
 from manufacturing_copilot.store.migrate import upgrade
 from manufacturing_copilot.store.shadow_tables import advance_sequence
 from manufacturing_copilot.store.types import utc_now
@@ -54,7 +54,7 @@ def place_of(into: str | None, home: Path, day: date) -> sa.URL:
     if into is not None and "://" in into:
         return parse_database_url(into, "--into")
     path = past_home(home, day) if into is None else Path(into).expanduser().resolve()
-    return sa.URL.create("sqlite", database=str(path if path.suffix == ".db" else path / "copilot.db"))
+    return embedded_url(path if path.suffix == ".db" else path / "copilot.db")
 
 
 def rebuild_now(store: Store, site: Site) -> RefreshCounts:
@@ -92,8 +92,10 @@ def rebuild_as_of(store: Store, site: Site, day: date, into: sa.URL, *, tell: Te
             counts = refresh_within(lasting, site, day, full=True)
     finally:
         target.close()
-    folder = Path(into.database).parent if into.get_backend_name() == "sqlite" and into.database else None
-    return PastDatabase(day, into.render_as_string(hide_password=True), folder, files.height, records, counts)
+    file = embedded_file(into)
+    return PastDatabase(
+        day, into.render_as_string(hide_password=True), file and file.parent, files.height, records, counts
+    )
 
 
 def _files(connection: sa.Connection, site: Site, day: date, today: date) -> pl.DataFrame:
