@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
 
+SENSOR_SECONDS = 30
+"""How often a sensor looks, where nobody says otherwise."""
+
 BULK_LOAD_POOL = "bulk_load"
 """One bulk load at a time, of ingest and of unified: others would wait for the database's write lock anyway."""
 ALERTS_POOL = "alerts"

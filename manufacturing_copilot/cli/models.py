@@ -14,7 +14,6 @@ from manufacturing_copilot.cli.options import AsJson, Limit, Note
 from manufacturing_copilot.runtime import decisions
 from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
 from manufacturing_copilot.runtime.registration import register_file
-from manufacturing_copilot.runtime.registry import Alias
 from manufacturing_copilot.runtime.runs import end_killed
 from manufacturing_copilot.store.tables import ModelRole
 
@@ -155,7 +154,7 @@ def promote(
     note: Note = "",
 ) -> None:
     """Make a version the champion, which forecasts from the next run on."""
-    alias: Alias = ModelRole.CHALLENGER if challenger else ModelRole.CHAMPION
+    alias = ModelRole.CHALLENGER if challenger else ModelRole.CHAMPION
     with opened_store() as store:
         decisions.promote_version(store, name, version, actor(), note, alias)
     out.print(f"version {version} of {name} is its {alias}, by {actor()}")

@@ -9,7 +9,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.dagster_support import UNFINISHED, Plant
+from manufacturing_copilot.dagster_support import SENSOR_SECONDS, UNFINISHED, Plant
 from manufacturing_copilot.orchestration.jobs import DAILY, FACTS
 from manufacturing_copilot.orchestration.orphaned_runs import end_dead_runs
 from manufacturing_copilot.progress import batches_hash, is_current
@@ -20,14 +20,15 @@ from manufacturing_copilot.store.types import utc_now
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-INTERVAL_SECONDS = 30
 ATTEMPTS_AT_MOST = 3
 SEEN_TAG = "copilot/batches_seen"
 _WAIT_FOR_CLAIMED = timedelta(hours=1)
 """Batches claimed longer ago and still not loaded are somebody's trouble; the others are not kept waiting for them."""
 
 
-def new_batches_sensor(site: Site, jobs: dict[str, UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+def new_batches_sensor(
+    site: Site, jobs: dict[str, UnresolvedAssetJobDefinition], every_seconds: int = SENSOR_SECONDS
+) -> dg.SensorDefinition:
     """Return the sensor that follows the batches.
 
     On a day that has its forecasts it asks for facts, alerts and report; on a day that has none, for the whole flow.
@@ -37,7 +38,7 @@ def new_batches_sensor(site: Site, jobs: dict[str, UnresolvedAssetJobDefinition]
     @dg.sensor(
         name="new_batches",
         jobs=[jobs[FACTS], jobs[DAILY]],
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every_seconds,
         default_status=running,
         description="Brings facts, alerts and report up to date once batches are loaded; on a new day, forecasts too.",
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
-from manufacturing_copilot.runtime.registry import Alias, promote
+from manufacturing_copilot.runtime.registry import promote
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.audit import record_audit_event
@@ -156,7 +156,7 @@ def describe_version(connection: sa.Connection, name: str, version: int | None =
 
 
 def promote_version(
-    store: Store, name: str, version: int, actor: str, note: str = "", alias: Alias = ModelRole.CHAMPION
+    store: Store, name: str, version: int, actor: str, note: str = "", alias: ModelRole = ModelRole.CHAMPION
 ) -> None:
     """Let a person make a version of a model its champion or challenger; the audit trail keeps who and why.
 
@@ -232,7 +232,7 @@ def _version(connection: sa.Connection, name: str, version: int | None) -> sa.Ro
     raise ModelError(f"{name} has no {which}; it has the versions {', '.join(map(str, numbers))}")
 
 
-def _version_with_alias(connection: sa.Connection, model_id: int, alias: Alias) -> sa.Row[Any] | None:
+def _version_with_alias(connection: sa.Connection, model_id: int, alias: ModelRole) -> sa.Row[Any] | None:
     return connection.execute(
         sa.select(model_version)
         .join(model_alias, model_alias.c.version_id == model_version.c.id)

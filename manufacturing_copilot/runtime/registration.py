@@ -20,7 +20,7 @@ from manufacturing_copilot.runtime.plugins import (
     find_statsforecast,
 )
 from manufacturing_copilot.runtime.policies import Policy, declared_policies
-from manufacturing_copilot.runtime.registry import Alias, promote, register
+from manufacturing_copilot.runtime.registry import promote, register
 from manufacturing_copilot.site import Target
 from manufacturing_copilot.site.yaml_documents import Declared, Document, KeyProblemError, did_you_mean
 from manufacturing_copilot.store import Store
@@ -88,7 +88,7 @@ class RegisteredVersion:
     model: str
     version: int
     is_new: bool
-    alias: Alias | None
+    alias: ModelRole | None
 
 
 def register_file(store: Store, path: Path, actor: str) -> list[RegisteredVersion]:

@@ -25,10 +25,6 @@ from manufacturing_copilot.store.tables import (
 )
 from manufacturing_copilot.store.types import utc_now
 
-Alias = ModelRole
-Origin = ModelOrigin
-"""Whether the program declares a version, or a person registered it."""
-
 
 @dataclass(frozen=True)
 class ModelVersion:
@@ -53,7 +49,7 @@ class Registered:
     left: tuple[str, ...] = ()
 
 
-def register(connection: sa.Connection, policy: Policy, origin: Origin = ModelOrigin.DECLARED) -> int:
+def register(connection: sa.Connection, policy: Policy, origin: ModelOrigin = ModelOrigin.DECLARED) -> int:
     """Return the id of the version that holds exactly this policy; make it (as a draft) where it is new."""
     model_id = _model_id(connection, policy)
     digest = policy.hash()
@@ -81,7 +77,7 @@ def register(connection: sa.Connection, policy: Policy, origin: Origin = ModelOr
     return _made_id(made)
 
 
-def promote(connection: sa.Connection, version_id: int, alias: Alias = ModelRole.CHAMPION) -> None:
+def promote(connection: sa.Connection, version_id: int, alias: ModelRole = ModelRole.CHAMPION) -> None:
     """Point `alias` of the version's model at it; the version becomes active, one left without alias retired."""
     model_id = connection.scalar(sa.select(model_version.c.model_id).where(model_version.c.id == version_id))
     if model_id is None:
@@ -180,7 +176,7 @@ def champions_of(
 
 
 def aliased(
-    connection: sa.Connection, target: str, frequency: str, demand_class: str, alias: Alias
+    connection: sa.Connection, target: str, frequency: str, demand_class: str, alias: ModelRole
 ) -> ModelVersion | None:
     """Return the version that `alias` points at, None where it points at none."""
     query = _VERSIONS.join(model_alias, model_alias.c.version_id == model_version.c.id).where(

@@ -24,8 +24,6 @@ from manufacturing_copilot.store.locks import named_lock
 from manufacturing_copilot.store.tables import RunPurpose, RunStatus, model_run, series_score
 from manufacturing_copilot.store.types import utc_now
 
-Purpose = RunPurpose
-
 IN_PROGRESS = RunStatus.IN_PROGRESS
 WORKERS = 64
 KILLED = "its process ended without a word; what its shards found is kept, so running it again goes on from there"
@@ -63,14 +61,14 @@ class Run:
     failures: Sequence[Failure] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     run_id: str | None = None
-    purpose: Purpose = RunPurpose.FORECAST
+    purpose: RunPurpose = RunPurpose.FORECAST
     number: int | None = None
 
 
 class Work:
     """What one process works on: its runs are in progress until they are recorded, or until it ends."""
 
-    def __init__(self, store: Store, worker: int, run_id: str | None, purpose: Purpose) -> None:
+    def __init__(self, store: Store, worker: int, run_id: str | None, purpose: RunPurpose) -> None:
         """Work under the lock of `worker`, which is held."""
         self.store, self.worker, self.run_id, self.purpose = store, worker, run_id, purpose
         self.begun: list[int] = []
@@ -101,7 +99,7 @@ class Work:
 
 
 @contextmanager
-def working(store: Store, run_id: str | None = None, purpose: Purpose = RunPurpose.FORECAST) -> Iterator[Work]:
+def working(store: Store, run_id: str | None = None, purpose: RunPurpose = RunPurpose.FORECAST) -> Iterator[Work]:
     """Give the work of this process; what is still in progress at its end has failed, or was cancelled.
 
     `run_id` is the Dagster run. Rows that a dead process left in progress are ended first.

@@ -81,6 +81,7 @@ class Part(Generic[Counts]):
 
     `asset`: the asset that shows it to people; none where it is only of use to other parts.
     `numbered`: of its tables, those whose rows keep their number for good: a past day begins with today's rows.
+    `named`: of these, those of which a row that only a record of a past day names gets a lasting number as well.
     `reassigned`: of its tables, those whose rows of a past day are given to the item that their codes mean today.
     """
 
@@ -105,6 +106,7 @@ class Part(Generic[Counts]):
     left: Counts | None = None
     asset: str | None = None
     numbered: tuple[sa.Table, ...] = ()
+    named: tuple[sa.Table, ...] = ()
     reassigned: tuple[sa.Table, ...] = ()
 
     def kinds(self, site: Site) -> frozenset[str]:
@@ -200,6 +202,7 @@ SUPPLIERS = Part(
     upkeep=Upkeep.ALWAYS,
     asset="items",
     numbered=(t.supplier,),
+    named=(t.supplier,),
 )
 LOCATIONS = Part(
     "locations",
@@ -210,6 +213,7 @@ LOCATIONS = Part(
     upkeep=Upkeep.ALWAYS,
     asset="items",
     numbered=(t.location,),
+    named=(t.location,),
 )
 ITEMS = Part(
     "items",
@@ -373,6 +377,14 @@ NOTES = (t.batch_seen, t.refresh)
 """What a refresh notes of itself."""
 KEPT = (t.item_event,)
 """What people decided: nothing can make it again."""
+
+
+def parts_read_by(*wanted: Part[Any]) -> list[Part[Any]]:
+    """Return the parts that these read, and those that those read, in the order in which they are refreshed."""
+    needed = {earlier for part in wanted for earlier in part.reads}
+    while further := {earlier for part in needed for earlier in part.reads} - needed:
+        needed |= further
+    return [part for part in PARTS if part in needed]
 
 
 def kinds_shown(asset: str, site: Site) -> frozenset[str]:

@@ -333,7 +333,7 @@ def _checked(connection: sa.Connection, rereading: Rereading, rows: pl.DataFrame
     guarded = records.join(rows.filter(~pl.col("release")), on=[FILE, LINE], how="semi")
     feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == rereading.feed.feed)) or 0
     stopped = unit_jumps(connection, rereading.feed, feed_id, guarded)
-    return records.join(stopped, on=[FILE, LINE], how="anti"), pl.concat([reasons, stopped.select(reasons.columns)])
+    return records.join(stopped, on=[FILE, LINE], how="anti"), STOPPED_ROWS.check(pl.concat([reasons, stopped]))
 
 
 def _one_file(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from manufacturing_copilot.dagster_support import UNFINISHED, Plant
+from manufacturing_copilot.dagster_support import SENSOR_SECONDS, UNFINISHED, Plant
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.ingest.defs.jobs import job_name
 from manufacturing_copilot.ingest.defs.partitions import batches_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     # dagster gives this type no public name
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-INTERVAL_SECONDS = 30
 BATCHES_A_RUN = 200
 """More partitions in one run cost more than a second run, on SQLite."""
 
@@ -38,7 +37,12 @@ REFERENCES_TAG = "copilot/batches"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-def source_sensor(site: Site, source: str, jobs: Mapping[str, UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
+def source_sensor(
+    site: Site,
+    source: str,
+    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    every_seconds: int = SENSOR_SECONDS,
+) -> dg.SensorDefinition:
     """Return the sensor of one source of the site; `jobs` are the jobs of its feeds, by the feed's name."""
     feeds = [feed for feed in site.feeds if feed.source == source]
     running = dg.DefaultSensorStatus.RUNNING if site.schedule_on else dg.DefaultSensorStatus.STOPPED
@@ -46,7 +50,7 @@ def source_sensor(site: Site, source: str, jobs: Mapping[str, UnresolvedAssetJob
     @dg.sensor(
         name=f"files_of_{source}",
         jobs=[jobs[feed.feed] for feed in feeds],
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every_seconds,
         default_status=running,
         description=f"Claims new files of {source} as batches and asks for runs that load them.",
     )

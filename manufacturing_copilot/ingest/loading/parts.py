@@ -17,7 +17,7 @@ from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, 
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
-from manufacturing_copilot.ingest.validation.check import hold_the_door
+from manufacturing_copilot.ingest.validation.check import assert_schema
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.site import Feed
 
@@ -106,7 +106,7 @@ def _file_part(context: LoadContext, file: BatchFile, contract: FileContract, pl
     if (of_file_id := plan.standing.repeats.get(file_id)) is not None:
         end = FileEnd(file_id, received_as, lines.len(), received.found, contract)
         return Part(lines.len(), repeated=(RepeatedRows(file_id, of_file_id, lines),), ends=(end,))
-    rows = records_of(received, feed, context.site, file.known, door=False)
+    rows = records_of(received, feed, context.site, file.known, against_schema=False)
     if plan.standing.mended:
         rows = _mended(context, file.known, received, rows)
     end = FileEnd(file_id, received_as, lines.len(), rows.found, rows.contract)
@@ -126,7 +126,7 @@ def part_of(rows: Records, feed: Feed, file_id: int, received: int) -> Part:
 
 def validate(records: pl.DataFrame, feed: Feed) -> None:
     """Raise RuntimeError where a record breaks the schema of its kind: a defect of checking, no user's mistake."""
-    hold_the_door(records.select(*feed.kind.field_names, LINE), feed.kind)
+    assert_schema(records.select(*feed.kind.field_names, LINE), feed.kind)
 
 
 def lines_of(received: Received) -> pl.Series:

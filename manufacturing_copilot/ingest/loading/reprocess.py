@@ -23,7 +23,7 @@ from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
 from manufacturing_copilot.ingest.record_keys import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, single_reason
-from manufacturing_copilot.ingest.validation.check import check, hold_the_door
+from manufacturing_copilot.ingest.validation.check import assert_schema, check
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store.tables import batch_file, mended_record
 from manufacturing_copilot.store.tables import feed as feed_table
@@ -63,15 +63,15 @@ class Records:
     contract: FileContract
 
 
-def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, door: bool = True) -> Records:
+def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, against_schema: bool = True) -> Records:
     """Return the rows of a file as records with their keys; rows without a usable key are rejected.
 
-    Without `door` the caller holds the records against their schema (`checking.hold_the_door`), those of many files
-    at once. Raises BatchError as `checking.check` does.
+    Without `against_schema` the caller holds the records against their schema (`check.assert_schema`), those of many
+    files at once. Raises BatchError as `checking.check` does.
     """
     checked = check(received, feed, file_name=file.name, written_on=day_written(site, file))
-    if door:
-        hold_the_door(checked.records, feed.kind)
+    if against_schema:
+        assert_schema(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)
 
 

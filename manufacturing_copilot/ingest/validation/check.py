@@ -307,7 +307,7 @@ def _day_written(written_on: date | None, file_name: str) -> date:
     return written_on
 
 
-def hold_the_door(records: pl.DataFrame, kind: RecordKind) -> None:
+def assert_schema(records: pl.DataFrame, kind: RecordKind) -> None:
     """Raise RuntimeError where a record that `check` let through breaks the contract: a defect, no user's mistake."""
     try:
         pandera_schema(kind).validate(records)

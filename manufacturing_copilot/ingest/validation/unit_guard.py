@@ -74,7 +74,8 @@ def jumps_under(
     """Return what `unit_jumps` does, for records that are held against `watch`."""
     if watch is None or records.is_empty():
         return STOPPED_ROWS.empty()
-    return free_of_guard(connection, feed, feed_id, records, watch.jumps([records]).stopped(records))
+    stopped = free_of_guard(connection, feed, feed_id, records, watch.jumps([records]).stopped(records))
+    return STOPPED_ROWS.check(stopped)
 
 
 def watch_units(connection: sa.Connection, feed: Feed, feed_id: int) -> UnitWatch | None:

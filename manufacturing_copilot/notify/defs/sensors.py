@@ -2,14 +2,12 @@
 
 import dagster as dg
 
-from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.dagster_support import SENSOR_SECONDS, Plant
 from manufacturing_copilot.notify.defs.jobs import JOB, notify
 from manufacturing_copilot.notify.delivery import due_deliveries
 from manufacturing_copilot.notify.outbox import unplanned_messages
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.types import utc_now
-
-INTERVAL_SECONDS = 30
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
@@ -19,13 +17,13 @@ _UNDER_WAY = [
 ]
 
 
-def build_undelivered(site: Site) -> dg.SensorDefinition:
+def build_undelivered(site: Site, every_seconds: int = SENSOR_SECONDS) -> dg.SensorDefinition:
     """Return the sensor `undelivered`; it starts by itself where the site's schedule does."""
 
     @dg.sensor(
         name="undelivered",
         job=notify,
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=every_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if site.schedule_on else dg.DefaultSensorStatus.STOPPED,
         description="Starts the job that tells people, when there is news or a delivery is due.",
     )

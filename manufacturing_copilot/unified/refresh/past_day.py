@@ -6,9 +6,10 @@ Everything else (units, costs, suppliers, bills of materials, history, stock) is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -22,14 +23,20 @@ from manufacturing_copilot.store.merge import delete_rows, sync_frame
 from manufacturing_copilot.store.shadow_tables import advance_sequence, create_from_query, permanent, temporary
 from manufacturing_copilot.store.types import ExactDecimal
 from manufacturing_copilot.unified.changes import Changes
-from manufacturing_copilot.unified.code_counts import refresh_code_counts
-from manufacturing_copilot.unified.declared_parts import NOTES, PARTS, TABLES
-from manufacturing_copilot.unified.items.item_master import refresh_items
-from manufacturing_copilot.unified.masters import refresh_conversions, refresh_locations, refresh_suppliers
+from manufacturing_copilot.unified.declared_parts import (
+    NOTES,
+    PARTS,
+    STOCK,
+    TABLES,
+    Part,
+    RefreshContext,
+    parts_read_by,
+)
 from manufacturing_copilot.unified.refresh.refresh import refresh_within
 from manufacturing_copilot.unified.stock.snapshots import StockCounts, refresh_snapshots
 
 _DAY = timedelta(days=1)
+_NAMED = tuple(part for part in PARTS if part.named)
 
 
 @contextmanager
@@ -62,16 +69,15 @@ def make_room(connection: sa.Connection) -> None:
             advance_sequence(connection, table, temporary=True)
 
 
-def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date) -> None:
+def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date) -> RefreshContext:
     """Bring the places and suppliers of the connection up to date, with the numbers of the lasting tables.
 
     One that only a record of that time names gets its number there too, as it had then: what is made of the past may
-    point at it. The next refresh drops those that nothing points at.
+    point at it. The next refresh drops those that nothing points at. Returns the context in which others can follow.
     """
-    refresh_code_counts(connection, site, Changes(day, rebuild_all="another day is looked at"))
-    refresh_suppliers(connection, site)
-    refresh_locations(connection, site)
-    for table in (t.supplier, t.location):
+    context = RefreshContext(connection, site, day, Changes(day, rebuild_all="another day is looked at"))
+    _rebuild(context, [*parts_read_by(*_NAMED), *_NAMED])
+    for table in (table for part in _NAMED for table in part.named):
         known = sa.select(permanent(connection, table).c.id)
         unknown = read_frame(connection, sa.select(table).where(table.c.id.not_in(known)))
         if unknown.is_empty():
@@ -83,6 +89,12 @@ def refresh_names(connection: sa.Connection, store: Store, site: Site, day: date
         delete_rows(connection, table, unknown.select("id"))
         insert_frame(connection, table, unknown.drop("id").join(ids, on="code"))
         advance_sequence(connection, table, temporary=True)
+    return context
+
+
+def _rebuild(context: RefreshContext, parts: Iterable[Part[Any]]) -> None:
+    for part in parts:
+        context.note_counts(part, part.refresh(context))
 
 
 def to_todays_items(connection: sa.Connection) -> None:
@@ -152,10 +164,10 @@ def refresh_snapshots_of(store: Store, site: Site, first: date, last: date) -> S
 
 
 def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: date, last: date) -> StockCounts:
-    refresh_names(connection, store, site, last)
-    refresh_items(connection, site, last)
-    refresh_conversions(connection, site)
-    found = refresh_snapshots(connection, site, first, last)
+    context = refresh_names(connection, store, site, last)
+    refreshed = {*parts_read_by(*_NAMED), *_NAMED}
+    _rebuild(context, [part for part in parts_read_by(STOCK) if part not in refreshed])
+    counts = refresh_snapshots(connection, site, first, last, context.purchases)
     to_todays_items(connection)
     table = t.inventory_snapshot
     days = table.c.day.between(first, last)
@@ -163,7 +175,7 @@ def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: da
     with store.write() as lasting:
         key = ["day", "item_id", "location_id"]
         written = sync_frame(lasting, table, rows, key=key, touch=["batch_id"], within=days)
-    return StockCounts(written.rows, written.touched, found.negative)
+    return StockCounts(written.rows, written.touched, counts.negative)
 
 
 def _all_known_since(connection: sa.Connection, site: Site) -> date:

@@ -6,8 +6,9 @@ import pytest
 
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import champion, register_declared
-from manufacturing_copilot.runtime.runs import Purpose, Run, record_run
+from manufacturing_copilot.runtime.runs import Run, record_run
 from manufacturing_copilot.store import Store
+from manufacturing_copilot.store.tables import RunPurpose
 from manufacturing_copilot_tests.alerts.factories import a_site, alerts, judge
 from manufacturing_copilot_tests.factories import DAY
 
@@ -28,7 +29,9 @@ def registered(store: Store) -> Store:
     return store
 
 
-def ran(store: Store, days_ago: int, rmsse: float, naive: float = 1.0, purpose: Purpose = "forecast") -> None:
+def ran(
+    store: Store, days_ago: int, rmsse: float, naive: float = 1.0, purpose: RunPurpose = RunPurpose.FORECAST
+) -> None:
     with store.write() as connection:
         version = champion(connection, "demand", "weekly", "smooth").id
         metrics = {"rmsse": rmsse, "naive_rmsse": naive}

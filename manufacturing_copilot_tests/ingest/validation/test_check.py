@@ -9,7 +9,7 @@ from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS
-from manufacturing_copilot.ingest.validation.check import check, hold_the_door
+from manufacturing_copilot.ingest.validation.check import assert_schema, check
 from manufacturing_copilot.records import RECORD_KINDS, pandera_schema
 from manufacturing_copilot.site import Feed
 
@@ -334,9 +334,9 @@ def test_a_file_without_rows_has_no_records() -> None:
 def test_a_record_that_breaks_its_schema_is_a_defect_of_checking_not_of_the_file() -> None:
     kind = RECORD_KINDS["boms"]
     records = checked("c;q\nA;1\n", feed("boms", component="c", quantity_per="q")).records
-    hold_the_door(records, kind)
+    assert_schema(records, kind)
     with pytest.raises(RuntimeError, match="checking let records of boms through"):
-        hold_the_door(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
+        assert_schema(records.with_columns(quantity_per=pl.lit(-1.0)), kind)
 
 
 def test_a_contract_comes_back_from_json_as_it_was() -> None:
