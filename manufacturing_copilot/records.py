@@ -461,14 +461,14 @@ def pandera_schema(kind: RecordKind) -> pa.DataFrameSchema:
     import pandera.polars as pa
 
     def checks(field: Field) -> list[pa.Check]:
-        found = []
+        limits = []
         if field.at_least is not None:
-            found.append(pa.Check.ge(field.at_least))
+            limits.append(pa.Check.ge(field.at_least))
         if field.at_most is not None:
-            found.append(pa.Check.le(field.at_most))
+            limits.append(pa.Check.le(field.at_most))
         if field.choices:
-            found.append(pa.Check.isin(list(field.choices)))
-        return found
+            limits.append(pa.Check.isin(list(field.choices)))
+        return limits
 
     return pa.DataFrameSchema(
         {

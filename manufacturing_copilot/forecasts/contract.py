@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from manufacturing_copilot.store.tables import QUANTILES
 
 Floats: TypeAlias = NDArray[np.float64]
+JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+Notes: TypeAlias = Mapping[str, JsonValue]
+"""What a method says of its work, by names of its own; the run keeps it as JSON."""
 
 LEVELS: Floats = np.array(list(QUANTILES.values()))
 """The levels of the quantiles, in the order of the forecast table's columns."""
@@ -101,10 +104,10 @@ class Backtest:
         mine = keep[self.rows]
         if not mine.any():
             return None
-        place = np.cumsum(keep) - 1
+        row_kept = np.cumsum(keep) - 1
         chosen = np.flatnonzero(mine).tolist()
         return Backtest(
-            place[self.rows[mine]],
+            row_kept[self.rows[mine]],
             self.actual[mine],
             self.mean[mine],
             self.quantiles[mine],
@@ -153,19 +156,19 @@ class Outcome:
     backtest: Backtest | None = None
     failures: Sequence[tuple[int, str]] = ()
     clipped: int = 0
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=dict)
     cohort: Backtest | None = None
 
     def part(self, keep: NDArray[np.bool_]) -> Outcome:
         """Return the outcome of the series where `keep` is true; what was counted over all stays as it is."""
-        place = np.cumsum(keep) - 1
+        row_kept = np.cumsum(keep) - 1
         return Outcome(
             self.mean[keep],
             self.quantiles[keep],
             self.deviation[keep],
             self.inflation,
             self.backtest.part(keep) if self.backtest else None,
-            [(int(place[row]), reason) for row, reason in self.failures if keep[row]],
+            [(int(row_kept[row]), reason) for row, reason in self.failures if keep[row]],
             self.clipped,
             self.notes,
             self.cohort,
@@ -185,10 +188,10 @@ def stretched(quantiles: Floats, ratio: Floats) -> Floats:
 
     What was counted in whole pieces stays so: a bound just below a whole piece would leave that piece out.
     """
-    found = quantiles * ratio[:, :, None]
+    scaled = quantiles * ratio[:, :, None]
     whole = (quantiles == np.rint(quantiles)).all(axis=(1, 2))
-    found[whole] = np.rint(found[whole])
-    return found
+    scaled[whole] = np.rint(scaled[whole])
+    return scaled
 
 
 def holdout(values: Sequence[Floats], horizon: int, at_least: int) -> NDArray[np.int64]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.forecasts.contract import Outcome
-from manufacturing_copilot.forecasts.evaluation.scores import pooled_metrics, score_series
+from manufacturing_copilot.forecasts.contract import JsonValue, Notes, Outcome
+from manufacturing_copilot.forecasts.evaluation.scores import PooledScores, pooled_metrics, score_series
 from manufacturing_copilot.forecasts.groups import BeginRun, DatedForecast, ForecastGroup, Progress
 from manufacturing_copilot.progress import record_progress
 from manufacturing_copilot.runtime.registry import ModelVersion
@@ -35,6 +35,40 @@ WriteMore: TypeAlias = Callable[[sa.Connection], None]
 
 
 @dataclass(frozen=True)
+class RunMetrics:
+    """The figures of a run.
+
+    `clipped_forecasts`: series whose point forecast was put up to the floor; `clipped_history`: values of the history
+    that were cut as outliers. `inflation`: as of `Outcome`. `measures`: pooled over the series, where they were
+    scored; `scored_on`: which series were, where they were not those of the run.
+    """
+
+    series: int
+    clipped_forecasts: int
+    clipped_history: int
+    inflation: Sequence[float]
+    notes: Notes
+    measures: PooledScores | None = None
+    scored_on: str | None = None
+
+    def measure(self, name: str) -> float | None:
+        """Return a measure; None where the run was not scored, or it cannot be computed."""
+        return None if self.measures is None else self.measures.get(name)
+
+    def stored(self) -> dict[str, JsonValue]:
+        """Return them as `model_run.metrics` keeps them, in one level."""
+        return {
+            "series": self.series,
+            "clipped_forecasts": self.clipped_forecasts,
+            "clipped_history": self.clipped_history,
+            "inflation": self.inflation,
+            **self.notes,
+            **(self.measures or {}),
+            **({"scored_on": self.scored_on} if self.scored_on else {}),
+        }
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """One model run of a forecast, as recorded."""
 
@@ -44,7 +78,7 @@ class RunSummary:
     version: int
     series: int
     failed: int
-    metrics: dict[str, Any]
+    metrics: RunMetrics
     failures: tuple[Failure, ...] = ()
 
 
@@ -158,7 +192,7 @@ def _write_group(connection: sa.Connection, forecast: DatedForecast, as_of: date
             seconds=group.seconds,
             series=len(names),
             failures=failures,
-            metrics=metrics,
+            metrics=metrics.stored(),
             run_id=run_id,
             number=group.run,
         ),
@@ -186,22 +220,22 @@ def _write_group(connection: sa.Connection, forecast: DatedForecast, as_of: date
     return RecordedGroup(summary, rows.height, preview)
 
 
-def _metrics(group: ForecastGroup, scores: pl.DataFrame | None) -> dict[str, Any]:
+def _metrics(group: ForecastGroup, scores: pl.DataFrame | None) -> RunMetrics:
     outcome = group.outcome
-    metrics: dict[str, Any] = {
-        "series": group.keys.height,
-        "clipped_forecasts": outcome.clipped,
-        "clipped_history": group.clipped_history,
-        "inflation": [round(float(value), 4) for value in outcome.inflation],
-        **outcome.notes,
-    }
+    metrics = RunMetrics(
+        series=group.keys.height,
+        clipped_forecasts=outcome.clipped,
+        clipped_history=group.clipped_history,
+        inflation=[round(float(value), 4) for value in outcome.inflation],
+        notes=outcome.notes,
+    )
     if scores is not None and outcome.backtest is not None:
-        metrics |= pooled_metrics(scores, outcome.backtest)
-    elif outcome.cohort is not None:
-        # New and fading series have no window of their own: those that stood in the class earlier are judged.
-        metrics |= pooled_metrics(score_series(outcome.cohort, group.season), outcome.cohort)
-        metrics["scored_on"] = "series that stood in the class at earlier cut-offs"
-    return metrics
+        return replace(metrics, measures=pooled_metrics(scores, outcome.backtest))
+    if outcome.cohort is None:
+        return metrics
+    # New and fading series have no window of their own: those that stood in the class earlier are judged.
+    measures = pooled_metrics(score_series(outcome.cohort, group.season), outcome.cohort)
+    return replace(metrics, measures=measures, scored_on="series that stood in the class at earlier cut-offs")
 
 
 def _score_rows(outcome: Outcome, scores: pl.DataFrame | None, series_ids: np.ndarray, run: int) -> pl.DataFrame:

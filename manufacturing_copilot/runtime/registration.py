@@ -57,16 +57,16 @@ class Registration(Declared):
     def _one_kind(self) -> Registration:
         given = [name for name in _KINDS if getattr(self, name) is not None]
         if len(given) != 1:
-            found = " and ".join(given) or "none of them"
-            raise KeyProblemError((given[1],) if len(given) > 1 else (), f"found {found}, expected one of {_LISTED}")
+            named = " and ".join(given) or "none of them"
+            raise KeyProblemError((given[1],) if len(given) > 1 else (), f"found {named}, expected one of {_LISTED}")
         if self.parameters is not None and self.options:
             raise KeyProblemError(("options",), "options are for models from outside; put them under parameters")
-        known = {policy.name for policy in declared_policies()}
+        declared = {policy.name for policy in declared_policies()}
         for name in self.models:
-            if name not in known:
+            if name not in declared:
                 raise KeyProblemError(
                     ("model",), f"found {name!r}, which is no model; expected target/frequency/class,"
-                    f" such as demand/weekly/smooth{did_you_mean(name, known)}",
+                    f" such as demand/weekly/smooth{did_you_mean(name, declared)}",
                 )  # fmt: skip
             if self.parameters is None and not name.startswith(f"{Target.DEMAND.value}/"):
                 raise KeyProblemError(("model",), f"found {name!r}; models from outside forecast demand only")
@@ -124,9 +124,9 @@ def _registered(
 def _changed(declared: Policy, changes: Mapping[str, Any]) -> Policy:
     for name in changes:
         if name not in declared.parameters:
-            known = ", ".join(declared.parameters) or "none at all"
+            names = ", ".join(declared.parameters) or "none at all"
             raise ModelError(
-                f"{declared.name} has no parameter {name!r}; it has: {known}{did_you_mean(name, declared.parameters)}"
+                f"{declared.name} has no parameter {name!r}; it has: {names}{did_you_mean(name, declared.parameters)}"
             )
         if isinstance(declared.parameters[name], (int, float)) != isinstance(changes[name], (int, float)):
             raise ModelError(

@@ -53,11 +53,11 @@ def register(connection: sa.Connection, policy: Policy, origin: ModelOrigin = Mo
     """Return the id of the version that holds exactly this policy; make it (as a draft) where it is new."""
     model_id = _model_id(connection, policy)
     digest = policy.hash()
-    known = connection.scalar(
+    version_id = connection.scalar(
         sa.select(model_version.c.id).where(model_version.c.model_id == model_id, model_version.c.hash == digest)
     )
-    if known is not None:
-        return int(known)
+    if version_id is not None:
+        return int(version_id)
     newest = connection.scalar(
         sa.select(sa.func.max(model_version.c.version)).where(model_version.c.model_id == model_id)
     )
@@ -115,12 +115,12 @@ def register_declared(connection: sa.Connection, policies: Iterable[Policy]) -> 
     total = 0
     for policy in policies:
         total += 1
-        held, followed = champion_of(connection, policy.name), _newest_declared(connection, policy.name)
+        current, declared_before = champion_of(connection, policy.name), _newest_declared(connection, policy.name)
         version_id = register(connection, policy)
         if version_id in before:
             continue
         names.append(policy.name)
-        if held is None or held == followed:
+        if current is None or current == declared_before:
             promote(connection, version_id)
             continue
         left.append(policy.name)
@@ -151,13 +151,13 @@ def champion(connection: sa.Connection, target: str, frequency: str, demand_clas
 
     Raises ModelError where none is registered, or where the stored content no longer matches its hash.
     """
-    found = aliased(connection, target, frequency, demand_class, ModelRole.CHAMPION)
-    if found is None:
+    version = aliased(connection, target, frequency, demand_class, ModelRole.CHAMPION)
+    if version is None:
         raise ModelError(
             f"no champion is registered for {target}/{frequency}/{demand_class};"
             " materialize the asset runtime/models, which registers the declared policies"
         )
-    return found
+    return version
 
 
 Champions: TypeAlias = Mapping[tuple[Frequency, str], ModelVersion]
@@ -191,10 +191,10 @@ def aliased(
 def version_of(connection: sa.Connection, name: str, version: int) -> ModelVersion:
     """Return a version of a model by its number; raises ModelError where there is none."""
     query = _VERSIONS.where(model.c.name == name, model_version.c.version == version)
-    found = _checked(connection.execute(query).one_or_none())
-    if found is None:
+    match = _checked(connection.execute(query).one_or_none())
+    if match is None:
         raise ModelError(f"{name} has no version {version}; `copilot model show {name}` lists those it has")
-    return found
+    return match
 
 
 def previous(connection: sa.Connection, name: str, version_id: int) -> ModelVersion | None:
@@ -215,8 +215,8 @@ def previous(connection: sa.Connection, name: str, version_id: int) -> ModelVers
         .order_by(last.desc())
         .limit(1)
     )
-    found = connection.scalar(query)
-    return None if found is None else _checked(connection.execute(_VERSIONS.where(model_version.c.id == found)).one())
+    number = connection.scalar(query)
+    return None if number is None else _checked(connection.execute(_VERSIONS.where(model_version.c.id == number)).one())
 
 
 _VERSIONS = sa.select(model_version, model.c.name.label("model")).join(model, model.c.id == model_version.c.model_id)
@@ -261,9 +261,9 @@ def load_code(code: str) -> Callable[..., Any]:
 
 
 def _model_id(connection: sa.Connection, policy: Policy) -> int:
-    known = connection.scalar(sa.select(model.c.id).where(model.c.name == policy.name))
-    if known is not None:
-        return int(known)
+    model_id = connection.scalar(sa.select(model.c.id).where(model.c.name == policy.name))
+    if model_id is not None:
+        return int(model_id)
     made = connection.execute(
         sa.insert(model).values(
             name=policy.name,

@@ -77,8 +77,8 @@ def sentence(errors: list[Any], model: type[BaseModel], inner: Position) -> str:
 def _unknown_key(model: type[BaseModel], inner: Position) -> str:
     below = _model_at(model, inner[:-1])
     names = sorted(_key_names(below)) if below else []
-    known = f"; known here: {', '.join(names)}" if names else ""
-    return f"this key is not known{known}{did_you_mean(str(inner[-1]), names)}"
+    allowed = f"; known here: {', '.join(names)}" if names else ""
+    return f"this key is not known{allowed}{did_you_mean(str(inner[-1]), names)}"
 
 
 def _words(error: Any) -> list[str]:

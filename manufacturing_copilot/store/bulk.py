@@ -129,9 +129,9 @@ def upsert_frame(
     with staged(connection, table, frame) as stage:
         same_key = sa.and_(*(table.c[name] == stage.c[name] for name in key))
         with prefer_indexes(connection):
-            known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
+            existing = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same_key))) or 0
         touched = _upsert_from(connection, table, stage, key, touch)
-    inserted = frame.height - int(known)
+    inserted = frame.height - int(existing)
     return UpsertCounts(inserted=inserted, changed=touched - inserted)
 
 
@@ -218,7 +218,7 @@ def _insert_tuples(
             values = [column.to_list() for column in ready.slice(start, _TUPLE_ROWS).select(sent).iter_columns()]
             full = len(values[0]) // _ROWS_A_STATEMENT * _ROWS_A_STATEMENT
             # Every tenth value of each column from the first row, from the second, ...: ten rows to a tuple.
-            parts = (value[place:full:_ROWS_A_STATEMENT] for place in range(_ROWS_A_STATEMENT) for value in values)
+            parts = (value[offset:full:_ROWS_A_STATEMENT] for offset in range(_ROWS_A_STATEMENT) for value in values)
             cursor.executemany(several, zip(*parts, strict=True))
             cursor.executemany(into + row, zip(*(value[full:] for value in values), strict=True))
     finally:
@@ -227,13 +227,13 @@ def _insert_tuples(
 
 def _one_number(ready: pl.DataFrame) -> dict[str, int]:
     """Return the columns that hold one number in every row, but never all columns."""
-    found: dict[str, int] = {}
+    fixed: dict[str, int] = {}
     for column in ready.iter_columns():
         if column.dtype.is_integer() and column.null_count() == 0 and (least := column.min()) == column.max():
-            found[column.name] = int(least)  # type: ignore[arg-type]
-    if len(found) == ready.width:
-        found.popitem()
-    return found
+            fixed[column.name] = int(least)  # type: ignore[arg-type]
+    if len(fixed) == ready.width:
+        fixed.popitem()
+    return fixed
 
 
 def _to_stored(column: sa.Column[Any], dtype: pl.DataType) -> pl.Expr:

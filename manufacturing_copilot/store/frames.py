@@ -44,8 +44,8 @@ def read_frames(
                     yield _parsed(io.BytesIO(b"".join(lines)), schema)
             return
         cursor.execute(_text_of(connection, query))
-        while found := cursor.fetchmany(rows):
-            yield _unstored(found, columns, schema)
+        while fetched := cursor.fetchmany(rows):
+            yield _unstored(fetched, columns, schema)
 
 
 def _batched(rows: Iterable[Any], count: int) -> Iterator[list[Any]]:

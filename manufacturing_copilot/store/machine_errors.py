@@ -66,8 +66,8 @@ def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
     # pyarrow, polars and SQLite say it in words only
-    told = isinstance(error, OSError | sqlite3.Error) or type(error).__module__.startswith("polars")
-    return told and any(words in str(error) for words in _FULL_WORDS)
+    of_the_machine = isinstance(error, OSError | sqlite3.Error) or type(error).__module__.startswith("polars")
+    return of_the_machine and any(words in str(error) for words in _FULL_WORDS)
 
 
 def _is_gone(error: BaseException) -> bool:

@@ -48,10 +48,10 @@ def sync_frame(
     content = [name for name in frame.columns if name not in touch]
     reading = content if key else ["id", *content]
     query = sa.select(*(table.c[name] for name in reading))
-    held = read_frame(connection, query if within is None else query.where(within))
-    if held.is_empty():
+    stored = read_frame(connection, query if within is None else query.where(within))
+    if stored.is_empty():
         return SyncCounts(frame.height, inserted=insert_frame(connection, table, frame))
-    current = _comparable(table, held)
+    current = _comparable(table, stored)
     wanted = _comparable(table, frame)
     differs = wanted.with_row_index("_row").join(current, on=content, how="anti", nulls_equal=True)["_row"]
     fresh = frame[differs.sort()]
@@ -86,7 +86,7 @@ def add_frame(
     names = frame.columns
     with staged(connection, table, frame) as stage, prefer_indexes(connection):
         same = sa.and_(*(table.c[name] == stage.c[name] for name in key))
-        known = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same))) or 0
+        existing = connection.scalar(sa.select(sa.func.count()).select_from(stage.join(table, same))) or 0
         dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
         insert = dialect.insert(table).from_select(names, sa.select(*stage.c).where(sa.true()))
         special = others(table, insert.excluded) if others else {}
@@ -95,8 +95,8 @@ def add_frame(
         fewer = stage.c[counted_by] <= 0
         empty = sa.select(sa.literal(1)).select_from(stage).where(same, fewer, table.c[counted_by] == 0)
         gone = connection.execute(sa.delete(table).where(sa.exists(empty.correlate(table)))).rowcount
-    inserted = frame.height - int(known)
-    return SyncCounts(inserted - gone, inserted, int(known) - gone, gone)
+    inserted = frame.height - int(existing)
+    return SyncCounts(inserted - gone, inserted, int(existing) - gone, gone)
 
 
 def update_rows(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame, *, touch: Sequence[str] = ()) -> int:

@@ -34,9 +34,9 @@ def current_revision(store: Store) -> str | None:
 
 def config() -> Config:
     """Return what Alembic needs to find the migrations; a `connection` goes into its attributes."""
-    found = Config()
-    found.set_main_option("script_location", str(_SCRIPTS))
-    return found
+    settings = Config()
+    settings.set_main_option("script_location", str(_SCRIPTS))
+    return settings
 
 
 def upgrade(store: Store) -> bool:
@@ -57,9 +57,9 @@ def upgrade(store: Store) -> bool:
 
 def require_current(store: Store) -> None:
     """Raise StoreError where the database is not at the newest revision."""
-    found, expected = current_revision(store), newest_revision()
-    if found != expected:
+    current, expected = current_revision(store), newest_revision()
+    if current != expected:
         raise StoreError(
-            f"the database is at {found or 'no revision (it has no tables of ours)'}, this version needs {expected};"
+            f"the database is at {current or 'no revision (it has no tables of ours)'}, this version needs {expected};"
             " run `copilot db upgrade`"
         )

@@ -127,9 +127,9 @@ def _numerics(values: pl.Series) -> _Values:
     made["sign"] = np.where((numbers < 0) & (scaled > 0), 0x4000, 0)
     digits = made["of_10000"]
     rest = scaled * 100  # six decimals are one and a half digits: two, the last of them padded
-    for place in range(4, -1, -1):
+    for position in range(4, -1, -1):
         left = rest // 10_000
-        digits[:, place] = rest - left * 10_000
+        digits[:, position] = rest - left * 10_000
         rest = left
     return made
 

@@ -93,8 +93,10 @@ def test_every_class_has_its_run_and_every_scored_series_its_scores(plant: Store
     assert counted["deviation"] == 10 + 5
     assert counted["coverage_80"] == counted["smape"] == 8 + 5
     smooth = next(run for run in summary.runs if run.demand_class == "smooth")
-    assert 0 <= smooth.metrics["coverage_80"] <= smooth.metrics["coverage_95"] <= 1
-    assert smooth.metrics["value_added"] == pytest.approx(1 - smooth.metrics["rmsse"] / smooth.metrics["naive_rmsse"])
+    pooled = smooth.metrics.measures
+    assert pooled is not None
+    assert 0 <= pooled["coverage_80"] <= pooled["coverage_95"] <= 1
+    assert pooled["value_added"] == pytest.approx(1 - pooled["rmsse"] / pooled["naive_rmsse"])
 
 
 def test_levels_are_near_what_was_sold(plant: Store) -> None:

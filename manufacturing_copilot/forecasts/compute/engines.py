@@ -96,7 +96,7 @@ def compute_shard(df: pd.DataFrame, kernel: str, settings: str, width: int) -> p
     rows, starts = np.unique(ordered["row"].to_numpy(), return_index=True)
     histories = np.split(ordered["y"].to_numpy(), starts[1:])
     values, reasons = SeriesWork(kernel, json.loads(settings), width).over(histories)
-    good = [place for place in range(len(rows)) if place not in reasons]
+    good = [row for row in range(len(rows)) if row not in reasons]
     parts = [
         pd.DataFrame(
             {
@@ -108,8 +108,8 @@ def compute_shard(df: pd.DataFrame, kernel: str, settings: str, width: int) -> p
         ),
         pd.DataFrame({"row": rows[list(reasons)], "step": -1, "value": 0.0, "reason": list(reasons.values())}),
     ]
-    found = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    return found.assign(shard=int(df["shard"].iloc[0]))[["shard", "row", "step", "value", "reason"]]
+    results = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return results.assign(shard=int(df["shard"].iloc[0]))[["shard", "row", "step", "value", "reason"]]
 
 
 def _long(shards: Sequence[Sequence[Floats]]) -> pd.DataFrame:
@@ -127,11 +127,11 @@ def _long(shards: Sequence[Sequence[Floats]]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _gathered(found: pd.DataFrame, count: int, width: int) -> ShardResult:
+def _gathered(results: pd.DataFrame, count: int, width: int) -> ShardResult:
     values = np.full((count, width), np.nan)
-    good = found[found["step"] >= 0]
+    good = results[results["step"] >= 0]
     values[good["row"].to_numpy(int), good["step"].to_numpy(int)] = good["value"].to_numpy(float)
-    failed = found[found["step"] < 0]
+    failed = results[results["step"] < 0]
     return values, dict(zip(failed["row"].astype(int).tolist(), failed["reason"].tolist(), strict=True))
 
 

@@ -61,10 +61,10 @@ class SeriesWork:
         values, reasons = np.full((len(histories), self.width), np.nan), {}
         for row, y in enumerate(histories):
             try:
-                found = np.asarray(forecast(y), dtype=float)
-                if not np.isfinite(found).all():
+                forecasts = np.asarray(forecast(y), dtype=float)
+                if not np.isfinite(forecasts).all():
                     raise ValueError("the model's forecast is not a number")
-                values[row] = found
+                values[row] = forecasts
             except Exception as error:  # noqa: BLE001 - models raise bare Exceptions; one series must not end the run
                 reasons[row] = str(error) or type(error).__name__
         return values, reasons
@@ -102,30 +102,30 @@ class Sharding:
         keys = [hashlib.blake2b(y.tobytes(), digest_size=16).digest() for y in histories]
         first = dict(zip(reversed(keys), range(len(keys) - 1, -1, -1), strict=True))
         firsts = sorted(first.values())
-        places = {keys[row]: place for place, row in enumerate(firsts)}
+        places = {keys[row]: position for position, row in enumerate(firsts)}
         values = np.full((len(firsts), work.width), np.nan)
         reasons: dict[int, str] = {}
         print_of_work = work.fingerprint()[:32] if self.folder is not None else ""
-        known = self._kept(print_of_work, places, values)
-        missing = [place for place in range(len(firsts)) if place not in known]
+        reused = self._kept(print_of_work, places, values)
+        missing = [position for position in range(len(firsts)) if position not in reused]
         shards = [missing[start : start + self.size] for start in range(0, len(missing), self.size)]
-        results = self.engine.run(work, [[histories[firsts[place]] for place in shard] for shard in shards])
-        for number, (shard, (found, why)) in enumerate(zip(shards, results, strict=True), start=1):
-            values[shard] = found
+        results = self.engine.run(work, [[histories[firsts[position]] for position in shard] for shard in shards])
+        for number, (shard, (computed, why)) in enumerate(zip(shards, results, strict=True), start=1):
+            values[shard] = computed
             reasons |= {shard[row]: reason for row, reason in why.items()}
             good = [row for row in range(len(shard)) if row not in why]
-            self._keep(print_of_work, [keys[firsts[shard[row]]] for row in good], found[good])
+            self._keep(print_of_work, [keys[firsts[shard[row]]] for row in good], computed[good])
             self.computed += 1
             self.progress(f"{work.kernel.rpartition(':')[2]}: shard {number} of {len(shards)}, {len(shard)} series")
-        self.reused += len(known)
+        self.reused += len(reused)
         rows = [places[key] for key in keys]
-        return values[rows], {row: reasons[place] for row, place in enumerate(rows) if place in reasons}
+        return values[rows], {row: reasons[position] for row, position in enumerate(rows) if position in reasons}
 
     def _kept(self, print_of_work: str, places: Mapping[bytes, int], values: Floats) -> set[int]:
         """Fill in what earlier runs kept; return the places filled."""
         if self.folder is None:
             return set()
-        known: set[int] = set()
+        reused: set[int] = set()
         for path in sorted(self.folder.glob(f"{print_of_work}-*.parquet")):
             try:
                 frame = pl.read_parquet(path, memory_map=False)
@@ -137,12 +137,12 @@ class Sharding:
             mine = [(row, places[key]) for row, key in enumerate(frame["key"]) if key in places]
             if mine:
                 rows, at = zip(*mine, strict=True)
-                found = frame["values"].explode().to_numpy().reshape(frame.height, -1)
-                values[list(at)] = found[list(rows)]
-                known |= set(at)
-        return known
+                kept_values = frame["values"].explode().to_numpy().reshape(frame.height, -1)
+                values[list(at)] = kept_values[list(rows)]
+                reused |= set(at)
+        return reused
 
-    def _keep(self, print_of_work: str, keys: Sequence[bytes], found: Floats) -> None:
+    def _keep(self, print_of_work: str, keys: Sequence[bytes], computed: Floats) -> None:
         if self.folder is None or not keys:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ class Sharding:
         path = self.folder / f"{print_of_work}-{name}.parquet"
         half = path.with_suffix(f".{os.getpid()}.half")
         frame = pl.DataFrame(
-            {"key": list(keys), "values": found.tolist()}, {"key": pl.Binary, "values": pl.List(pl.Float64)}
+            {"key": list(keys), "values": computed.tolist()}, {"key": pl.Binary, "values": pl.List(pl.Float64)}
         )
         frame.write_parquet(half)
         half.replace(path)

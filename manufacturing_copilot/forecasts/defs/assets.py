@@ -178,7 +178,7 @@ def challengers_asset() -> dg.AssetsDefinition:
         return dg.MaterializeResult(
             metadata={
                 "compared": len(due.done),
-                "promoted": ", ".join(f"{one.model} v{one.challenger.version}" for one in due.done if one.promoted)
+                "promoted": ", ".join(f"{done.model} v{done.challenger.version}" for done in due.done if done.promoted)
                 or "none",
                 "could_not_be_compared": "; ".join(due.problems) or "none",
                 "newest comparisons": preview(shown.drop("at").with_columns(pl.col(pl.Float64).round(4)), rows=12),
@@ -189,7 +189,7 @@ def challengers_asset() -> dg.AssetsDefinition:
 
 
 def _metadata(summary: ForecastSummary) -> dict[str, Any]:
-    scored = [run for run in summary.runs if run.metrics.get("coverage_80") is not None]
+    scored = [run for run in summary.runs if run.metrics.measure("coverage_80") is not None]
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": summary.rows,
         "series": summary.series,
@@ -200,9 +200,11 @@ def _metadata(summary: ForecastSummary) -> dict[str, Any]:
         "classes": dg.MetadataValue.json({f"{run.frequency} {run.demand_class}": run.series for run in summary.runs}),
     }
     for name in ("coverage_80", "coverage_95", "value_added"):
-        known = [(run.metrics[name], run.metrics["series_scored"]) for run in scored if run.metrics[name] is not None]
-        if known:
-            metadata[name] = round(sum(value * weight for value, weight in known) / sum(w for _, w in known), 4)
+        measures = [(run.metrics.measure(name), run.metrics.measure("series_scored") or 0) for run in scored]
+        weighted = [(value, weight) for value, weight in measures if value is not None]
+        if weighted:
+            total = sum(weight for _, weight in weighted)
+            metadata[name] = round(sum(value * weight for value, weight in weighted) / total, 4)
     if summary.runs:
         metadata["runs"] = preview(_run_table(summary), rows=len(summary.runs))
     failed = [(run, failure) for run in summary.runs for failure in run.failures]
@@ -227,7 +229,7 @@ def _run_table(summary: ForecastSummary) -> pl.DataFrame:
                 "version": f"v{run.version}",
                 "series": run.series,
                 "failed": run.failed,
-                **{name: run.metrics.get(name) for name in _SCORES},
+                **{name: run.metrics.measure(name) for name in _SCORES},
             }
             for run in summary.runs
         ],

@@ -20,8 +20,11 @@ def coverage_plot(runs: Sequence[RunSummary]) -> str | None:
 
     None where no run was scored.
     """
-    scored = [run for run in runs if run.metrics.get("coverage_80") is not None]
-    if not scored:
+    rows: dict[str, list[float]] = {}
+    for run in runs:
+        shares = [share for name in _MEASURES if (share := run.metrics.measure(name)) is not None]
+        if len(shares) == len(_MEASURES):
+            rows[f"{run.frequency} {run.demand_class}"] = shares
+    if not rows:
         return None
-    rows = {f"{run.frequency} {run.demand_class}": [run.metrics[name] for name in _MEASURES] for run in scored}
     return markdown_image(shares_plot(rows, list(_MEASURES.values()), label=_LABEL), _LABEL)

@@ -185,8 +185,8 @@ def _contenders(connection: sa.Connection, name: str, version: int | None) -> di
     if other.id == holder.id:
         raise ModelError(f"version {holder.version} is the champion of {name}; name another one to compare it with")
     before = previous(connection, name, holder.id)
-    found: dict[str, ModelVersion] = {ModelRole.CHAMPION: holder, ModelRole.CHALLENGER: other}
-    return found if before is None or before.id == other.id else {**found, "previous": before}
+    contenders: dict[str, ModelVersion] = {ModelRole.CHAMPION: holder, ModelRole.CHALLENGER: other}
+    return contenders if before is None or before.id == other.id else {**contenders, "previous": before}
 
 
 def _run(
@@ -232,9 +232,9 @@ def _record(connection: sa.Connection, run: Run, scored: BacktestResult) -> None
 
 def _short_bounds(champion: PooledScores, challenger: PooledScores) -> str:
     for measure, nominal in _NOMINAL.items():
-        held, other = challenger.get(measure), champion.get(measure)
-        if held is not None and held < min(nominal - TOLERANCE, other if other is not None else 1.0):
-            return f"its {nominal:.0%} bounds held only {held:.1%} of what came"
+        covered, before = challenger.get(measure), champion.get(measure)
+        if covered is not None and covered < min(nominal - TOLERANCE, before if before is not None else 1.0):
+            return f"its {nominal:.0%} bounds held only {covered:.1%} of what came"
     return ""
 
 

@@ -47,17 +47,17 @@ def score_series(backtest: Backtest, season: int) -> pl.DataFrame:
     """
     from utilsforecast.losses import bias, smape
 
-    held, train = _long(backtest)
+    held_back, train = _long(backtest)
     # A history without a whole season beyond the first has no seasonal differences; neighbours serve instead.
     long_enough = train.group_by("unique_id").len().filter(pl.col("len") > season)
     parts = []
     for lag, how in ((season, "semi"), (1, "anti")):
-        chosen = held.join(long_enough, on="unique_id", how=how, maintain_order="left")  # type: ignore[arg-type]
+        chosen = held_back.join(long_enough, on="unique_id", how=how, maintain_order="left")  # type: ignore[arg-type]
         if not chosen.is_empty():
             parts.append(_scaled(chosen, train, lag))
-    error = smape(held, ["model"]).rename({"model": "smape"})
-    lean = bias(held, ["model"]).rename({"model": "bias"})
-    level = held.group_by("unique_id").agg(pl.col("y").abs().mean().alias("level"))
+    error = smape(held_back, ["model"]).rename({"model": "smape"})
+    lean = bias(held_back, ["model"]).rename({"model": "bias"})
+    level = held_back.group_by("unique_id").agg(pl.col("y").abs().mean().alias("level"))
     joined = (
         pl.concat(parts)
         .join(error, on="unique_id")
@@ -70,14 +70,14 @@ def score_series(backtest: Backtest, season: int) -> pl.DataFrame:
     return joined.select("unique_id", *finite).sort("unique_id")
 
 
-def _scaled(held: pl.DataFrame, train: pl.DataFrame, lag: int) -> pl.DataFrame:
+def _scaled(held_back: pl.DataFrame, train: pl.DataFrame, lag: int) -> pl.DataFrame:
     """Return the measures that are divided by the error of the naive forecast with this lag within the history."""
     from utilsforecast.losses import mase, rmsse, scaled_mqloss, winkler_score
 
-    squared = rmsse(held, ["model", "naive"], seasonality=lag, train_df=train)
-    absolute = mase(held, ["model"], seasonality=lag, train_df=train)
-    quantiles = scaled_mqloss(held, {"model": list(QUANTILES)}, LEVELS, seasonality=lag, train_df=train)
-    interval = winkler_score(held, ["model"], level=95)
+    squared = rmsse(held_back, ["model", "naive"], seasonality=lag, train_df=train)
+    absolute = mase(held_back, ["model"], seasonality=lag, train_df=train)
+    quantiles = scaled_mqloss(held_back, {"model": list(QUANTILES)}, LEVELS, seasonality=lag, train_df=train)
+    interval = winkler_score(held_back, ["model"], level=95)
     steps = (pl.col("y") - pl.col("y").shift(lag).over("unique_id")).abs()
     scale = train.group_by("unique_id").agg(steps.mean().alias("scale"))
     return (
@@ -161,14 +161,14 @@ def _coverage(backtest: Backtest) -> pl.DataFrame:
 def _long(backtest: Backtest) -> tuple[pl.DataFrame, pl.DataFrame]:
     horizon = backtest.actual.shape[1]
     # A series may come more than once (one row for each delivered line): its lines follow each other.
-    held = (
+    held_back = (
         pl.DataFrame(
             {
                 "unique_id": np.repeat(backtest.rows, horizon),
                 "y": backtest.actual.ravel(),
                 "model": backtest.mean.ravel(),
                 "naive": backtest.naive.ravel(),
-                **{name: backtest.quantiles[:, :, place].ravel() for place, name in enumerate(QUANTILES)},
+                **{name: backtest.quantiles[:, :, position].ravel() for position, name in enumerate(QUANTILES)},
                 "model-lo-95": backtest.quantiles[:, :, BOUNDS["coverage_95"][0]].ravel(),
                 "model-hi-95": backtest.quantiles[:, :, BOUNDS["coverage_95"][1]].ravel(),
             }
@@ -184,4 +184,4 @@ def _long(backtest: Backtest) -> tuple[pl.DataFrame, pl.DataFrame]:
             "y": np.concatenate([backtest.train[i] for i in first]),
         }
     ).with_columns(pl.int_range(pl.len()).over("unique_id").alias("ds"))
-    return held, train
+    return held_back, train

@@ -104,8 +104,8 @@ def _rows_of(panel: Panel, days: pl.DataFrame) -> pl.DataFrame:
         some = days.filter(*named)
         if some.is_empty():
             continue
-        found = keys.join(some.select(*on, "day"), on=on) if on else keys.join(some.select("day"), how="cross")
-        parts.append(found.select("row", "day"))
+        matches = keys.join(some.select(*on, "day"), on=on) if on else keys.join(some.select("day"), how="cross")
+        parts.append(matches.select("row", "day"))
     return pl.concat(parts)
 
 

@@ -50,9 +50,9 @@ def promotion(
     flat: FlatHistories, cells: pl.DataFrame, differs: NDArray[np.bool_], lag: int, groups: NDArray[np.int64]
 ) -> Effect:
     """Return how many times the usual demand comes under promotion (1 where none has been seen)."""
-    known, share, base, came = _seen(flat, cells, differs, lag)
+    comparable, share, base, came = _seen(flat, cells, differs, lag)
     overall = 1 + _shrunk(_ratio(came - base, base * share, base), 0.0, len(base), -1.0, LARGEST_LIFT - 1)
-    mine = groups[cells["row"].to_numpy()[known]]
+    mine = groups[cells["row"].to_numpy()[comparable]]
     by_group = {}
     for group in np.unique(mine):
         at = mine == group
@@ -73,16 +73,16 @@ def elasticity(flat: FlatHistories, changes: pl.DataFrame, differs: NDArray[np.b
     before, after = np.zeros(len(row)), np.zeros(len(row))
     whole = np.ones(len(row), dtype=bool)
     for k in range(NEIGHBOURS):
-        for total, place in ((before, at - 1 - k), (after, at + k)):
-            index = flat.index(row, place)
+        for total, period in ((before, at - 1 - k), (after, at + k)):
+            index = flat.index(row, period)
             good = (index >= 0) & ~differs[index]
             whole &= index >= 0
             total += np.where(good, flat.values[index], 0.0)
     whole &= before > 0
     if not whole.any():
         return Effect(0.0, 0, {})
-    found = _poisson_slope(before[whole], after[whole], step[whole])
-    return Effect(_shrunk(found, 0.0, int(whole.sum()), -STRONGEST_ELASTICITY, 0.0), int(whole.sum()), {})
+    slope = _poisson_slope(before[whole], after[whole], step[whole])
+    return Effect(_shrunk(slope, 0.0, int(whole.sum()), -STRONGEST_ELASTICITY, 0.0), int(whole.sum()), {})
 
 
 def _poisson_slope(before: Floats, after: Floats, step: Floats) -> float:
@@ -108,8 +108,8 @@ def _seen(
     """Return which cells are past and have a usual demand; and of those their share, usual demand and what came."""
     row, at = cells["row"].to_numpy(), cells["at"].to_numpy()
     base, index = usual_demand(flat, row, at, differs, lag), flat.index(row, at)
-    known = (index >= 0) & (np.nan_to_num(base) > 0)
-    return known, cells["share"].to_numpy()[known], base[known], flat.values[index[known]]
+    comparable = (index >= 0) & (np.nan_to_num(base) > 0)
+    return comparable, cells["share"].to_numpy()[comparable], base[comparable], flat.values[index[comparable]]
 
 
 def _ratio(above: Floats, below: Floats, base: Floats) -> float:
@@ -118,6 +118,6 @@ def _ratio(above: Floats, below: Floats, base: Floats) -> float:
     return float(np.sum(weight * above)) / total if total > 0 else 0.0
 
 
-def _shrunk(found: float, towards: float, cells: int, least: float, most: float) -> float:
+def _shrunk(estimate: float, towards: float, cells: int, least: float, most: float) -> float:
     weight = cells / (cells + PRIOR_CELLS)
-    return float(np.clip(weight * found + (1 - weight) * towards, least, most))
+    return float(np.clip(weight * estimate + (1 - weight) * towards, least, most))

@@ -27,7 +27,7 @@ def cohorts(
     values: Sequence[Floats], frequency: Frequency, horizon: int, priors: Floats, noise: Floats, wanted: Sequence[str]
 ) -> dict[str, Cohort]:
     """Return the cohort of each of the `wanted` classes; a class that nobody stood in has none."""
-    found: dict[str, list[tuple[int, int]]] = {name: [] for name in wanted}
+    members: dict[str, list[tuple[int, int]]] = {name: [] for name in wanted}
     longest = max((len(y) for y in values), default=0)
     for back in range(1, CUT_OFFS + 1):
         gap = back * horizon
@@ -36,12 +36,12 @@ def cohorts(
         for row, name in zip(rows, then, strict=True):
             if name in NEW and len(values[row]) == longest:
                 continue  # its start lies before the records': it only looks new
-            if name in found:
-                found[name].append((row, gap))
+            if name in members:
+                members[name].append((row, gap))
     return {
-        name: _cohort(values, places[:: len(places) // MOST + 1], horizon, priors, noise)
-        for name, places in found.items()
-        if places
+        name: _cohort(values, rows_and_gaps[:: len(rows_and_gaps) // MOST + 1], horizon, priors, noise)
+        for name, rows_and_gaps in members.items()
+        if rows_and_gaps
     }
 
 

@@ -85,11 +85,11 @@ class Panel:
         count = max((len(y) for y in self.values), default=0)
         if self.frequency is Frequency.DAILY:
             days = (self.periods[0] - timedelta(days=k) for k in range(1, 7 * count // len(self.weekdays) + 8))
-            found = [day for day in days if day.isoweekday() in self.weekdays][:count]
+            earlier = [day for day in days if day.isoweekday() in self.weekdays][:count]
         else:
-            found = _periods_before(self.periods[0], self.frequency, count)
+            earlier = _periods_before(self.periods[0], self.frequency, count)
         return pl.DataFrame(
-            {"at": range(-1, -count - 1, -1), "period": found}, schema={"at": pl.Int64, "period": pl.Date}
+            {"at": range(-1, -count - 1, -1), "period": earlier}, schema={"at": pl.Int64, "period": pl.Date}
         )
 
 
@@ -208,9 +208,9 @@ def numbered(column: str, frequency: Frequency, weekdays: Sequence[int]) -> pl.E
     """Return a whole number for each period; periods next to each other, of days open days, differ by one."""
     if frequency is not Frequency.DAILY or len(weekdays) == 7:
         return number_of(pl.col(column), frequency)
-    place = {day: sum(other < day for other in weekdays) for day in range(1, 8)}
+    working_day = {day: sum(other < day for other in weekdays) for day in range(1, 8)}
     week = number_of(pl.col(column), Frequency.WEEKLY)
-    weekday = pl.col(column).dt.weekday().replace_strict(place, return_dtype=pl.Int64)
+    weekday = pl.col(column).dt.weekday().replace_strict(working_day, return_dtype=pl.Int64)
     return week * len(weekdays) + weekday
 
 
@@ -227,8 +227,8 @@ def _filled(keys: pl.DataFrame, sums: pl.DataFrame, last: int) -> list[Floats]:
         return []
     lengths = (last - keys["first"] + 1).to_numpy()
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    place = keys.select("item_id", "location_id", pl.Series("start", starts[:-1]))
-    at = sums.join(place, on=["item_id", "location_id"]).select(
+    starts_of = keys.select("item_id", "location_id", pl.Series("start", starts[:-1]))
+    at = sums.join(starts_of, on=["item_id", "location_id"]).select(
         (pl.col("start") + pl.col("number") - pl.col("first")).alias("at"), pl.col("quantity").clip(lower_bound=0)
     )
     flat = np.zeros(int(starts[-1]))

@@ -109,8 +109,8 @@ def variance_ratios(values: list[Floats], window: int) -> Floats:
     recent = [y[-4 * window :] for y in values]
     sizes = np.array([float(np.mean(y[y > 0])) if (y > 0).any() else 1.0 for y in recent])
     own = np.array([_variance_ratio(y) for y in recent]) / sizes
-    known = own[np.isfinite(own)]
-    middle = float(np.median(known)) if len(known) else 2.0
+    finite = own[np.isfinite(own)]
+    middle = float(np.median(finite)) if len(finite) else 2.0
     return np.maximum(np.sqrt(np.where(np.isfinite(own), own, middle) * middle) * sizes, RATIO_FLOOR)
 
 
@@ -133,8 +133,8 @@ def negative_binomial_quantiles(mean: Floats, ratio: Floats, levels: Floats = LE
         safe = np.maximum(mean[some], 1e-12)[:, :, None]
         chance = (1 / ratio[some])[:, None, None]
         size = safe * chance / (1 - chance)
-        found = stats.nbinom.ppf(levels[None, None, :], size, chance)
-        result[some] = np.where(mean[some, :, None] <= 0, 0.0, np.nan_to_num(found, nan=0.0))
+        counts = stats.nbinom.ppf(levels[None, None, :], size, chance)
+        result[some] = np.where(mean[some, :, None] <= 0, 0.0, np.nan_to_num(counts, nan=0.0))
     return result
 
 
@@ -159,14 +159,14 @@ def excess_dispersion(actual: Floats, mean: Floats, ratio: Floats) -> float:
     return float(np.clip(np.mean(np.minimum(own, np.quantile(own, 0.95))), 0.7, 4.0))
 
 
-def recalibrated_levels(found: Floats) -> Floats:
-    """Return the level to ask for, so that each of LEVELS is met over the pooled ranks `found`.
+def recalibrated_levels(seen_ranks: Floats) -> Floats:
+    """Return the level to ask for, so that each of LEVELS is met over the pooled ranks `seen_ranks`.
 
     With too few ranks the levels stay. They move at most half way to 0 or 1.
     """
-    if found.size < RECALIBRATE_FROM:
+    if seen_ranks.size < RECALIBRATE_FROM:
         return LEVELS.copy()
-    asked = np.quantile(found, LEVELS)
+    asked = np.quantile(seen_ranks, LEVELS)
     lowest, highest = LEVELS / 2, 1 - (1 - LEVELS) / 2
     return np.maximum.accumulate(np.clip(asked, lowest, highest))
 

@@ -45,12 +45,12 @@ def judged_cohort(cohort: Cohort, expected: Floats, window: int) -> Backtest:
     fold = folds(len(cohort))
     for part in np.unique(fold):
         inside = fold == part
-        found = _learned(cohort, expected, window, np.flatnonzero(~inside))
-        mean[inside] = expected[inside] * found.share
+        learned = _learned(cohort, expected, window, np.flatnonzero(~inside))
+        mean[inside] = expected[inside] * learned.share
         counted = mean[inside] / units[inside][:, None]
-        wide = np.maximum(ratio[inside] * found.excess, 1.02)
+        wide = np.maximum(ratio[inside] * learned.excess, 1.02)
         quantiles[inside] = (
-            tidy(negative_binomial_quantiles(counted, wide, found.levels)) * units[inside][:, None, None]
+            tidy(negative_binomial_quantiles(counted, wide, learned.levels)) * units[inside][:, None, None]
         )
     horizon = expected.shape[1]
     return Backtest(
@@ -73,5 +73,5 @@ def _learned(cohort: Cohort, expected: Floats, window: int, rows: np.ndarray) ->
     share = float(np.clip((actual.sum(axis=1) / root).sum() / root.sum(), 0.0, 2.0))
     mean, ratio = base * share, variance_ratios(before, window)
     excess = excess_dispersion(actual, mean, ratio)
-    found = ranks(actual, mean, np.maximum(ratio * excess, 1.02), noise_grid(cohort.noise[rows], expected.shape[1]))
-    return Learned(share, excess, recalibrated_levels(found), inflation(actual - mean))
+    placed = ranks(actual, mean, np.maximum(ratio * excess, 1.02), noise_grid(cohort.noise[rows], expected.shape[1]))
+    return Learned(share, excess, recalibrated_levels(placed), inflation(actual - mean))

@@ -78,12 +78,12 @@ def _held_back(task: Observations) -> tuple[Floats, Backtest | None]:
     spread = np.full(len(actual), excess)
     which = np.repeat(np.array(rows, dtype=np.int64), counts)
     noise = (task.noise[which] + np.arange(len(which)) * 0.6180339887498949) % 1.0
-    found = ranks(actual * pieces, expected * pieces, spread, noise_grid(noise, 1))
+    seen_ranks = ranks(actual * pieces, expected * pieces, spread, noise_grid(noise, 1))
     fold = np.repeat(folds(len(rows)), counts)
     quantiles = np.empty((len(actual), 1, len(LEVELS)))
     for part in np.unique(fold):
         inside = fold == part
-        asked = recalibrated_levels(found[~inside])
+        asked = recalibrated_levels(seen_ranks[~inside])
         bad = negative_binomial_quantiles(expected[inside] * pieces[inside], spread[inside], asked)
         quantiles[inside] = tidy(bad / pieces[inside][:, :, None], ceiling=1.0)
     backtest = Backtest(
@@ -94,4 +94,4 @@ def _held_back(task: Observations) -> tuple[Floats, Backtest | None]:
         naive=np.repeat([y[-1] for y in before], counts)[:, None],
         train=[y for y, count in zip(before, counts, strict=True) for _ in range(count)],
     )
-    return recalibrated_levels(found), backtest
+    return recalibrated_levels(seen_ranks), backtest

@@ -119,9 +119,9 @@ def _base(members: Members) -> Floats:
 
 def _mean_of_known(forecasts: Sequence[Floats], otherwise: Floats) -> Floats:
     every = np.array(forecasts)
-    known = np.isfinite(every)
-    count = known.sum(axis=0)
-    mean = np.where(known, every, 0.0).sum(axis=0) / np.maximum(count, 1)
+    is_finite = np.isfinite(every)
+    count = is_finite.sum(axis=0)
+    mean = np.where(is_finite, every, 0.0).sum(axis=0) / np.maximum(count, 1)
     return np.where(count > 0, mean, otherwise)
 
 
@@ -130,7 +130,7 @@ def _middle(members: Members) -> Floats:
         pooled = list(members.pooled.values())
         return np.full_like(pooled[0], np.nan) if pooled else np.empty((0, 0))
     every = np.array(list(members.statistical.values()))
-    found = np.full(every.shape[1:], np.nan)
-    known = np.isfinite(every).any(axis=0)
-    found[known] = np.nanmedian(every[:, known], axis=0)
-    return found
+    middle = np.full(every.shape[1:], np.nan)
+    has_any = np.isfinite(every).any(axis=0)
+    middle[has_any] = np.nanmedian(every[:, has_any], axis=0)
+    return middle

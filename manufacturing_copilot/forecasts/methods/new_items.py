@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from manufacturing_copilot.forecasts.contract import LEVELS, Floats, Outcome, Task, tidy
+from manufacturing_copilot.forecasts.contract import LEVELS, Floats, JsonValue, Outcome, Task, tidy
 from manufacturing_copilot.forecasts.methods.bounds import negative_binomial_quantiles, variance_ratios
 from manufacturing_copilot.forecasts.methods.cohort_learning import judged_cohort, learn_from_cohort
 from manufacturing_copilot.forecasts.methods.sparse import demand_unit
@@ -32,7 +32,7 @@ def forecast(task: Task) -> Outcome:
     failures = [
         (i, "the history holds a value that is no number") for i, y in enumerate(task.values) if np.isnan(y).any()
     ]
-    notes: dict[str, object] = {
+    notes: dict[str, JsonValue] = {
         "prior": f"own average with {weight:g} periods of the median level of comparable series"
     }
     levels, cohort = LEVELS, None

@@ -44,10 +44,10 @@ def forecast(task: Task) -> Outcome:
     """
     now = fit_members(task.values, task)
     naive = np.array([seasonal_naive_scale(y[np.isfinite(y)], task.season) for y in task.values])
-    held = _held_back(task, int(task.parameters.get("windows", 1)))
-    weights, then_weights = learned_weights([one.window for one in held])
+    windows = _held_back(task, int(task.parameters.get("windows", 1)))
+    weights, then_weights = learned_weights([held.window for held in windows])
     mean, clipped = _point(now, task.values, task.season, weights)
-    if not held:
+    if not windows:
         none = np.empty((0, task.horizon))
         return Outcome(
             mean=mean,
@@ -57,12 +57,12 @@ def forecast(task: Task) -> Outcome:
             failures=now.failures,
             clipped=clipped,
         )
-    judged = [_judged(one, task.season, then_weights if place == 0 else weights) for place, one in enumerate(held)]
+    judged = [_judged(held, task.season, then_weights if age == 0 else weights) for age, held in enumerate(windows)]
     errors = np.concatenate(
-        [(one.window.actual - then) / of[:, None] for one, (then, of) in zip(held, judged, strict=True)]
+        [(held.window.actual - then) / of[:, None] for held, (then, of) in zip(windows, judged, strict=True)]
     )
-    newest, (then_mean, then_scale) = held[0], judged[0]
-    places = np.concatenate([np.searchsorted(newest.rows, one.rows) for one in held])
+    newest, (then_mean, then_scale) = windows[0], judged[0]
+    places = np.concatenate([np.searchsorted(newest.rows, held.rows) for held in windows])
     scale = error_scale(now, naive)
     signed = bool(task.parameters.get("signed"))
     backtest = Backtest(
@@ -84,7 +84,7 @@ def forecast(task: Task) -> Outcome:
         notes={
             "boosting": TREES in now.pooled,
             "weights": {name: round(weight, 3) for name, weight in weights.items()},
-            "windows": len(held),
+            "windows": len(windows),
         },
     )
 
@@ -98,10 +98,10 @@ def error_scale(members: Members, naive: Floats) -> Floats:
     every = np.array(list(members.all.values()))
     if len(every) < 2:
         return naive
-    known = np.isfinite(every)
-    count = np.maximum(known.sum(axis=0), 1)
-    centre = np.where(known, every, 0.0).sum(axis=0) / count
-    spread = np.sqrt(np.where(known, (every - centre) ** 2, 0.0).sum(axis=0) / count).mean(axis=1)
+    is_finite = np.isfinite(every)
+    count = np.maximum(is_finite.sum(axis=0), 1)
+    centre = np.where(is_finite, every, 0.0).sum(axis=0) / count
+    spread = np.sqrt(np.where(is_finite, (every - centre) ** 2, 0.0).sum(axis=0) / count).mean(axis=1)
     return np.sqrt(naive * np.maximum(spread, LEAST_SPREAD * naive))
 
 
@@ -119,7 +119,7 @@ class _Held:
 
 def _held_back(task: Task, windows: int) -> list[_Held]:
     """Return the windows, newest first, one horizon apart; the older ones only where they are worth learning from."""
-    found = []
+    held_windows = []
     for back in range(1, windows + 1):
         rows = holdout(task.values, back * task.horizon, FEWEST_POINTS)
         if len(rows) == 0 or (back > 1 and len(rows) * task.horizon < FEWEST_TO_WEIGH):
@@ -128,14 +128,14 @@ def _held_back(task: Task, windows: int) -> list[_Held]:
         actual = np.array([task.values[i][len(y) : len(y) + task.horizon] for i, y in zip(rows, train, strict=True)])
         scale = np.array([seasonal_naive_scale(y, task.season) for y in train])
         members = fit_members(train, task.part(np.isin(np.arange(len(task)), rows)))
-        found.append(_Held(rows, train, Window(members, actual, scale)))
-    return found
+        held_windows.append(_Held(rows, train, Window(members, actual, scale)))
+    return held_windows
 
 
-def _judged(one: _Held, season: int, weights: Weights) -> tuple[Floats, Floats]:
+def _judged(held: _Held, season: int, weights: Weights) -> tuple[Floats, Floats]:
     """Return the forecast of a window, and the scale of the errors of its series."""
-    mean, _ = _point(one.window.members, one.train, season, weights)
-    return mean, error_scale(one.window.members, one.window.scale)
+    mean, _ = _point(held.window.members, held.train, season, weights)
+    return mean, error_scale(held.window.members, held.window.scale)
 
 
 def _point(members: Members, values: Sequence[Floats], season: int, weights: Weights) -> tuple[Floats, int]:
@@ -148,5 +148,5 @@ def _point(members: Members, values: Sequence[Floats], season: int, weights: Wei
 
 
 def _level(y: Floats, season: int) -> float:
-    known = y[np.isfinite(y)]
-    return float(np.mean(known[-max(season, 4) :])) if len(known) else 0.0
+    finite = y[np.isfinite(y)]
+    return float(np.mean(finite[-max(season, 4) :])) if len(finite) else 0.0

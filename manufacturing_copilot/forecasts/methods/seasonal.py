@@ -71,14 +71,14 @@ def _classical(y: Floats, season: int) -> Floats:
     ratios = np.full(len(y), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios[offset : offset + len(trend)] = np.where(trend > 0, middle / trend, np.nan)
-    place = (np.arange(len(y)) - len(y)) % season
-    index = np.array([_mean_of_known(ratios[place == k]) for k in range(season)])
+    phase = (np.arange(len(y)) - len(y)) % season
+    index = np.array([_mean_of_known(ratios[phase == k]) for k in range(season)])
     return index / index.mean()
 
 
 def _mean_of_known(ratios: Floats) -> float:
-    known = ratios[np.isfinite(ratios)]
-    return float(known.mean()) if len(known) else 1.0
+    finite = ratios[np.isfinite(ratios)]
+    return float(finite.mean()) if len(finite) else 1.0
 
 
 def _harmonic(y: Floats, season: int) -> Floats:

@@ -71,15 +71,15 @@ def sparse_trees(
         num_boost_round=200,
     )
     keep_artifact(f"trees over {len(taught)} sparse series", model.model_to_string())
-    found = np.empty((len(values), horizon))
+    forecasts = np.empty((len(values), horizon))
     for begin in range(0, len(values), BLOCK):
         some = values[begin : begin + BLOCK]
         seen, scale, level = _seen(some, windows, base, memory)
         change = np.asarray(model.predict(_ahead(seen, season, horizon, 0), raw_score=True)).reshape(-1, horizon)
-        found[begin : begin + BLOCK] = (scale * level)[:, None] * np.exp(
+        forecasts[begin : begin + BLOCK] = (scale * level)[:, None] * np.exp(
             np.clip(change, -LARGEST_CHANGE, LARGEST_CHANGE)
         )
-    return found
+    return forecasts
 
 
 def _examples(
@@ -147,5 +147,5 @@ def _seen(
 def _ahead(seen: Floats, season: int, reach: int, back: int) -> Floats:
     """Return one line per series and step: how the series looks, the step, and its place in the season."""
     steps = np.arange(reach)
-    place = (steps - back) % max(season, 1)
-    return np.column_stack([np.repeat(seen, reach, axis=0), np.tile(steps, len(seen)), np.tile(place, len(seen))])
+    phase = (steps - back) % max(season, 1)
+    return np.column_stack([np.repeat(seen, reach, axis=0), np.tile(steps, len(seen)), np.tile(phase, len(seen))])

@@ -55,11 +55,11 @@ def aggregate_panel(panel: Panel, steady: frozenset[str]) -> tuple[Panel, list[l
     rows = [row for row, name in enumerate(names) if name in steady]
     if len(rows) < 2:
         return replace(panel, keys=panel.keys.clear(), values=[]), []
-    known = sorted({categories[row] for row in rows if categories[row] is not None})
+    distinct = sorted({categories[row] for row in rows if categories[row] is not None})
     members = {EVERYTHING: rows}
-    if len(known) > 1:
+    if len(distinct) > 1:
         members = {
-            **{category_name(name): [row for row in rows if categories[row] == name] for name in known},
+            **{category_name(name): [row for row in rows if categories[row] == name] for name in distinct},
             **members,
         }
     keys = panel.keys.clear(len(members)).with_columns(pl.Series("name", list(members), dtype=pl.String))

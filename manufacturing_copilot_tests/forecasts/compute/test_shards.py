@@ -112,7 +112,7 @@ def test_the_forecasts_are_the_same_whatever_the_number_of_shards(
         summary = forecast_weekly(store)
         assert summary.series_found_again == 0
         frames.append(shown(store))
-        learned.append(next(run.metrics["learned"] for run in summary.runs if run.demand_class == "smooth"))
+        learned.append(next(run.metrics.notes["learned"] for run in summary.runs if run.demand_class == "smooth"))
     assert frames[0].equals(frames[1])
     # What was learned over all of them is the same text, kept under its hash, and can be looked into.
     assert learned[0] == learned[1] != []

@@ -134,8 +134,8 @@ def test_the_plug_in_of_the_guide_forecasts_as_champion(store: Store, tmp_path: 
         register_file(store, file, "planner")
         summary = forecast_target(store, WEEKLY, Target.DEMAND, AS_OF)
     run = next(run for run in summary.runs if run.demand_class in ("lumpy", "intermittent"))
-    assert run.failed == 0 and run.metrics["model"] == "the plug-in slow_movers"
-    assert run.metrics["series_scored"] == run.series
+    assert run.failed == 0 and run.metrics.notes["model"] == "the plug-in slow_movers"
+    assert run.metrics.measure("series_scored") == run.series
     frame = forecasts_of(store, Target.DEMAND, Frequency.WEEKLY).filter(pl.col("run_id") == run.id)
     # The plug-in says the same for every week; being brought together with categories and all moves it a little.
     spread = frame.group_by("name").agg((pl.col("mean").max() / pl.col("mean").min()).alias("spread"))["spread"]
@@ -159,8 +159,8 @@ def test_the_library_models_of_the_guide_forecast(embedded: Store, tmp_path: Pat
     [version] = register_file(embedded, file, "planner")
     summary = forecast_target(embedded, WEEKLY, Target.DEMAND, AS_OF)
     run = next(run for run in summary.runs if run.demand_class == version.model.rpartition("/")[2])
-    assert run.failed == 0 and run.metrics["coverage_80"] > 0.3
-    assert any(word in run.metrics["model"] for word in ("SimpleExponentialSmoothing", "LGBMRegressor"))
+    assert run.failed == 0 and run.metrics.measure("coverage_80") > 0.3
+    assert any(word in run.metrics.notes["model"] for word in ("SimpleExponentialSmoothing", "LGBMRegressor"))
 
 
 def test_frames_start_with_the_same_period_for_the_same_number(odd: None) -> None:
