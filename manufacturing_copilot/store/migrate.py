@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store import views
+from manufacturing_copilot.store.comments import write_comments
 from manufacturing_copilot.store.engine import Store
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -42,7 +43,8 @@ def config() -> Config:
 def upgrade(store: Store) -> bool:
     """Bring the database to the newest revision, in one transaction; return whether anything was done.
 
-    The views are laid over the tables as they are at the end: no migration meets one, or has to make it.
+    The views are laid over the tables as they are at the end: no migration meets one, or has to make it. Nor has one
+    to change a comment: those of the code are written at the end.
     """
     if current_revision(store) == newest_revision():
         return False
@@ -52,6 +54,7 @@ def upgrade(store: Store) -> bool:
         views.drop_views(connection)
         command.upgrade(scripts, "head")
         views.create_views(connection)
+        write_comments(connection)
     return True
 
 

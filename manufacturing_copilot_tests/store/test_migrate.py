@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store import Store, migrate, views
+from manufacturing_copilot.store.comments import write_comments
 from manufacturing_copilot.store.engine import connect_store
 from manufacturing_copilot.store.tables import batch_file, metadata
 
@@ -33,6 +34,16 @@ def _is_held(key: sa.ForeignKeyConstraint) -> bool:
 def test_upgrading_twice_does_nothing_the_second_time(store: Store) -> None:
     assert migrate.current_revision(store) == migrate.newest_revision()
     assert migrate.upgrade(store) is False
+
+
+def test_comments_of_an_earlier_version_become_those_of_this_one(store: Store) -> None:
+    with store.write() as connection:
+        if not store.is_sqlite:
+            connection.execute(sa.text("COMMENT ON COLUMN accepted_items.name IS 'what it was called'"))
+            connection.execute(sa.text("COMMENT ON COLUMN accepted_items.sku IS NULL"))
+            connection.execute(sa.text("COMMENT ON TABLE accepted_items IS 'items as they were'"))
+        assert write_comments(connection) == (0 if store.is_sqlite else 3)
+        assert write_comments(connection) == 0
 
 
 def test_an_upgrade_that_fails_leaves_no_table(tmp_path: Path) -> None:
