@@ -20,8 +20,10 @@ import polars as pl
 import pydantic
 import sqlalchemy as sa
 
+from manufacturing_copilot import __version__
 from manufacturing_copilot.errors import StoreError
-from manufacturing_copilot.site import Site, load_site
+from manufacturing_copilot.progress import data_version
+from manufacturing_copilot.site import Feed, Site, load_site, site_hash
 from manufacturing_copilot.store import Store, home_folder, open_store
 from manufacturing_copilot.store.engine import parse_database_url
 from manufacturing_copilot.store.locks import named_lock
@@ -29,6 +31,8 @@ from manufacturing_copilot.store.locks import named_lock
 logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
+_HASH_SHOWN = 12
+"""Signs of a hash that stand in a version: it is read by people too."""
 
 SENSOR_SECONDS = 30
 """How often a sensor looks, where nobody says otherwise."""
@@ -239,6 +243,25 @@ def days(site: Site) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(
         start_date=site.history_from.isoformat(), timezone=site.zone, end_offset=1, fmt="%Y-%m-%d"
     )
+
+
+def code_version(site: Site) -> str:
+    """Return the version of whatever computes from the whole declaration: the program's, and the declaration's own.
+
+    So the UI shows an asset as unsynced once the program or the site's YAML is another one.
+    """
+    return f"{__version__}, site {site_hash(site)[:_HASH_SHOWN]}"
+
+
+def feed_code_version(feed: Feed) -> str:
+    """Return the version of what loads a feed: the program's, and that of the feed's own YAML."""
+    declared = hashlib.sha256(feed.model_dump_json().encode()).hexdigest()
+    return f"{__version__}, feed {declared[:_HASH_SHOWN]}"
+
+
+def data_version_of(site: Site, *read: object) -> dg.DataVersion:
+    """Return the data version of an asset that is made from the site's declaration and from what was `read`."""
+    return dg.DataVersion(data_version(site_hash(site), *read))
 
 
 def column_schema(table: sa.Table, meanings: Mapping[str, str] = _NOTHING) -> dg.TableSchema:

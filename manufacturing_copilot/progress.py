@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -10,10 +11,14 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store.bulk import upsert_row
-from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, item_event, refresh
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, item_event, mended_record, refresh
 from manufacturing_copilot.store.types import utc_now
 
 UNIFIED = "unified"
+
+_VERSION_LENGTH = 16
+_MODULUS = 1_000_003
+"""Keeps the sum of squares of batch numbers within 64 bits."""
 
 
 def up_to_batch(connection: sa.Connection) -> int:
@@ -36,6 +41,41 @@ def batches_hash(connection: sa.Connection) -> str:
     facts.append(connection.scalar(sa.select(sa.func.max(item_event.c.id))))
     # PostgreSQL sums integers to a decimal: as text, both databases say the same
     return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()
+
+
+def loaded_data(connection: sa.Connection) -> str:
+    """Return a version of the records that are loaded: other batches, mended rows or decisions about items change it.
+
+    Unlike `batches_hash` it does not change when the same records are loaded again, or at another time: the number of
+    a batch stands for the content of its files, which are archived.
+    """
+    loaded = batch.c.status == BatchStatus.SUCCESS
+    numbers = (sa.func.sum(batch.c.id), sa.func.sum(batch.c.id * batch.c.id % _MODULUS))
+    mended = sa.select(sa.func.count(), sa.func.max(mended_record.c.at))
+    facts = [
+        *connection.execute(sa.select(sa.func.count(), *numbers).where(loaded)).one(),
+        *connection.execute(mended.join(batch, batch.c.id == mended_record.c.batch_id).where(loaded)).one(),
+        connection.scalar(sa.select(sa.func.max(item_event.c.id))),
+    ]
+    return _version_of(facts)
+
+
+def unified_data(connection: sa.Connection) -> str:
+    """Return the `loaded_data` that unified was last brought up to date with; empty where that is not known."""
+    notes = connection.scalar(
+        sa.select(refresh.c.held).where(refresh.c.stage == UNIFIED).order_by(refresh.c.as_of.desc()).limit(1)
+    )
+    return str((notes or {}).get("data", ""))
+
+
+def data_version(*read: object) -> str:
+    """Return the version of what a stage makes from what it has `read`: the same for the same."""
+    return _version_of(read)
+
+
+def _version_of(facts: Iterable[object]) -> str:
+    # PostgreSQL sums integers to a decimal: as text, both databases say the same
+    return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()[:_VERSION_LENGTH]
 
 
 def is_current(connection: sa.Connection, site: Site, as_of: date, stage: str = UNIFIED) -> bool:

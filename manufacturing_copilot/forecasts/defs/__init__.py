@@ -10,7 +10,7 @@ from manufacturing_copilot.site import Site, Target
 
 def build_definitions(site: Site) -> dg.Definitions:
     """Return the definitions of forecasts; the resource `plant` is bound by whoever joins the stages."""
-    challengers = [challengers_asset()] if Target.DEMAND in site.forecasts else []
+    challengers = [challengers_asset(site)] if Target.DEMAND in site.forecasts else []
     return dg.Definitions(
         assets=[*forecast_assets(site), *challengers],
         asset_checks=list(forecast_checks(site)),

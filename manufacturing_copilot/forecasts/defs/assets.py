@@ -9,21 +9,30 @@ from typing import Any, Protocol
 
 import dagster as dg
 import polars as pl
+import sqlalchemy as sa
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.dagster_support import Plant, column_schema, days, preview
+from manufacturing_copilot.dagster_support import (
+    Plant,
+    code_version,
+    column_schema,
+    data_version_of,
+    days,
+    preview,
+)
 from manufacturing_copilot.forecasts.compute.engines import ComputeSettings
 from manufacturing_copilot.forecasts.defs.plots import coverage_plot
 from manufacturing_copilot.forecasts.evaluation.challengers import compare_due_challengers
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.forecasts.groups import Progress
 from manufacturing_copilot.forecasts.recording import ForecastSummary
+from manufacturing_copilot.progress import unified_data
 from manufacturing_copilot.runtime.comparisons import comparisons
 from manufacturing_copilot.runtime.defs.assets import MODELS
 from manufacturing_copilot.site import Site, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.tables import forecast as forecast_table
-from manufacturing_copilot.store.tables import model_comparison
+from manufacturing_copilot.store.tables import model_alias, model_comparison, model_version, override
 
 GROUP = "forecasts"
 OWNERS = ["team:planning"]
@@ -125,6 +134,7 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds=set(spec.kinds),
         owners=OWNERS,
+        code_version=code_version(site),
         description=f"{spec.description} {frequencies.capitalize()}, as known at the end of the day.",
         metadata={"dagster/table_name": forecast_table.name, "dagster/column_schema": column_schema(forecast_table)},
     )
@@ -134,6 +144,9 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
         if not as_of_days:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
+            with store.read() as connection:
+                version = data_version_of(plant.site, *data_read(connection))
+            context.set_data_version(key, version)
             for as_of in as_of_days:
                 summary = spec.forecast(
                     store,
@@ -148,7 +161,21 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
     return forecasts
 
 
-def challengers_asset() -> dg.AssetsDefinition:
+def data_read(connection: sa.Connection) -> tuple[object, ...]:
+    """Return what tells the data that a forecast reads from other data: facts, the versions in use, and overrides.
+
+    The same for all days of a run: which of it was known on a day, the day itself says.
+    """
+    in_use = sa.select(model_alias.c.model_id, model_alias.c.alias, model_alias.c.version_id)
+    counted = sa.select(sa.func.max(override.c.id), sa.func.count(override.c.withdrawn_on))
+    return (
+        unified_data(connection),
+        *connection.execute(in_use.order_by(model_alias.c.model_id, model_alias.c.alias)).all(),
+        *connection.execute(counted).one(),
+    )
+
+
+def challengers_asset(site: Site) -> dg.AssetsDefinition:
     """Return the asset of the comparisons of challengers with champions."""
 
     @dg.asset(
@@ -157,6 +184,7 @@ def challengers_asset() -> dg.AssetsDefinition:
         group_name=GROUP,
         kinds={"statsforecast", "table"},
         owners=OWNERS,
+        code_version=code_version(site),
         description="Challengers beside their champions on the same past windows, once there is a new one.",
         metadata={
             "dagster/table_name": model_comparison.name,
@@ -168,6 +196,8 @@ def challengers_asset() -> dg.AssetsDefinition:
         with plant.open() as store:
             with store.read() as connection:
                 as_of = as_of_day(connection, plant.site)
+                newest = connection.scalar(sa.select(sa.func.max(model_version.c.id)))
+                version = data_version_of(plant.site, as_of, newest, *data_read(connection))
             due = compare_due_challengers(store, plant.site, as_of, run_id=context.run_id)
             with store.read() as connection:
                 shown = comparisons(connection, limit=12)
@@ -176,13 +206,14 @@ def challengers_asset() -> dg.AssetsDefinition:
         for comparison in due.done:
             context.log.info("%s v%s: %s", comparison.model, comparison.challenger.version, comparison.reason)
         return dg.MaterializeResult(
+            data_version=version,
             metadata={
                 "compared": len(due.done),
                 "promoted": ", ".join(f"{done.model} v{done.challenger.version}" for done in due.done if done.promoted)
                 or "none",
                 "could_not_be_compared": "; ".join(due.problems) or "none",
                 "newest comparisons": preview(shown.drop("at").with_columns(pl.col(pl.Float64).round(4)), rows=12),
-            }
+            },
         )
 
     return challengers

@@ -1,7 +1,7 @@
 """The feeds as Dagster assets: a run loads the batches it is asked for and says what came of each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +9,31 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import BULK_LOAD_POOL, PREVIEW_ROWS, Plant, column_schema, preview
+# dagster gives the names of these tags no public name
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+)
+
+from manufacturing_copilot.dagster_support import (
+    BULK_LOAD_POOL,
+    PREVIEW_ROWS,
+    Plant,
+    column_schema,
+    feed_code_version,
+    preview,
+)
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.defs.partitions import asset_key, batches_of
 from manufacturing_copilot.ingest.file_contract import FileFindings
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts
-from manufacturing_copilot.ingest.ledger.batches import story_of
+from manufacturing_copilot.ingest.ledger.batches import content_of, story_of
 from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.ingest.validation.drift import drift_of
 from manufacturing_copilot.ingest.validation.unit_guard import waiting_rows
 from manufacturing_copilot.ingest.validation.volume_guard import volume_in_words, volumes
+from manufacturing_copilot.progress import data_version
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.store import Store, prefer_indexes, read_frame
 from manufacturing_copilot.store.tables import accepted, batch
@@ -50,22 +65,25 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
             "repeats": feed.repeats.value,
         },
         pool=BULK_LOAD_POOL,
+        code_version=feed_code_version(feed),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=max(feed.fresh_within, _SHORTEST_WINDOW))
         if feed.fresh_within
         else None,
     )
-    def batches(context: dg.AssetExecutionContext, plant: Plant) -> None:
+    def batches(context: dg.AssetExecutionContext, plant: Plant) -> Iterator[dg.MaterializeResult]:
         # Partitions come in the order in which Dagster first heard of them; batches are loaded as they were claimed.
         references = sorted(context.partition_keys)
         if not references:
             raise dg.Failure("the run names no batch; a range whose end stands before its start selects none")
         with plant.open() as store:
-            _load_all(context, plant, store, feed, references)
+            yield from _load_all(context, plant, store, feed, references)
 
     return batches
 
 
-def _load_all(context: dg.AssetExecutionContext, plant: Plant, store: Store, feed: Feed, references: list[str]) -> None:
+def _load_all(
+    context: dg.AssetExecutionContext, plant: Plant, store: Store, feed: Feed, references: list[str]
+) -> Iterator[dg.MaterializeResult]:
     loaded: list[str] = []
     problems: list[str] = []
     try:
@@ -83,10 +101,15 @@ def _load_all(context: dg.AssetExecutionContext, plant: Plant, store: Store, fee
         raise dg.Failure(
             "; ".join(problems), metadata={"failed": len(problems), "loaded": len(loaded)}, allow_retries=False
         )
-    for reference in loaded:
-        context.add_asset_metadata(
-            batch_metadata(store, feed, reference), asset_key=asset_key(feed), partition_key=reference
+    if len(loaded) == 1:
+        [reference] = loaded
+        yield dg.MaterializeResult(
+            metadata=batch_metadata(store, feed, reference), data_version=_version_of_batch(store, reference)
         )
+        return
+    # Dagster gives all partitions of a run one data version; so each batch is then materialized again with its own.
+    yield dg.MaterializeResult()
+    _materialize_by_hand(context, store, feed, loaded)
 
 
 def _load_one(context: dg.AssetExecutionContext, plant: Plant, store: Store, reference: str) -> str | None:
@@ -105,13 +128,20 @@ def _load_one(context: dg.AssetExecutionContext, plant: Plant, store: Store, ref
 def _materialize_by_hand(
     context: dg.AssetExecutionContext, store: Store, feed: Feed, references: Sequence[str]
 ) -> None:
-    # A step that fails materializes nothing, and yet these batches are loaded.
+    """Materialize batches one by one: a step that fails materializes nothing, and yet these are loaded."""
     for reference in references:
-        context.log_event(
-            dg.AssetMaterialization(
-                asset_key(feed), partition=reference, metadata=batch_metadata(store, feed, reference)
-            )
-        )
+        tags = {
+            DATA_VERSION_TAG: _version_of_batch(store, reference).value,
+            CODE_VERSION_TAG: feed_code_version(feed),
+            DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+        }
+        metadata = batch_metadata(store, feed, reference)
+        context.log_event(dg.AssetMaterialization(asset_key(feed), partition=reference, metadata=metadata, tags=tags))
+
+
+def _version_of_batch(store: Store, reference: str) -> dg.DataVersion:
+    with store.read() as connection:
+        return dg.DataVersion(data_version(*content_of(connection, reference)))
 
 
 def in_words(counts: BatchCounts) -> str:

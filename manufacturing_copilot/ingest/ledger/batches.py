@@ -19,6 +19,7 @@ from manufacturing_copilot.store.tables import (
     batch_file,
     duplicate_record,
     feed,
+    mended_record,
     rejected_record,
 )
 
@@ -33,6 +34,7 @@ __all__ = [
     "BatchCounts",
     "BatchStory",
     "Totals",
+    "content_of",
     "counts_of",
     "duplicate_rows",
     "list_batches",
@@ -218,6 +220,15 @@ def story_of(store: Store, reference: str) -> BatchStory:
             read_frame(connection, events).sort("id").drop("id"),
             rejected_rows(connection, reference=reference, limit=_EXAMPLES),
         )
+
+
+def content_of(connection: sa.Connection, reference: str) -> list[str]:
+    """Return what a batch holds: the SHA-256 of its files in order, and the moments at which people mended rows."""
+    ours = sa.select(batch.c.id).where(batch.c.reference == reference).scalar_subquery()
+    files = sa.select(batch_file.c.sha256).where(batch_file.c.batch_id == ours).order_by(batch_file.c.id)
+    mended = sa.select(mended_record.c.at).where(mended_record.c.batch_id == ours).distinct()
+    moments = [moment.isoformat() for moment in connection.scalars(mended.order_by(mended_record.c.at))]
+    return [*(str(hashed) for hashed in connection.scalars(files)), *moments]
 
 
 def totals(store: Store) -> Totals:

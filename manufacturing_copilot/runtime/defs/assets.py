@@ -3,7 +3,9 @@
 import dagster as dg
 import polars as pl
 
+from manufacturing_copilot import __version__
 from manufacturing_copilot.dagster_support import Plant, column_schema, table_metadata
+from manufacturing_copilot.progress import data_version
 from manufacturing_copilot.runtime.policies import declared_policies
 from manufacturing_copilot.runtime.registry import register_declared
 from manufacturing_copilot.store.tables import model_version
@@ -18,6 +20,7 @@ MODELS = dg.AssetKey([GROUP, "models"])
     group_name=GROUP,
     kinds={"table", "python"},
     owners=OWNERS,
+    code_version=__version__,
     description="One policy per target, frequency and demand class, in immutable versions; champions are set.",
     metadata={"dagster/table_name": model_version.name, "dagster/column_schema": column_schema(model_version)},
 )
@@ -30,9 +33,10 @@ def models(plant: Plant) -> dg.MaterializeResult:
         [{"model": policy.name, "code": policy.code, "how": policy.description} for policy in policies]
     )
     return dg.MaterializeResult(
+        data_version=dg.DataVersion(data_version(*sorted(f"{policy.name} {policy.hash()}" for policy in policies))),
         metadata={
             **table_metadata(model_version, rows=registered.versions, frame=shown),
             "new_versions": len(registered.new),
             "left_to_compare": ", ".join(registered.left) or "none",
-        }
+        },
     )

@@ -13,10 +13,13 @@ from manufacturing_copilot.dagster_support import (
     BULK_LOAD_POOL,
     PREVIEW_ROWS,
     Plant,
+    code_version,
     column_schema,
+    data_version_of,
     days,
     table_metadata,
 )
+from manufacturing_copilot.progress import loaded_data
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import (
@@ -28,6 +31,7 @@ from manufacturing_copilot.store.tables import (
     supply_line,
 )
 from manufacturing_copilot.store.views import EVERYWHERE, VIEWS, view_query
+from manufacturing_copilot.unified.changes import RULES
 from manufacturing_copilot.unified.declared_parts import assets_before, kinds_shown
 from manufacturing_copilot.unified.refresh.past_day import refresh_snapshots_of
 from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh
@@ -77,9 +81,10 @@ def facts_asset(site: Site) -> dg.AssetsDefinition:
         with plant.open() as store:
             with store.read() as connection:
                 as_of = as_of_day(connection, plant.site)
+                version = data_version_of(plant.site, as_of, loaded_data(connection))
             counts = refresh(store, plant.site, as_of)
             context.log.info(f"{counts.items.items} items, as of {as_of}")
-            yield from _results(store, counts)
+            yield from (result._replace(data_version=version) for result in _results(store, counts))
 
     return facts
 
@@ -96,6 +101,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         kinds={"table"},
         owners=OWNERS,
         pool=BULK_LOAD_POOL,
+        code_version=_code_version(site),
         description="Stock by item and location at the end of each day, as known then: on hand, reserved, on order.",
         metadata={
             "dagster/table_name": inventory_snapshot.name,
@@ -107,9 +113,12 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         if not asked:
             raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
         with plant.open() as store:
+            with store.read() as connection:
+                version = data_version_of(plant.site, loaded_data(connection))
             counts = refresh_snapshots_of(store, plant.site, asked[0], asked[-1])
             shown = shown_rows(store, inventory_snapshot, asked[-1])
         return dg.MaterializeResult(
+            data_version=version,
             metadata={
                 **table_metadata(
                     inventory_snapshot, rows=counts.rows, frame=shown, meanings=_meanings(inventory_snapshot)
@@ -118,10 +127,14 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
                 "days": len(asked),
                 "rows written or removed": counts.touched,
                 "negative": counts.negative,
-            }
+            },
         )
 
     return inventory_snapshots
+
+
+def _code_version(site: Site) -> str:
+    return f"{code_version(site)}, rules {RULES}"
 
 
 def _spec(site: Site, key: dg.AssetKey, table: sa.Table, description: str) -> dg.AssetSpec:
@@ -132,6 +145,7 @@ def _spec(site: Site, key: dg.AssetKey, table: sa.Table, description: str) -> dg
         group_name=GROUP,
         kinds={"table"},
         owners=OWNERS,
+        code_version=_code_version(site),
         metadata={"dagster/table_name": table.name, "dagster/column_schema": column_schema(table, _meanings(table))},
     )
 

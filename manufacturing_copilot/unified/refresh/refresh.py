@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.progress import UNIFIED, batches_hash, record_refresh, up_to_batch
+from manufacturing_copilot.progress import UNIFIED, batches_hash, loaded_data, record_refresh, up_to_batch
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.merge import SyncCounts
@@ -68,13 +68,14 @@ def refresh(store: Store, site: Site, as_of: date, *, full: bool = False) -> Ref
 def refresh_within(connection: sa.Connection, site: Site, as_of: date, *, full: bool = False) -> RefreshCounts:
     """Do the work of `refresh` in the caller's transaction."""
     up_to, seen, batches = up_to_batch(connection), batches_hash(connection), seen_batches(connection)
+    data = loaded_data(connection)
     context = RefreshContext(connection, site, as_of, changes_since(connection, site, as_of, full=full))
     for part in PARTS:
         refresh_part(context, part)
     # The tables hold one as-of day: what was noted for others is no longer so.
     connection.execute(sa.delete(refresh_table).where(refresh_table.c.stage == UNIFIED, refresh_table.c.as_of != as_of))
     note_seen(connection, batches)
-    held = {"rules": RULES, "decisions": decisions_mark(connection), **_noted(context)}
+    held = {"rules": RULES, "data": data, "decisions": decisions_mark(connection), **_noted(context)}
     record_refresh(connection, site, as_of, up_to=up_to, seen=seen, held=held)
     return _counted(context)
 
