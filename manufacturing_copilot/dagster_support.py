@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +31,8 @@ from manufacturing_copilot.store.locks import named_lock
 logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
+NAMES_LISTED = 5
+"""So many names stand in a sentence."""
 _HASH_SHOWN = 12
 """Signs of a hash that stand in a version: it is read by people too."""
 
@@ -44,6 +46,7 @@ ALERTS_POOL = "alerts"
 
 _LONGEST = 200
 """Signs shown of a cell: a sentence that says what to do stays whole."""
+_IN_WORDS = frozenset({"sentence", "problem", "what"})
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 UNFINISHED = [
@@ -295,6 +298,23 @@ def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadat
         *("| " + " | ".join(row) + " |" for row in cells),
     ]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def listed(names: Sequence[object], *, most: int = NAMES_LISTED) -> str:
+    """Return names in a sentence; those beyond the first `most` as their number."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def first_row(frame: pl.DataFrame) -> str:
+    """Return the first row of a frame for a sentence: each column's name and value, without empty ones.
+
+    Columns that hold sentences stand without their name; `example`, which is a file and line, stands in brackets.
+    """
+    cells = {name: text for name, value in frame.row(0, named=True).items() if (text := _cell(value))}
+    example = cells.pop("example", None)
+    words = [text if name in _IN_WORDS else f"{name.replace('_', ' ')} {text}" for name, text in cells.items()]
+    return ", ".join(words) + (f" ({example})" if example else "")
 
 
 def table_metadata(

@@ -33,18 +33,17 @@ def newest(connection: sa.Connection, rows: int) -> pl.DataFrame:
 
 
 def without_evidence(connection: sa.Connection) -> list[int]:
-    """Return the ids of live alerts whose evidence holds no value."""
+    """Return the numbers of live alerts whose evidence holds no value."""
     query = sa.select(alert.c.id, alert.c.evidence).where(alert.c.status.in_(LIVE))
     return [alert_id for alert_id, stored in connection.execute(query) if not Evidence.from_json(stored).values]
 
 
-def twice_open(connection: sa.Connection) -> int:
-    """Return how many (rule, subject) have more than one live alert; anything but 0 is a defect."""
+def twice_open(connection: sa.Connection) -> pl.DataFrame:
+    """Return what has more than one live alert, which is a defect: rule, subject, newest (the last alert's number)."""
     doubles = (
-        sa.select(alert.c.rule)
+        sa.select(alert.c.rule, alert.c.subject, sa.func.max(alert.c.id).label("newest"))
         .where(alert.c.status.in_(LIVE))
         .group_by(alert.c.rule, alert.c.subject)
         .having(sa.func.count() > 1)
-        .subquery()
     )
-    return int(connection.scalar(sa.select(sa.func.count()).select_from(doubles)) or 0)
+    return read_frame(connection, doubles).sort("newest")

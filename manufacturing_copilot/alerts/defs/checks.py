@@ -1,10 +1,11 @@
 """Checks of the alerts: each has its evidence, and no trouble is two alerts."""
 
 import dagster as dg
+import polars as pl
 
 from manufacturing_copilot.alerts import summary
 from manufacturing_copilot.alerts.defs.assets import KEY
-from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.dagster_support import Plant, listed
 
 
 @dg.asset_check(asset=KEY, description="Every live alert holds the facts it rests on.")
@@ -15,8 +16,8 @@ def evidence(plant: Plant) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not bare,
         metadata={"alerts without evidence": bare},
-        description=f"{len(bare)} live alerts hold no facts that they rest on. Run the alerts again; if they stay so,"
-        " report the rule that opened them."
+        description=f"{len(bare)} live alerts hold no facts that they rest on: number {listed(bare)}. Run the alerts"
+        " again; if they stay so, report the rule that opened them."
         if bare
         else None,
     )
@@ -28,9 +29,11 @@ def one_alert_each(plant: Plant) -> dg.AssetCheckResult:
     with plant.open() as store, store.read() as connection:
         doubles = summary.twice_open(connection)
     return dg.AssetCheckResult(
-        passed=doubles == 0,
-        metadata={"troubles with two live alerts": doubles},
-        description=f"{doubles} subjects have two live alerts of the same rule. Resolve one of each."
-        if doubles
-        else None,
+        passed=doubles.is_empty(),
+        metadata={"troubles with two live alerts": doubles.height},
+        description=None
+        if doubles.is_empty()
+        else f"{doubles.height} subjects have two live alerts of the same rule:"
+        f" {listed(doubles.select(pl.format('{} of rule {}', 'subject', 'rule')).to_series().to_list())}."
+        f" Resolve the newer one of each: `copilot alert resolve {doubles['newest'][0]}`.",
     )

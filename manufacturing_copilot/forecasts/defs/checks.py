@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from manufacturing_copilot.dagster_support import Plant, preview
+from manufacturing_copilot.dagster_support import Plant, listed, preview
 from manufacturing_copilot.forecasts.defs.assets import TARGETS, asset_key
 from manufacturing_copilot.forecasts.evaluation.quality_report import (
     outside_tolerance,
@@ -27,8 +27,8 @@ _ADVICE = {
     " challenger (`copilot model compare`) does better.",
     "better_than_naive": "the (seasonal) naive forecast would have been better. Look for a change in these series, or"
     " compare another version (`copilot model compare`).",
-    "no_series_failed": "some series could not be forecast by their own model and have a simple forecast instead. See"
-    " the failures in the asset's metadata.",
+    "no_series_failed": "some series could not be forecast by their own model and have a simple forecast instead. Look"
+    " for what is unusual in their history; all failures are in the asset's metadata.",
 }
 """What a failed check found, and what to do about it."""
 _DAY_TAGS = ("dagster/partition", "dagster/asset_partition_range_end")
@@ -61,6 +61,16 @@ def _check(target: Target, name: str, description: str, judge: Judge) -> dg.Asse
     return check
 
 
+def _names(runs: pl.DataFrame) -> list[str]:
+    """Return how people name the runs: by frequency and class, with the first failures where series failed."""
+    return [
+        f"run {run}, {frequency} {demand_class}{f', {failures}' if failures else ''}"
+        for run, frequency, demand_class, failures in runs.select(
+            "run", "frequency", "demand_class", "failures"
+        ).iter_rows()
+    ]
+
+
 def _result(runs: pl.DataFrame, failing: pl.DataFrame, advice: str) -> dg.AssetCheckResult:
     shown = failing if not failing.is_empty() else runs
     rounded = shown.select(pl.exclude("as_of")).with_columns(pl.col(pl.Float64).round(3))
@@ -68,5 +78,7 @@ def _result(runs: pl.DataFrame, failing: pl.DataFrame, advice: str) -> dg.AssetC
         passed=failing.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"runs": runs.height, "found": failing.height, "figures": preview(rounded, rows=30)},
-        description=None if failing.is_empty() else f"{failing.height} of {runs.height} runs: {advice}",
+        description=None
+        if failing.is_empty()
+        else f"{failing.height} of {runs.height} runs ({listed(_names(failing))}): {advice}",
     )

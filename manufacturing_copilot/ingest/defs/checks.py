@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import Plant, preview
+from manufacturing_copilot.dagster_support import Plant, listed, preview
 from manufacturing_copilot.ingest.defs.partitions import asset_key
 from manufacturing_copilot.ingest.ledger.batches import duplicate_rows, rejected_rows
 from manufacturing_copilot.ingest.received import LINE
@@ -153,8 +153,9 @@ def conservation(counted: pl.DataFrame) -> dg.AssetCheckResult:
         metadata=metadata,
         description=None
         if wrong.is_empty()
-        else f"{wrong.height} of {counted.height} batches do not add up: rows are missing from the database, or were"
-        " changed by another program. Restore a backup, or withdraw and restore these batches.",
+        else f"{wrong.height} of {counted.height} batches do not add up ({listed(wrong['reference'].to_list())}): rows"
+        " are missing from the database, or were changed by another program. Restore a backup, or withdraw and restore"
+        " these batches.",
     )
 
 
@@ -171,9 +172,17 @@ def volume_result(sizes: pl.DataFrame) -> dg.AssetCheckResult:
         metadata=metadata,
         description=None
         if unusual.is_empty()
-        else f"{unusual.height} of {sizes.height} batches have far more or fewer rows than usual. Ask the sender"
+        else f"{unusual.height} of {sizes.height} batches have far more or fewer rows than usual:"
+        f" {listed(_sizes(unusual))}. Ask the sender"
         " whether the export was complete; withdraw a batch that should not count.",
     )
+
+
+def _sizes(unusual: pl.DataFrame) -> list[str]:
+    return [
+        f"{reference} has {rows:,} rows, usually {usual:,.0f}"
+        for reference, rows, usual in unusual.select("reference", "rows", "usual").iter_rows()
+    ]
 
 
 def overlap_result(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
@@ -197,8 +206,8 @@ def overlap_result(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetC
         metadata=metadata,
         description=None
         if not told
-        else f"{len(told)} batches hold mostly rows that earlier batches had brought, so they may count twice. Declare"
-        " the feed's key, or withdraw the batch that came twice.",
+        else f"{len(told)} batches ({listed(list(told))}) hold mostly rows that earlier batches had brought, so they"
+        " may count twice. Declare the feed's key, or withdraw the batch that came twice.",
     )
 
 
@@ -218,9 +227,14 @@ def _duplicates(store: Store, _feed: Feed, batches: pl.DataFrame) -> dg.AssetChe
         metadata=metadata,
         description=None
         if found.is_empty()
-        else f"{metadata['duplicates']} rows repeat one that was accepted before; each counts once. Nothing needs to be"
-        " done unless the sender should not send them again.",
+        else f"{metadata['duplicates']} rows repeat one that was accepted before and count once:"
+        f" {listed(_with_rows(found, 'duplicate'))}. Nothing needs to be done unless the sender should"
+        " not send them again.",
     )
+
+
+def _with_rows(batches: pl.DataFrame, fate: str) -> list[str]:
+    return [f"batch {reference} ({rows:,})" for reference, rows in batches.select("reference", fate).iter_rows()]
 
 
 def _rejected_share(store: Store, _feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
@@ -241,7 +255,7 @@ def _rejected_share(store: Store, _feed: Feed, batches: pl.DataFrame) -> dg.Asse
         metadata=metadata,
         description=None
         if share <= REJECTED_SHARE_AT_MOST
-        else f"{rejected} of {received} rows ({share:.1%}) were rejected, more than {REJECTED_SHARE_AT_MOST:.0%}. See"
-        " their reasons; correct the feed's YAML, or mend the rows with `copilot rejected export` and `copilot"
-        " rejected replay`.",
+        else f"{rejected} of {received} rows ({share:.1%}) were rejected, more than {REJECTED_SHARE_AT_MOST:.0%}:"
+        f" {listed(_with_rows(found, 'rejected'))}. See their reasons; correct the feed's YAML, or mend the rows with"
+        " `copilot rejected export` and `copilot rejected replay`.",
     )

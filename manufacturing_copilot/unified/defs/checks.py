@@ -7,7 +7,7 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, preview
+from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, first_row, preview
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.unified.defs.assets import ITEMS, PROCESSES, SNAPSHOTS, SUPPLY
 from manufacturing_copilot.unified.findings.cost_outliers import cost_outliers
@@ -109,5 +109,5 @@ def _result(found: pl.DataFrame, shown: pl.DataFrame, advice: str) -> dg.AssetCh
         passed=found.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
         metadata=metadata,
-        description=None if found.is_empty() else f"{found.height} found: {advice}",
+        description=None if found.is_empty() else f"{found.height} found: {advice} The first: {first_row(shown)}.",
     )

@@ -72,7 +72,7 @@ def test_the_checks_find_an_alert_without_evidence_and_a_trouble_twice(store: St
 
     with store.read() as connection:
         assert len(without_evidence(connection)) == 1
-        assert twice_open(connection) == 1
+        assert twice_open(connection).height == 1
 
 
 def test_the_asset_comes_after_the_forecasts_that_the_site_declares(plant: Plant) -> None:
