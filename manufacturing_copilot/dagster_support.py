@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +22,7 @@ import pydantic
 import sqlalchemy as sa
 
 from manufacturing_copilot import __version__
-from manufacturing_copilot.errors import StoreError
+from manufacturing_copilot.errors import CopilotError, StoreError
 from manufacturing_copilot.progress import data_version
 from manufacturing_copilot.site import Feed, Site, load_site, site_hash
 from manufacturing_copilot.store import Store, home_folder, open_store
@@ -79,7 +80,7 @@ _MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "forecast": {
             "series_id": "the number of the series",
             "run_id": "the number of the model run that made it",
-            "as_of": "the day whose end it is made at",
+            "as_of": "the day at whose end it was made",
             "mean": "expected value of the period",
             **{name: f"{share:g} % of outcomes are expected at or below this" for name, share in _QUANTILES.items()},
             "q99": "99 % of outcomes are expected at or below this",
@@ -241,6 +242,23 @@ def _resolved(value: Any) -> Any:
     return value.get_value() if isinstance(value, dg.EnvVar) else value
 
 
+@contextmanager
+def failing_in_words() -> Iterator[None]:
+    """Let a mistake of whoever started the run fail the step in the error's own sentence, and not be tried again."""
+    try:
+        yield
+    except CopilotError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def config_day(field: str, text: str) -> date:
+    """Return the day that a field of a run's config holds; raises dg.Failure where it holds none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise dg.Failure(f"{field}: found {text!r}, expected a day such as 2026-03-31", allow_retries=False) from None
+
+
 def days(site: Site) -> dg.DailyPartitionsDefinition:
     """Return the daily partitions of the site; partition D means: as known at the end of day D."""
     return dg.DailyPartitionsDefinition(
@@ -277,11 +295,17 @@ def column_schema(table: sa.Table, meanings: Mapping[str, str] = _NOTHING) -> dg
             dg.TableColumn(
                 name=column.name,
                 type=str(column.type),
-                description=column.comment or meanings.get(column.name) or _meaning(column),
+                description=_comment(column) or meanings.get(column.name) or _meaning(column),
             )
             for column in table.columns
         ]
     )
+
+
+def _comment(column: sa.Column[Any]) -> str | None:
+    """Return the comment of a column in words: that of a number of another table's row names only the table."""
+    table, _, name = (column.comment or "").partition(".")
+    return f"the number of the {table.replace('_', ' ')}" if name == "id" else column.comment
 
 
 def _meaning(column: sa.Column[Any]) -> str | None:

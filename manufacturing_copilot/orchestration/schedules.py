@@ -25,7 +25,7 @@ def daily_schedule(site: Site, job: UnresolvedAssetJobDefinition) -> dg.Schedule
         cron_schedule=f"{int(minutes)} {int(hours)} * * *",
         execution_timezone=site.zone,
         default_status=dg.DefaultScheduleStatus.RUNNING if site.schedule_on else dg.DefaultScheduleStatus.STOPPED,
-        description=f"The whole flow, every day at {site.schedule} ({site.zone}).",
+        description=f"Runs the whole flow every day at {site.schedule} ({site.zone}).",
     )
     def daily(context: dg.ScheduleEvaluationContext, plant: Plant) -> dg.RunRequest:
         at = context.scheduled_execution_time

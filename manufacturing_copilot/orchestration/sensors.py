@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ATTEMPTS_AT_MOST = 3
 SEEN_TAG = "copilot/batches_seen"
 _WAIT_FOR_CLAIMED = timedelta(hours=1)
-"""Batches claimed longer ago and still not loaded are somebody's trouble; the others are not kept waiting for them."""
+"""Batches that were claimed longer ago and are still not loaded need a person; the others do not wait for them."""
 
 
 def new_batches_sensor(
@@ -40,7 +40,7 @@ def new_batches_sensor(
         jobs=[jobs[FACTS], jobs[DAILY]],
         minimum_interval_seconds=every_seconds,
         default_status=running,
-        description="Brings facts, alerts and report up to date once batches are loaded; on a new day, forecasts too.",
+        description="Brings facts, alerts and report up to date after a load; on a new day, the forecasts too.",
     )
     def new_batches(context: dg.SensorEvaluationContext, plant: Plant) -> dg.SensorResult:
         with plant.open() as store:

@@ -59,7 +59,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "negative_stock": ("items with stock below zero", "-3", "Count them"),
     "counts_and_movements": ("counts that differ from the count before", "A", "Look for movements"),
     "snapshot_gaps": ("gaps of days without a snapshot", "2026-03-27", "Materialize unified/inventory_snapshots"),
-    "bounds_hold": ("the bounds hold clearly more or less", "weekly", "Do not plan safety stock by them"),
+    "bounds_hold": ("the bounds cover clearly less", "weekly", "Do not plan safety stock by them"),
     "better_than_naive": ("the (seasonal) naive forecast would have been better", "weekly", "compare another version"),
     "no_series_failed": ("could not be forecast by their own model", "A: no history", "Look for what is unusual"),
     "evidence": ("hold no facts that they rest on", "number 1", "Run the alerts again"),

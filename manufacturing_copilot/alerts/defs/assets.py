@@ -51,7 +51,7 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
         kinds={"table", "polars"},
         owners=["team:planning"],
         code_version=code_version(site),
-        description="What needs a person: the site's rules over facts and forecasts, each with evidence and advice.",
+        description="What needs a person: alerts from the site's rules, each with its evidence and advice.",
         pool=ALERTS_POOL,
         metadata={"dagster/table_name": alert.name, "dagster/column_schema": column_schema(alert)},
     )

@@ -8,7 +8,7 @@ from manufacturing_copilot.alerts.defs.assets import KEY
 from manufacturing_copilot.dagster_support import Plant, listed
 
 
-@dg.asset_check(asset=KEY, description="Every live alert holds the facts it rests on.")
+@dg.asset_check(asset=KEY, description="Every live alert holds the facts that it rests on.")
 def evidence(plant: Plant) -> dg.AssetCheckResult:
     """Look for live alerts without evidence."""
     with plant.open() as store, store.read() as connection:
@@ -23,9 +23,9 @@ def evidence(plant: Plant) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=KEY, description="The same rule about the same subject is one live alert.")
+@dg.asset_check(asset=KEY, description="No rule has two live alerts about the same subject.")
 def one_alert_each(plant: Plant) -> dg.AssetCheckResult:
-    """Look for troubles with two live alerts."""
+    """Look for subjects of which one rule has two live alerts."""
     with plant.open() as store, store.read() as connection:
         doubles = summary.twice_open(connection)
     return dg.AssetCheckResult(

@@ -142,7 +142,7 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
         # Oldest first, whatever the order in which the partitions were requested.
         as_of_days = sorted(date.fromisoformat(key) for key in context.partition_keys)
         if not as_of_days:
-            raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
+            raise dg.Failure("the run selects no day: its range ends before it starts")
         with plant.open() as store:
             with store.read() as connection:
                 version = data_version_of(plant.site, *data_read(connection))
@@ -185,7 +185,7 @@ def challengers_asset(site: Site) -> dg.AssetsDefinition:
         kinds={"statsforecast", "table"},
         owners=OWNERS,
         code_version=code_version(site),
-        description="Challengers beside their champions on the same past windows, once there is a new one.",
+        description="Challengers compared with their champions on the same past windows, once a new one is registered.",
         metadata={
             "dagster/table_name": model_comparison.name,
             "dagster/column_schema": column_schema(model_comparison),

@@ -1,4 +1,4 @@
-"""Asset checks of the forecasts: bounds that hold, better than naive, no series failed. They warn with figures."""
+"""Asset checks of the forecasts: bounds that hold, better than naive, no series failed. They warn, with figures."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -19,11 +19,15 @@ from manufacturing_copilot.site import Site, Target
 Judge = Callable[[pl.DataFrame], pl.DataFrame]
 
 _SCORED = (
-    ("bounds_hold", "The 80 % and 95 % bounds hold as much of a held-back window as they say.", outside_tolerance),
-    ("better_than_naive", "The forecasts are better than the (seasonal) naive one.", worse_than_naive),
+    (
+        "bounds_hold",
+        "The 80 % and 95 % bounds cover as much of what was held back as they promise.",
+        outside_tolerance,
+    ),
+    ("better_than_naive", "The forecasts are better than the (seasonal) naive forecast.", worse_than_naive),
 )
 _ADVICE = {
-    "bounds_hold": "the bounds hold clearly more or less than they say. Do not plan safety stock by them until a"
+    "bounds_hold": "the bounds cover clearly less than they promise. Do not plan safety stock by them until a"
     " challenger (`copilot model compare`) does better.",
     "better_than_naive": "the (seasonal) naive forecast would have been better. Look for a change in these series, or"
     " compare another version (`copilot model compare`).",

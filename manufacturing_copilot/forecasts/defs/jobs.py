@@ -1,11 +1,10 @@
 """Jobs of forecasts, as recorded runs of Dagster: overrides that planners set, and comparisons of models."""
 
-from datetime import date
-
 import dagster as dg
+import pydantic
 
 from manufacturing_copilot.clock import as_of_day
-from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.dagster_support import Plant, config_day, failing_in_words
 from manufacturing_copilot.forecasts.evaluation.challengers import compare_challenger
 from manufacturing_copilot.forecasts.overrides import overrides
 from manufacturing_copilot.runtime.runs import finite
@@ -14,49 +13,49 @@ from manufacturing_copilot.runtime.runs import finite
 class AddOverride(dg.Config):
     """What demand will be, of which item, who expects it, why and until when; days as 2026-03-31."""
 
-    item: str
-    location: str | None = None
-    first_day: str
-    last_day: str
-    quantity: float | None = None
-    factor: float | None = None
-    owner: str
-    reason: str
-    expires_on: str | None = None
+    item: str = pydantic.Field(description="SKU or another code of the item.")
+    location: str | None = pydantic.Field(default=None, description="Code of the location; default: all together.")
+    first_day: str = pydantic.Field(description="First day, such as 2026-03-31.")
+    last_day: str = pydantic.Field(description="Last day, such as 2026-04-30.")
+    quantity: float | None = pydantic.Field(default=None, description="Expected demand over all these days.")
+    factor: float | None = pydantic.Field(default=None, description="Or: a factor on the forecast, such as 1.2.")
+    owner: str = pydantic.Field(description="Who expects it.")
+    reason: str = pydantic.Field(description="Why, for whoever asks later.")
+    expires_on: str | None = pydantic.Field(default=None, description="Last day on which the override counts.")
 
 
 class Withdraw(dg.Config):
     """Which override is withdrawn, by whom and why."""
 
-    override: int
-    actor: str
-    reason: str
+    override: int = pydantic.Field(description="Number of the override.")
+    actor: str = pydantic.Field(description="Who withdraws it.")
+    reason: str = pydantic.Field(description="Why, for whoever asks later.")
 
 
 @dg.op(description="Record the demand that a planner expects; the next forecast uses it.")
 def add_override(context: dg.OpExecutionContext, plant: Plant, config: AddOverride) -> None:
     """Record the override."""
-    with plant.open() as store, store.write() as connection:
+    with failing_in_words(), plant.open() as store, store.write() as connection:
         number = overrides.add_override(
             connection,
             plant.site,
             config.item,
             location_code=config.location,
-            first_day=date.fromisoformat(config.first_day),
-            last_day=date.fromisoformat(config.last_day),
+            first_day=config_day("first_day", config.first_day),
+            last_day=config_day("last_day", config.last_day),
             quantity=config.quantity,
             factor=config.factor,
             owner=config.owner,
             reason=config.reason,
-            expires_on=date.fromisoformat(config.expires_on) if config.expires_on else None,
+            expires_on=config_day("expires_on", config.expires_on) if config.expires_on else None,
         )
     context.add_output_metadata({"override": number})
 
 
-@dg.op(name="withdraw_override", description="Take an override back: forecasts from today on do not count it.")
+@dg.op(name="withdraw_override", description="Withdraw an override: forecasts from today on no longer use it.")
 def withdraw_op(plant: Plant, config: Withdraw) -> None:
     """Withdraw the override."""
-    with plant.open() as store, store.write() as connection:
+    with failing_in_words(), plant.open() as store, store.write() as connection:
         today = as_of_day(connection, plant.site)
         overrides.withdraw_override(connection, config.override, actor=config.actor, reason=config.reason, today=today)
 
@@ -79,15 +78,15 @@ def withdraw_forecast_override() -> None:
 class Compare(dg.Config):
     """Which model; which version (0: the challenger); over how many windows (0: as many as the site declares)."""
 
-    model: str
-    version: int = 0
-    windows: int = 0
+    model: str = pydantic.Field(description="Name of the model, such as demand/weekly/smooth.")
+    version: int = pydantic.Field(default=0, description="Number of the version; 0: the challenger.")
+    windows: int = pydantic.Field(default=0, description="Number of past windows; 0: as many as the site declares.")
 
 
-@dg.op(description="Score a version beside the champion of its model on the same past windows.")
+@dg.op(description="Score a version and the champion of its model on the same past windows.")
 def compare_version(context: dg.OpExecutionContext, plant: Plant, config: Compare) -> None:
     """Compare, and log the verdict."""
-    with plant.open() as store:
+    with failing_in_words(), plant.open() as store:
         with store.read() as connection:
             as_of = as_of_day(connection, plant.site)
         done = compare_challenger(

@@ -55,8 +55,8 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
         group_name="ingest",
         kinds={_kind_of(feed), "table"},
         owners=[f"team:{feed.owner}"] if feed.owner else ["team:data"],
-        description=f"{feed.kind.meaning.capitalize()}, from {feed.feed}: the batches of this feed, accepted,"
-        f" duplicate and rejected.{' ' + feed.note if feed.note else ''}",
+        description=f"{feed.kind.meaning.capitalize()}: the records of {feed.feed}, a partition for each batch."
+        + (f" {feed.note}" if feed.note else ""),
         metadata={
             "dagster/table_name": accepted[feed.records].name,
             "dagster/column_schema": column_schema(accepted[feed.records]),
@@ -74,7 +74,7 @@ def feed_asset(feed: Feed) -> dg.AssetsDefinition:
         # Partitions come in the order in which Dagster first heard of them; batches are loaded as they were claimed.
         references = sorted(context.partition_keys)
         if not references:
-            raise dg.Failure("the run names no batch; a range whose end stands before its start selects none")
+            raise dg.Failure("the run selects no batch: its range ends before it starts")
         with plant.open() as store:
             yield from _load_all(context, plant, store, feed, references)
 

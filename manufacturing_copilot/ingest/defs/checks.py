@@ -1,4 +1,4 @@
-"""Asset checks of the feeds: rows are conserved, duplicates and rejected rows are said aloud.
+"""Asset checks of the feeds: rows are conserved, and duplicates and rejected rows are reported.
 
 They read the ledger, not the partition: a run over many batches is checked once, for the batches it loaded.
 """
@@ -52,7 +52,7 @@ def feed_checks(feed: Feed) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"check_{feed.source}_{feed.name}",
         specs=[dg.AssetCheckSpec(check.name, asset=key, description=check.description) for check in checks.values()],
-        description=f"Checks the batches of {feed.feed} that the run has loaded.",
+        description=f"Checks the batches of {feed.feed} that the run loaded.",
         can_subset=True,
     )
     def check_batches(context: dg.AssetCheckExecutionContext, plant: Plant) -> Iterator[dg.AssetCheckResult]:
@@ -71,9 +71,9 @@ def _checks_of(feed: Feed) -> Iterator[_Check]:
     yield _Check("duplicates", "No row repeats one that was accepted before.", _duplicates)
     yield _Check("rejected_share", f"At most {REJECTED_SHARE_AT_MOST:.0%} of the rows are rejected.", _rejected_share)
     if not feed.record_key:
-        yield _Check("no_overlap", "A batch without keys is not mostly what came before.", overlap_result)
+        yield _Check("no_overlap", "A batch without keys does not mostly repeat earlier batches.", overlap_result)
     if feed.guards.volume != "off":
-        yield _Check("usual_volume", "Batches have about as many rows as those before them.", _usual_volume)
+        yield _Check("usual_volume", "A batch has about as many rows as the batches before it.", _usual_volume)
 
 
 def _conserved(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
@@ -106,7 +106,7 @@ def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:
 
 
 def count_again(store: Store, feed: Feed, batches: pl.DataFrame) -> pl.DataFrame:
-    """Return the batches with their rows counted anew from the tables, as `counted_…` columns.
+    """Return the batches with their rows counted again in the tables, as `counted_…` columns.
 
     An accepted row is where it was written, or, once another took its place, among the changes.
     """

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+import pydantic
 
-from manufacturing_copilot.dagster_support import Plant, preview
-from manufacturing_copilot.errors import BatchError, CopilotError
+from manufacturing_copilot.dagster_support import Plant, failing_in_words, preview
+from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.corrections.replay import refuse, release, replay
 from manufacturing_copilot.ingest.corrections.withdraw import restore, withdraw
 from manufacturing_copilot.ingest.ledger import attempts
@@ -25,26 +26,26 @@ _EVENTS_SHOWN = 20
 class BatchDecision(dg.Config):
     """A batch by its reference, who decides about it, and why."""
 
-    reference: str
-    actor: str
-    reason: str
+    reference: str = pydantic.Field(description="Reference of the batch, such as 00000042.")
+    actor: str = pydantic.Field(description="Who decides.")
+    reason: str = pydantic.Field(description="Why, for whoever asks later.")
 
 
 class ChosenRows(BatchDecision):
     """Rejected rows of a batch, by their lines."""
 
-    lines: list[int]
+    lines: list[int] = pydantic.Field(description="Line numbers of the rows in their file.")
 
 
 class MendedRows(dg.Config):
     """A file of mended rows, named from the home folder, who mended them, and why."""
 
-    file: str
-    actor: str
-    reason: str
+    file: str = pydantic.Field(description="Path of the file of mended rows, from the home folder.")
+    actor: str = pydantic.Field(description="Who mended the rows.")
+    reason: str = pydantic.Field(description="Why, for whoever asks later.")
 
 
-@dg.op(name="withdraw", description="Withdraw a batch: remove its effect from everything, as if it never came.")
+@dg.op(name="withdraw", description="Withdraw a batch: remove its effect from everything, as if it had never come.")
 def withdraw_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
     """Withdraw the batch."""
     with _deciding(context, config, plant) as (store, actor):
@@ -60,7 +61,7 @@ def restore_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Pla
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(name="retry", description="Retry a failed batch.")
+@dg.op(name="retry", description="Retry a failed batch: it is loaded again.")
 def retry_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant) -> None:
     """Put the batch back to pending."""
     with _deciding(context, config, plant) as (store, actor):
@@ -68,7 +69,7 @@ def retry_op(context: dg.OpExecutionContext, config: BatchDecision, plant: Plant
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(name="release_rows", description="Release rows that a guard stopped and that are correct as they are.")
+@dg.op(name="release_rows", description="Release rows that a guard held back and that are correct as they are.")
 def release_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
     """Release the rows."""
     with _deciding(context, config, plant) as (store, actor):
@@ -79,7 +80,7 @@ def release_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: P
         _tell_of_batch(context, store, config.reference)
 
 
-@dg.op(name="refuse_rows", description="Refuse rejected rows for good, so that nobody waits for them any longer.")
+@dg.op(name="refuse_rows", description="Refuse rejected rows for good, so that they no longer wait for a decision.")
 def refuse_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: Plant) -> None:
     """Refuse the rows."""
     with _deciding(context, config, plant) as (store, actor):
@@ -92,7 +93,7 @@ def refuse_rows_op(context: dg.OpExecutionContext, config: ChosenRows, plant: Pl
 
 @dg.op(
     name="replay_rows",
-    description="Replay corrected rows: accept those that pass now.",
+    description="Replay corrected rows: those that pass now are accepted.",
 )
 def replay_rows_op(context: dg.OpExecutionContext, config: MendedRows, plant: Plant) -> None:
     """Replay the file."""
@@ -111,13 +112,11 @@ def _deciding(
     context: dg.OpExecutionContext, config: BatchDecision | MendedRows, plant: Plant
 ) -> Iterator[tuple[Store, str]]:
     """Give the store and who acts; a mistake fails the run in its sentence, and is not tried again."""
-    try:
+    with failing_in_words():
         if not config.actor.strip() or not config.reason.strip():
             raise BatchError("actor or reason is empty; say who decides and why, for whoever asks later")
         with plant.open() as store:
             yield store, f"{config.actor.strip()} in run {context.run_id}"
-    except CopilotError as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
 
 
 def _below_home(home: Path, file: str) -> Path:

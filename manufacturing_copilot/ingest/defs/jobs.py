@@ -26,5 +26,5 @@ def feed_job(feed: Feed) -> UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets(asset_key(feed)),
         partitions_def=batches_of(feed),
         executor_def=dg.in_process_executor,
-        description=f"Loads batches of {feed.feed}.",
+        description=f"Loads and checks batches of {feed.feed}.",
     )

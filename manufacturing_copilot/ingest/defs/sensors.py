@@ -1,7 +1,7 @@
-"""A sensor per source: claims the files that wait and asks for runs that load the batches nobody works on yet.
+"""A sensor per source: claims the files that wait, and requests runs that load the batches nobody works on yet.
 
-What has been done is in the ledger, what is being done in Dagster's runs; the sensor compares the two and keeps no
-memory of its own. So a batch whose tick or whose run died is asked for again.
+What is done stands in the ledger, what is being done in Dagster's runs. The sensor compares the two and keeps no memory
+of its own, so that a batch is requested again after its tick or its run has crashed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BATCHES_A_RUN = 200
 """More partitions in one run cost more than a second run, on SQLite."""
 
 RUNS_AN_HOUR = 5
-"""So often a run that dies before it begins on its batches is asked for again; then the next hour is waited for."""
+"""So many times an hour a batch is requested whose runs crash before they load it; then it waits for the next hour."""
 
 REFERENCES_TAG = "copilot/batches"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -52,7 +52,7 @@ def source_sensor(
         jobs=[jobs[feed.feed] for feed in feeds],
         minimum_interval_seconds=every_seconds,
         default_status=running,
-        description=f"Claims new files of {source} as batches and asks for runs that load them.",
+        description=f"Claims new files and table rows of {source} as batches, and starts runs that load them.",
     )
     def files(context: dg.SensorEvaluationContext, plant: Plant) -> dg.SensorResult:
         with plant.open() as store:
@@ -73,7 +73,7 @@ def source_sensor(
 
 
 def requests_for(instance: dg.DagsterInstance, feeds: Sequence[Feed], pending: pl.DataFrame) -> dg.SensorResult:
-    """Return what to ask for, so that every pending batch which no unfinished run works on is loaded."""
+    """Return the requests by which every pending batch is loaded that no unfinished run works on."""
     requests: list[dg.RunRequest] = []
     additions = []
     given_up: list[str] = []
@@ -97,13 +97,13 @@ def requests_for(instance: dg.DagsterInstance, feeds: Sequence[Feed], pending: p
         return dg.SensorResult(run_requests=requests, dynamic_partitions_requests=additions)
     if given_up:
         return dg.SensorResult(
-            skip_reason=f"{RUNS_AN_HOUR} runs within an hour have not loaded {', '.join(given_up)}; look at their logs"
+            skip_reason=f"{RUNS_AN_HOUR} runs within an hour have not loaded {', '.join(given_up)}; see their logs"
         )
     return dg.SensorResult(skip_reason="nothing new")
 
 
 def _asked_for(instance: dg.DagsterInstance, feed: Feed) -> set[str]:
-    """Return the batches of the feed that a run which has not ended will load."""
+    """Return the batches of the feed that an unfinished run is to load."""
     runs = instance.get_runs(dg.RunsFilter(job_name=job_name(feed), statuses=UNFINISHED))
     return {reference for run in runs for reference in run.tags.get(REFERENCES_TAG, "").split()}
 
@@ -127,7 +127,7 @@ def _runs_of(order: Sequence[str], waiting: set[str]) -> Iterable[list[str]]:
 
 
 def _request(instance: dg.DagsterInstance, feed: Feed, references: list[str]) -> dg.RunRequest | None:
-    """Return the request for one run over `references`, None where they were asked for too often of late."""
+    """Return the request for one run over `references`; None where they were requested too often within the hour."""
     text = " ".join(references)
     earlier = dg.RunsFilter(job_name=job_name(feed), tags={REFERENCES_TAG: text})
     lately = dg.RunsFilter(

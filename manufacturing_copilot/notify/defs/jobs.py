@@ -11,7 +11,7 @@ from manufacturing_copilot.store.types import utc_now
 JOB = "notify"
 
 
-@dg.op(description="Plan the messages that people need, and send what is due through apprise; every attempt is kept.")
+@dg.op(description="Plan the messages that people need, and send what is due; every attempt is recorded.")
 def deliver_notifications(context: dg.OpExecutionContext, plant: Plant) -> None:
     """Plan, deliver, and fail where somebody could not be told at all."""
     with plant.open() as store:

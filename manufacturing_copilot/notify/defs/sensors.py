@@ -25,7 +25,7 @@ def build_undelivered(site: Site, every_seconds: int = SENSOR_SECONDS) -> dg.Sen
         job=notify,
         minimum_interval_seconds=every_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if site.schedule_on else dg.DefaultSensorStatus.STOPPED,
-        description="Starts the job that tells people, when there is news or a delivery is due.",
+        description="Starts the job `notify` when there is news for somebody or a delivery is due.",
     )
     def undelivered(context: dg.SensorEvaluationContext, plant: Plant) -> dg.RunRequest | dg.SkipReason:
         filters = dg.RunsFilter(job_name=JOB, statuses=_UNDER_WAY)

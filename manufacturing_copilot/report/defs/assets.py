@@ -24,8 +24,8 @@ def build_assets(site: Site) -> list[dg.AssetsDefinition]:
         kinds={"html"},
         owners=["team:planning"],
         code_version=code_version(site),
-        description=f"The page for people at {site.site}: what needs a person, what is forecast, what came in, who"
-        " was told. One HTML file a day in the home folder's reports/.",
+        description=f"The page for people at {site.site}: what needs a decision, what is forecast, what came in,"
+        " and who was notified. One HTML file a day, in the home folder's reports/.",
     )
     def page(plant: Plant) -> dg.MaterializeResult:
         with plant.open() as store:

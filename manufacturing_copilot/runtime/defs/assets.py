@@ -21,7 +21,7 @@ MODELS = dg.AssetKey([GROUP, "models"])
     kinds={"table", "python"},
     owners=OWNERS,
     code_version=__version__,
-    description="One policy per target, frequency and demand class, in immutable versions; champions are set.",
+    description="The policies that forecast, by target, frequency and demand class, in immutable versions.",
     metadata={"dagster/table_name": model_version.name, "dagster/column_schema": column_schema(model_version)},
 )
 def models(plant: Plant) -> dg.MaterializeResult:

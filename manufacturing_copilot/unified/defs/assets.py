@@ -68,11 +68,16 @@ _NUMBERS = {
 def facts_asset(site: Site) -> dg.AssetsDefinition:
     """Return the assets of items, processes and history; one step, in one transaction."""
     specs = [
-        _spec(site, ITEMS, item, "One item master over all sources, with what they disagree about."),
-        _spec(site, PROCESSES, process, "Bills of materials and routings, cycles found."),
-        _spec(site, DEMAND, demand_day, "What customers wanted, by day and item."),
-        _spec(site, SUPPLY, supply_line, "Ordered, promised, received."),
-        _spec(site, QUALITY, quality_day, "Looked at, defective and scrapped, by day, item, operation and supplier."),
+        _spec(site, ITEMS, item, "The item master over all sources, with their conflicts."),
+        _spec(site, PROCESSES, process, "Bills of materials and routings, checked for cycles."),
+        _spec(site, DEMAND, demand_day, "Customer demand by day and item."),
+        _spec(site, SUPPLY, supply_line, "Order lines to suppliers and to production: ordered, promised, received."),
+        _spec(
+            site,
+            QUALITY,
+            quality_day,
+            "Pieces inspected, defective and scrapped, by day, item, operation, supplier.",
+        ),
     ]
 
     @dg.multi_asset(name="facts", specs=specs, pool=BULK_LOAD_POOL, can_subset=False)
@@ -111,7 +116,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
     def inventory_snapshots(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
         asked = sorted(date.fromisoformat(key) for key in context.partition_keys)
         if not asked:
-            raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
+            raise dg.Failure("the run selects no day: its range ends before it starts")
         with plant.open() as store:
             with store.read() as connection:
                 version = data_version_of(plant.site, loaded_data(connection))

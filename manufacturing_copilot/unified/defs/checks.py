@@ -1,4 +1,4 @@
-"""Asset checks of unified: what does not fit together, with counts and examples. They warn; none stops the flow."""
+"""Asset checks of unified: what does not fit together, with counts and examples. They warn; none stops a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,21 +44,22 @@ class Check:
 
 
 _CHECKS = (
-    Check(ITEMS, "unmapped_codes", "Every code that records speak of means an item.",
+    Check(ITEMS, "unmapped_codes", "Every code in the records means an item.",
           lambda c, _: unmapped(c, NO_ITEM)),
-    Check(ITEMS, "unit_factors", "Every unit can be converted to the base unit.", lambda c, _: unmapped(c, NO_FACTOR)),
+    Check(ITEMS, "unit_factors", "Every unit can be converted to the item's base unit.",
+          lambda c, _: unmapped(c, NO_FACTOR)),
     Check(ITEMS, "unit_conflicts", "No two unit conversions contradict each other.", unit_conflicts),
     Check(ITEMS, "conflicts", "The sources agree about the items.", lambda c, _: conflicts(c), ("items",)),
-    Check(ITEMS, "cost_outliers", "No cost is far from what the item cost before, was paid for, or costs elsewhere.",
+    Check(ITEMS, "cost_outliers", "No cost is far from the item's earlier cost, prices paid, or other sources.",
           cost_outliers),
-    Check(PROCESSES, "sound_processes", "No item is made of itself, no component is unknown, shares add up.",
+    Check(PROCESSES, "sound_processes", "No item contains itself, every component is known, and shares add up.",
           lambda c, _: process_problems(c), ("boms",)),
     Check(SUPPLY, "orphans", "Every receipt has its order line, every purchase line its supplier.", orphans),
     Check(SNAPSHOTS, "negative_stock", "No stock is below zero.", lambda c, _: negative_stock(c),
           ("stock_levels", "stock_movements"), "counted_on"),
-    Check(SNAPSHOTS, "counts_and_movements", "What was counted is what was counted before and what moved since.",
+    Check(SNAPSHOTS, "counts_and_movements", "Each count of stock is the count before it plus what moved since.",
           lambda c, _: stock_differences(c), ("stock_levels",), "to_day"),
-    Check(SNAPSHOTS, "snapshot_gaps", "No day lacks its snapshot.", lambda c, _: snapshot_gaps(c)),
+    Check(SNAPSHOTS, "snapshot_gaps", "Every day has its snapshot of stock.", lambda c, _: snapshot_gaps(c)),
 )  # fmt: skip
 
 
