@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -166,43 +162,14 @@ def up(
     """
     from manufacturing_copilot.cli.demo_servers import listening_for_demo
     from manufacturing_copilot.orchestration.run import dagster_home
+    from manufacturing_copilot.orchestration.up import HOST, free_port, only_one, run_services
 
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
     with site_and_store():
         pass  # a mistake in the site or a missing database is reported here, in a sentence
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    if not Path("workspace.yaml").exists():
-        command += ["-m", "manufacturing_copilot.definitions"]
-    with listening_for_demo() as environment:
-        out.print(f"The UI will be at http://127.0.0.1:{port}; stop with Ctrl-C.")
-        code = _run_until_stopped(command, {**os.environ, **environment})
+    with only_one(home_folder()) as home_lock:
+        port = free_port(port)
+        with listening_for_demo() as environment:
+            out.print(f"The UI will be at http://{HOST}:{port}; stop with Ctrl-C.")
+            code = run_services(port, home_lock, {**os.environ, **environment})
     raise typer.Exit(code)
-
-
-def _run_until_stopped(command: list[str], environment: dict[str, str]) -> int:
-    """Run `command` until it ends, or Ctrl-C or SIGTERM reaches this process; return its exit code."""
-    started: list[subprocess.Popen[bytes]] = []
-    stopping = threading.Event()
-
-    def stop(*_: object) -> None:
-        stopping.set()
-        for process in started:
-            process.terminate()
-
-    signal.signal(signal.SIGTERM, stop)  # before the start: a server that nobody ends would outlive this process
-    process = subprocess.Popen(command, env=environment)
-    started.append(process)
-    if stopping.is_set():
-        process.terminate()
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        return _wait_or_terminate(process)
-
-
-def _wait_or_terminate(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return process.wait(timeout=30)  # Ctrl-C reached it too
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        return process.wait()

@@ -6,13 +6,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -220,25 +218,6 @@ def test_what_cannot_be_rebuilt_is_told_in_a_sentence(done: Running, copilot: Co
     assert "expected a day such as 2026-03-31" in copilot("rebuild", "--as-of", "yesterday").err
     assert "name the day with --as-of" in copilot("rebuild", "--into", "there").err
     assert "is still to come" in copilot("rebuild", "--as-of", "2030-01-01").err
-
-
-def test_the_servers_end_with_the_command_that_started_them(plant: Running) -> None:
-    script = Path(sys.executable).parent / "copilot"
-    environment = os.environ | {"COLUMNS": "200", "PYTHONPATH": str(REPOSITORY)}
-    command = subprocess.Popen(
-        [script, "up", "--port", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-    )
-    try:
-        began = time.monotonic()
-        while not (servers := psutil.Process(command.pid).children()):
-            assert time.monotonic() - began < 300, "nothing was started"
-            time.sleep(0.1)
-        command.terminate()
-        command.wait(timeout=300)
-        gone, alive = psutil.wait_procs(servers, timeout=300)
-        assert gone and not alive
-    finally:
-        command.kill()
 
 
 def _unwrapped(said: Said) -> str:

@@ -15,6 +15,8 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.workspace.config_schema import process_workspace_config
 
 from manufacturing_copilot.orchestration.run import dagster_home
+from manufacturing_copilot.web.gate import HOSTS_VARIABLE
+from manufacturing_copilot.web.serve import parser
 from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY
 
 DOCKER = REPOSITORY / "docker"
@@ -157,6 +159,18 @@ def test_every_server_behind_the_gateway_is_a_service() -> None:
         assert port in services[host]["command"]
     assert "--read-only" in services["viewers"]["command"]
     assert gateway.count("proxy_pass") == gateway.count("auth_basic_user_file")
+
+
+def test_the_gateway_and_the_servers_behind_it_refuse_foreign_pages() -> None:
+    gateway = (DOCKER / "gateway" / "nginx.conf").read_text(encoding="utf-8")
+    for rule in ("$foreign_origin", "$foreign_site", "$no_json", "proxy_set_header Host $http_host"):
+        assert rule in gateway
+    services = read(DOCKER / "compose.yaml")["services"]
+    for name in ("operators", "viewers"):
+        python, module, serve, *arguments = services[name]["command"]
+        assert (python, module, serve) == ("python", "-m", "manufacturing_copilot.web.serve")
+        assert parser().parse_args(arguments).port == 3000
+    assert HOSTS_VARIABLE in services["operators"]["environment"]
 
 
 def test_the_values_for_kubernetes_name_our_module_and_what_is_mounted() -> None:
