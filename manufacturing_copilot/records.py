@@ -50,12 +50,18 @@ class Field:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """One kind of record: its name, its meaning, its usual natural key and its fields."""
+    """One kind of record: its name, its meaning, its usual natural key and its fields.
+
+    `line`: fields that number the lines of one document; where a feed delivers them they belong to its usual key.
+    `summed`: quantities that are added up where several rows of a file are parts of one record.
+    """
 
     name: str
     meaning: str
     key: tuple[str, ...]
     fields: tuple[Field, ...]
+    line: tuple[str, ...] = ()
+    summed: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field:
         """Return the field called `name`; raises KeyError where there is none."""
@@ -173,6 +179,8 @@ _KINDS = (
             _integer("priority", "of alternates the one with the lowest number is used; empty comes last"),
             _ratio("share", "share of the need that this alternate covers, where several are in use"),
         ),
+        line=("reference",),
+        summed=("quantity_per",),
     ),
     RecordKind(
         "routings",
@@ -231,6 +239,7 @@ _KINDS = (
             _quantity("on_order", "ordered and not yet received", at_least=None),
             _code("unit", "the unit of the quantities"),
         ),
+        summed=("on_hand", "reserved", "in_inspection", "on_order"),
     ),
     RecordKind(
         "stock_movements",
@@ -259,6 +268,7 @@ _KINDS = (
             _money("price", "value of one unit"),
             _code("unit", "the unit of quantity"),
         ),
+        summed=("quantity",),
     ),
     RecordKind(
         "order_lines",
@@ -279,6 +289,7 @@ _KINDS = (
             _choice("status", "status of the line", "open", "shipped", "cancelled", "returned"),
             _flag("free_of_charge", "a sample, a replacement, a gift: nobody pays for it"),
         ),
+        summed=("quantity",),
     ),
     RecordKind(
         "purchase_orders",
@@ -311,6 +322,7 @@ _KINDS = (
             _money("price", "price of one unit"),
             _choice("status", "status of the line", "open", "closed", "cancelled"),
         ),
+        summed=("quantity", "received_quantity", "rejected_quantity"),
     ),
     RecordKind(
         "receipts",
@@ -327,6 +339,8 @@ _KINDS = (
             _quantity("rejected_quantity", "part of it that was rejected at inspection"),
             _code("unit", "the unit of the quantities"),
         ),
+        line=("line_no",),
+        summed=("quantity", "rejected_quantity"),
     ),
     RecordKind(
         "work_orders",
@@ -346,6 +360,7 @@ _KINDS = (
             _date("finished_on", "last day of work"),
             _choice("status", "status of the order", "open", "finished", "cancelled"),
         ),
+        summed=("quantity", "completed", "scrapped"),
     ),
     RecordKind(
         "inspections",
@@ -363,6 +378,7 @@ _KINDS = (
             _quantity("defective", "quantity found defective", required=True, unit="pieces"),
             _text("reason", "kind of defect"),
         ),
+        summed=("inspected", "defective"),
     ),
     RecordKind(
         "item_costs",

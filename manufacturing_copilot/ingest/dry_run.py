@@ -27,8 +27,9 @@ from manufacturing_copilot.ingest.loading.parts import (
     texts_in,
     without_stopped,
 )
-from manufacturing_copilot.ingest.loading.reprocess import KnownFile, records_of
-from manufacturing_copilot.ingest.record_keys import FILE
+from manufacturing_copilot.ingest.loading.reprocess import KnownFile, records_of, with_one_record_each
+from manufacturing_copilot.ingest.record_keys import FILE, as_keyed, refuse_other_key
+from manufacturing_copilot.ingest.validation import same_key
 from manufacturing_copilot.ingest.validation.drift import drift_of
 from manufacturing_copilot.ingest.validation.overlap import overlap_of
 from manufacturing_copilot.ingest.validation.unit_guard import unit_jumps
@@ -84,6 +85,12 @@ def rehearse(store: Store | None, site: Site, feed: Feed, path: Path) -> Rehears
             sa.select(feed_table.c.id, feed_table.c.contract).where(feed_table.c.name == feed.feed)
         ).one_or_none()
         contract = FIRST_FILE if row is None else FileContract.from_json(row.contract)
+        feed = as_keyed(feed, contract)
+        try:
+            if row is not None:
+                refuse_other_key(connection, feed, row.id, contract)
+        except BatchError as error:
+            return Rehearsal(feed.feed, refused=str(error))
         loaded = None if row is None else _Loaded(connection, feed, row.id)
         rehearsal = _rehearsed(site, feed, file, content, contract, loaded)
         connection.rollback()  # temporary tables were made to look records up; nothing of it may stay
@@ -143,6 +150,19 @@ class _Loaded:
         return (str(overlap),) if overlap is not None and overlap.telling else ()
 
 
+def _of_same_key(part: Part, found: FileFindings) -> tuple[str, ...]:
+    """Return what is to be said of rows of the file that share their keys."""
+    sentences: tuple[str, ...] = ()
+    asked = part.rejected.get_column("reasons").str.contains(rf'"rule":\s*"{same_key.RULE}"').sum()
+    if asked:
+        sentences += (f"{asked:,} rows share their keys with others of the file, and wait; see same_key: and key:",)
+    if found.summed:
+        fields = [name for name in found.summed if name not in ("records", "rows")]
+        differ = f"; they differ in {', '.join(fields)}, of which the first row's hold" if fields else ""
+        sentences += (f"{found.summed['rows']:,} rows were added up to {found.summed['records']:,} records{differ}",)
+    return sentences
+
+
 def _rehearsed(
     site: Site, feed: Feed, file: KnownFile, content: bytes, contract: FileContract, loaded: _Loaded | None
 ) -> Rehearsal:
@@ -154,6 +174,7 @@ def _rehearsed(
             sentence = f"the file repeats {repeated} byte for byte: every row is a duplicate"
             return Rehearsal(feed.feed, height, duplicate=height, found=received.found, findings=(sentence,))
         rows = records_of(received, feed, site, file)
+        rows = with_one_record_each(rows, received.rows, feed, file.name)
     except BatchError as error:
         return Rehearsal(feed.feed, refused=str(error))
     part = replace(part_of(rows, feed, _FILE_ID, height), texts=texts_in(received.rows, _FILE_ID))
@@ -168,13 +189,14 @@ def _rehearsed(
         known = known_records(loaded.connection, feed, loaded.feed_id, contested_records(part, feed))
         findings += waiting + loaded.overlap(part)
     fates = classify_part(part, known, feed)
+    findings += _of_same_key(part, rows.found)
     if not fates.refused.is_empty():
         findings += (f"{fates.refused.height:,} records have a key that another record holds, and are refused",)
     return Rehearsal(
         feed.feed,
         received=height,
         accepted=fates.accepted,
-        duplicate=fates.duplicates.height,
+        duplicate=fates.duplicates.height + part.added.height,
         rejected=part.rejected.height + fates.refused.height,
         changed=fates.replaced.height,
         found=rows.found,

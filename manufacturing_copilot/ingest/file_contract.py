@@ -44,12 +44,14 @@ class ValueFormats:
     """How the values of a feed's files are read, by the field's name.
 
     `decimal`: the decimal mark. `dates`: the order of day and month. `marked_by_x`: the flags of which an x means yes
-    and an empty cell no, in alphabetical order. A field that no file has decided yet is in none of them.
+    and an empty cell no, and `moments` the dates with a time of day in a zone of their own that is not always midnight,
+    in alphabetical order. A field that no file has decided yet is in none of them.
     """
 
     decimal: Mapping[str, DecimalMark] = field(default_factory=dict)
     dates: Mapping[str, DateOrder] = field(default_factory=dict)
     marked_by_x: tuple[str, ...] = ()
+    moments: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> ValueFormats:
@@ -58,6 +60,7 @@ class ValueFormats:
             stored.get("decimal", {}),
             {name: DateOrder(order) for name, order in stored.get("dates", {}).items()},
             tuple(stored.get("marked_by_x", ())),
+            tuple(stored.get("moments", ())),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +69,7 @@ class ValueFormats:
             "decimal": dict(self.decimal),
             "dates": {name: str(order) for name, order in self.dates.items()},
             "marked_by_x": list(self.marked_by_x),
+            "moments": list(self.moments),
         }
         return {name: value for name, value in decided.items() if value}
 
@@ -75,22 +79,25 @@ class FileContract:
     """What earlier files of a feed were found to be, which holds for the next one.
 
     `reading`: how rows are read, None where no file was read yet. `columns`: every name that the files' columns have
-    had, None where no file was checked yet. `values`: how values are read.
+    had, None where no file was checked yet. `values`: how values are read. `key`: the fields by which its records are
+    known, None where they have no key or were loaded before this was noted.
     """
 
     reading: FileReading | None = None
     columns: tuple[str, ...] | None = None
     values: ValueFormats = field(default_factory=ValueFormats)
+    key: tuple[str, ...] | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any] | None) -> FileContract:
         """Return the contract that `to_json` wrote."""
         stored = stored or {}
-        reading, columns = stored.get("reading"), stored.get("columns")
+        reading, columns, key = stored.get("reading"), stored.get("columns"), stored.get("key")
         return cls(
             None if reading is None else FileReading.from_json(reading),
             None if columns is None else tuple(columns),
             ValueFormats.from_json(stored),
+            None if key is None else tuple(key),
         )
 
     def to_json(self) -> dict[str, Any] | None:
@@ -101,6 +108,8 @@ class FileContract:
         known |= self.values.to_json()
         if self.columns is not None:
             known["columns"] = list(self.columns)
+        if self.key is not None:
+            known["key"] = list(self.key)
         return known or None
 
 
@@ -158,7 +167,8 @@ class FileFindings:
     Of checking it, None before. `matched`: the column that each field is read from. `unmapped_columns`: read by
     no field. `new_columns`: that earlier files did not have. `missing_columns`: declared, and not there.
     `discarded_columns`: dropped, as the feed lets in no new ones. `decided`: how values were read.
-    `read_as_missing`: by field, how often each text was read as no value.
+    `read_as_missing`: by field, how often each text was read as no value. `summed`: how many `records` are totals, of
+    how many `rows`, and by field in how many of them the rows say different things.
     """
 
     type: str | None = None
@@ -181,6 +191,7 @@ class FileFindings:
     discarded_columns: tuple[str, ...] = ()
     decided: ValueFormats | None = None
     read_as_missing: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    summed: Mapping[str, int] = field(default_factory=dict)
 
     def counted_with(self, before: FileFindings) -> FileFindings:
         """Return the findings up to and with this part of a file; texts read as no value are counted over both."""
@@ -217,6 +228,7 @@ class FileFindings:
             discarded_columns=tuple(stored.get("discarded_columns", ())),
             decided=None if decided is None else ValueFormats.from_json(decided),
             read_as_missing=stored.get("read_as_missing", {}),
+            summed=stored.get("summed", {}),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -246,4 +258,6 @@ class FileFindings:
             found["decided"] = self.decided.to_json()
         if self.read_as_missing:
             found["read_as_missing"] = {name: dict(texts) for name, texts in self.read_as_missing.items()}
+        if self.summed:
+            found["summed"] = dict(self.summed)
         return found

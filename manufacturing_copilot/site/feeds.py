@@ -13,6 +13,7 @@ from pydantic import Field as Key
 from manufacturing_copilot.records import RECORD_KINDS, RecordKind
 from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
+from manufacturing_copilot.site.people import known_zone
 from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
 SOURCE_NAME = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -33,6 +34,14 @@ class Repeats(StrEnum):
     KEEP = "keep"  # no key: events may repeat legitimately
     UPDATE = "update"  # the new content replaces the old, which is kept as history
     REJECT = "reject"  # the first one holds
+
+
+class SameKey(StrEnum):
+    """What several rows of one file with the same key and other content are."""
+
+    ASK = "ask"  # nobody has said: they wait among the rejected rows
+    SUM = "sum"  # parts of one record: their quantities are added
+    LAST = "last"  # versions of one record, oldest first: the last one holds
 
 
 class Order(StrEnum):
@@ -244,10 +253,24 @@ class Feed(Declared):
     )
     sql: SqlTable | None = Key(None, description="a table to read, instead of files")
     format: FileFormat = Key(default=FileFormat(), description="how the files are written")
-    key: tuple[str, ...] | None = Key(None, description="our fields that identify a record; default: the kind's key")
+    key: tuple[str, ...] | None = Key(
+        None,
+        description="our fields that identify a record; default: the kind's key, with the"
+        " number of a line where it is mapped",
+    )
     repeats: Repeats = Key(Repeats.UPDATE, description="what to do with a known key that has new content")
+    same_key: SameKey | None = Key(
+        None,
+        description="what rows of one file with the same key and other content are; sum: parts of one record, whose"
+        " quantities are added; last: its versions, of which the last line holds; ask: they wait for a person. Default:"
+        " ask for files, last for tables, whose rows come in the order of their watermark",
+    )
     order: Order = Key(Order.WRITTEN, description="which of two files is newer: the one written or claimed later")
     columns: dict[str, ColumnSpec] = Key(description="our field: the source's column")
+    times_in: str | None = Key(
+        None,
+        description="time zone of times without an offset, such as UTC, for exports that are not in the plant's time",
+    )
     drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
     guards: Guards = Key(default=Guards(), description="checks that hold rows or batches for a person")
     fresh_within: Duration | None = Key(None, description="maximum time without data; after it the feed is stale")
@@ -277,6 +300,11 @@ class Feed(Declared):
     @classmethod
     def _one_key(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("times_in")
+    @classmethod
+    def _a_zone(cls, value: str | None) -> str | None:
+        return value if value is None else known_zone(value)
 
     @field_validator("records")
     @classmethod
@@ -309,11 +337,25 @@ class Feed(Declared):
                 )
         if bool(self.files) == (self.sql is not None):
             raise ValueError("expected either files: or sql:, exactly one of them")
+        if self.same_key is not None:
+            self._check_same_key()
         if self.sql is not None and self.sql.look_back is not None and self.repeats is Repeats.KEEP:
             raise KeyProblemError(
                 ("sql", "look_back"), "rows read again would count twice, as this feed has no key; declare one"
             )
         return self
+
+    def _check_same_key(self) -> None:
+        at = ("same_key",)
+        if self.repeats is Repeats.KEEP:
+            raise KeyProblemError(
+                at, "with repeats: keep records have no key, so none is the same; leave one of them out"
+            )
+        if self.same_key is SameKey.SUM and self.repeats is Repeats.REJECT:
+            raise KeyProblemError(at, "sum needs repeats: update, as a total differs from each of its parts")
+        if self.same_key is SameKey.SUM and not set(self.kind.summed) & set(self.columns):
+            what = f"only {', '.join(self.kind.summed)} can be" if self.kind.summed else "these records have none"
+            raise KeyProblemError(at, f"nothing under columns is a quantity of {self.kind.name} to add up: {what}")
 
     @property
     def kind(self) -> RecordKind:
@@ -334,8 +376,25 @@ class Feed(Declared):
     def record_key(self) -> tuple[str, ...]:
         """The fields that identify a record of this feed; empty where records have no key and all are kept.
 
-        Where `key` is not declared, the kind's own key holds, less the fields this feed does not deliver.
+        Where `key` is not declared, the kind's own key holds, less the fields this feed does not deliver, with those
+        that number the lines of a document.
         """
         if self.repeats is Repeats.KEEP:
             return ()
-        return self.key or tuple(name for name in self.kind.key if name in self.columns)
+        return self.key or (
+            *self.usual_key,
+            *(name for name in self.kind.line if self.usual_key and name in self.columns),
+        )
+
+    @property
+    def usual_key(self) -> tuple[str, ...]:
+        """The kind's own key, less the fields this feed does not deliver, without the numbers of lines."""
+        return tuple(name for name in self.kind.key if name in self.columns)
+
+    @property
+    def within_a_file(self) -> SameKey:
+        """What several rows of one file with the same key and other content are; LAST leaves them to `repeats`."""
+        if self.same_key is not None:
+            return self.same_key
+        ordered = self.sql is not None or self.repeats is Repeats.REJECT
+        return SameKey.LAST if ordered or not self.record_key else SameKey.ASK

@@ -49,7 +49,10 @@ def records_page() -> str:
     ]
     for kind in RECORD_KINDS.values():
         key = ", ".join(kind.key)
-        parts.append(f"## {kind.name}\n\n{kind.meaning[0].upper()}{kind.meaning[1:]}. Usual key: {key}.\n")
+        lines = f", with {', '.join(kind.line)} where mapped" if kind.line else ""
+        added = f" Added up under `same_key: sum`: {', '.join(kind.summed)}." if kind.summed else ""
+        meaning = f"{kind.meaning[0].upper()}{kind.meaning[1:]}"
+        parts.append(f"## {kind.name}\n\n{meaning}. Usual key: {key}{lines}.{added}\n")
         parts.append(
             "| field | type | meaning |\n|---|---|---|\n" + "".join(_field_row(field) for field in kind.fields)
         )

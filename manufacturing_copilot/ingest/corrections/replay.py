@@ -275,6 +275,7 @@ def _settle_rows(
 
     `rows`: `id`, `batch_id`, `file_id`, `copilot_line`, `reasons`, `received`, `texts` (null: not touched), `release`.
     """
+    rereading = rereading.as_keyed(connection)
     rows = rows.with_columns(pl.col(AT_LINE).alias(LINE))
     stays = pl.Series([_waits(*row) for row in rows.select("reasons", "received", "texts", "release").rows()])
     asked = rows.filter(~stays)
@@ -288,7 +289,7 @@ def _settle_rows(
         for batch_id, count in passed["batch_id"].value_counts().rows():
             moves[batch_id, Fate.REJECTED] -= count
         feed_id = connection.scalar(sa.select(feed_table.c.id).where(feed_table.c.name == rereading.feed.feed)) or 0
-        moves.update(settle_again(connection, rereading, feed_id, records.select(KEY), adding=records))
+        moves.update(settle_again(connection, rereading, feed_id, records.select(KEY), adding=records, singly=True))
     apply_moves(connection, moves, why=why, actor=actor, apart=None)
     refused = _still_listed(connection, passed)
     return passed.height - refused, rows.height - passed.height + refused

@@ -59,6 +59,7 @@ def _take_out(connection: sa.Connection, rereading: Rereading, feed_id: int, bat
         connection.execute(sa.delete(table).where(table.c.batch_id == batch_id))
     files = set(connection.scalars(sa.select(batch_file.c.id).where(batch_file.c.batch_id == batch_id)))
     shift = shift_of(connection, feed_id, batch_id, comes=False)
+    rereading = rereading.as_loaded(connection)
     return settle_files(connection, rereading, feed_id, shift, without=files)
 
 

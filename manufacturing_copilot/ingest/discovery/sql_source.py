@@ -144,8 +144,8 @@ def _increment(
 def rows_of(feed: Feed, increment: Increment, zone: str, *, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[BinaryIO]:
     """Give the rows of an increment as a Parquet file of texts, `rows_at_once` rows fetched in one part.
 
-    Moments with a zone of their own become the plant's time. Raises BatchError, without the URL, where the table
-    cannot be read.
+    Moments with a zone of their own become the plant's time, with its offset. Raises BatchError, without the URL, where
+    the table cannot be read.
     """
     declared = _declared(feed)
     with _connected(feed, BatchError) as connection:
@@ -180,7 +180,9 @@ def _typed(name: str, values: Sequence[Any], zone: ZoneInfo) -> pl.Series:
     if kinds == {Decimal}:
         return pl.Series(name, [None if v is None else format(v, "f") for v in values]).cast(pl.Decimal(38, 12))
     if kinds == {datetime}:
-        values = [v.astimezone(zone).replace(tzinfo=None) if v is not None and v.tzinfo else v for v in values]
+        if any(value is not None and value.tzinfo for value in values):
+            moments = [v.astimezone(zone) if v is not None and v.tzinfo else v for v in values]
+            return pl.Series(name, [None if v is None else v.isoformat() for v in moments], dtype=pl.String)
         return pl.Series(name, values, dtype=pl.Datetime("us"))
     if kinds in ({str}, {bool}, {date}, {bytes}):
         return pl.Series(name, values)

@@ -24,6 +24,7 @@ from manufacturing_copilot.ingest.loading.fates import (
     index_batch,
     known_records,
     of_one_batch,
+    write_added,
     write_fates,
     write_rejected,
     write_repeated_file,
@@ -39,6 +40,7 @@ from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_volume
 from manufacturing_copilot.site import Feed
+from manufacturing_copilot.site.feeds import SameKey
 from manufacturing_copilot.store.locks import lock_until_commit
 from manufacturing_copilot.store.tables import BatchStatus, Fate, batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
@@ -74,6 +76,7 @@ def _write_parts(
     feed, attempt = context.feed, context.attempt
     moves: Moves = Counter()
     received, contract = 0, context.contract
+    shared: list[pl.DataFrame] = []
     for part in parts:
         if isinstance(part, Reading):
             return plan.read_as(part)
@@ -81,17 +84,19 @@ def _write_parts(
         for end in part.ends:
             contract = end.contract
         received += part.received
-        moved = _write_part(connection, context, guard.passed(connection, part), plan)
+        moved = _write_part(connection, context, guard.passed(connection, part), plan, shared)
         if moved is None:
             return plan.read_as(Reading.WHOLE)
         moves.update(moved)
+    if shared:
+        return replace(plan, shared=pl.concat(shared).unique())
     hold_unusual_volume(connection, feed, attempt, received)
     if (jumps := guard.jumps()) is not None:
         return replace(plan, jumps=jumps)
     why = f"batch {attempt.reference}, which has older files, was loaded"
     apply_moves(connection, moves, why=why, actor=context.actor, apart=attempt.batch_id)
     index_batch(connection, feed)
-    values = {"contract": contract.to_json()}
+    values = {"contract": replace(contract, key=feed.record_key or None).to_json()}
     connection.execute(sa.update(feed_table).where(feed_table.c.id == attempt.feed_id).values(values))
     counts = BatchCounts(
         attempt.reference,
@@ -107,8 +112,13 @@ def _write_parts(
     return counts
 
 
-def _write_part(connection: sa.Connection, context: LoadContext, part: Part, plan: Plan) -> Moves | None:
-    """Classify and write one part; None where a newer file holds a key, and the plan has counted on none doing so."""
+def _write_part(
+    connection: sa.Connection, context: LoadContext, part: Part, plan: Plan, shared: list[pl.DataFrame]
+) -> Moves | None:
+    """Classify and write one part; None where a newer file holds a key, and the plan has counted on none doing so.
+
+    The keys that rows of one file turn out to share are added to `shared`.
+    """
     feed, attempt = context.feed, context.attempt
     of_batch = of_one_batch(attempt.batch_id)
     moves: Moves = Counter()
@@ -122,6 +132,8 @@ def _write_part(connection: sa.Connection, context: LoadContext, part: Part, pla
         if plan.insertion is Insertion.AFTER_ALL_IF_NEW and _held_by_others(context, known):
             return None
         fates = classify_part(part, known, feed)
+        if not (keys := _shared_keys(part, fates, feed)).is_empty():
+            shared.append(keys)
         refused = _refused(connection, feed, part, fates)
         write_fates(connection, feed, attempt.feed_id, fates, refused, of_batch)
         moves[attempt.batch_id, Fate.ACCEPTED] += fates.accepted
@@ -132,8 +144,17 @@ def _write_part(connection: sa.Connection, context: LoadContext, part: Part, pla
         moves[attempt.batch_id, Fate.DUPLICATE] += write_repeated_file(
             connection, attempt.batch_id, rows.file_id, rows.lines, rows.of_file_id
         )
+    moves[attempt.batch_id, Fate.DUPLICATE] += write_added(connection, part.added, of_batch)
     moves[attempt.batch_id, Fate.REJECTED] += write_rejected(connection, part.rejected, of_batch)
     return moves
+
+
+def _shared_keys(part: Part, fates: Classified, feed: Feed) -> pl.DataFrame:
+    """Return the keys (`file_id`, `record_key`) of rows that have to be settled with earlier rows of their file."""
+    met = part.records.clear() if part.met_in_file is None else part.records.filter(part.met_in_file)
+    if not met.is_empty() and feed.within_a_file is SameKey.ASK:  # the same content again is a duplicate
+        met = met.join(fates.replaced, on=[FILE, LINE], how="semi")
+    return met.select(FILE, KEY).unique()
 
 
 def _held_by_others(context: LoadContext, known: pl.DataFrame) -> bool:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import AFTER_ALL, IN_ORDER, Place, moments
 from manufacturing_copilot.ingest.loading.archive import kept_lines
-from manufacturing_copilot.ingest.loading.fates import write_repeated_file
+from manufacturing_copilot.ingest.loading.fates import of_one_batch, write_added, write_repeated_file
 from manufacturing_copilot.ingest.loading.reclassify import Moves, keys_of_files, settle_again
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile, Rereading, known_files
 from manufacturing_copilot.ingest.received import LINE
@@ -110,6 +110,8 @@ def settle_files(
         read, _ = again.whole(connection, files[file_id])
         rejected = read.rejected.rename({LINE: "line"}).with_columns(**_of(files[file_id]))
         moves[files[file_id].batch_id, Fate.REJECTED] += insert_frame(connection, rejected_record, rejected)
+        batch_id = files[file_id].batch_id
+        moves[batch_id, Fate.DUPLICATE] += write_added(connection, read.added, of_one_batch(batch_id))
         adds.append(read.records)
     columns = [*again.feed.kind.field_names, KEY, FILE, LINE]
     coming = pl.concat([frame.select(columns) for frame in adds]) if adds else None

@@ -16,6 +16,7 @@ from manufacturing_copilot.store.tables import accepted as accepted_tables
 from manufacturing_copilot.store.tables import changed_record, duplicate_record, rejected_record
 
 SAME_RECORD = "the record repeats one that was accepted before, with the same content"
+ADDED = "the row has the key of another of its file, and its quantities were added to that one (same_key: sum)"
 SAME_FILE = "the file repeats one that was loaded before, byte for byte"
 
 OfBatch = Callable[[pl.DataFrame], pl.DataFrame]
@@ -68,6 +69,14 @@ def write_rejected(connection: sa.Connection, rejected: pl.DataFrame, of_batch: 
         return 0
     rows = rejected.select(FILE, LINE, "reasons", "received")
     return insert_frame(connection, rejected_record, of_batch(rows).rename({LINE: "line"}))
+
+
+def write_added(connection: sa.Connection, added: pl.DataFrame, of_batch: OfBatch) -> int:
+    """Write rows (ADDED_ROWS) that are part of a total of their file; return how many."""
+    if added.is_empty():
+        return 0
+    rows = added.with_columns(pl.col(FILE).alias("of_file_id"), pl.lit(ADDED).alias("reason"))
+    return insert_frame(connection, duplicate_record, of_batch(rows).rename({LINE: "line"}))
 
 
 def write_repeated_file(

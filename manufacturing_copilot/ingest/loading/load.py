@@ -24,6 +24,7 @@ from manufacturing_copilot.ingest.loading.commit import load_parts
 from manufacturing_copilot.ingest.loading.context import BatchFile, LoadContext, LoadSettings
 from manufacturing_copilot.ingest.loading.plan import choose_plan, standing_of
 from manufacturing_copilot.ingest.loading.reprocess import KnownFile
+from manufacturing_copilot.ingest.record_keys import as_keyed, refuse_other_key
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
@@ -73,6 +74,7 @@ def _load(context: LoadContext) -> BatchCounts:
     """Load the batch by the plan that is chosen for it, or by the one that loading shows to be needed instead."""
     context = _with_originals(context)
     with context.store.read() as connection:
+        refuse_other_key(connection, context.feed, context.attempt.feed_id, context.contract)
         plan = choose_plan(context, standing_of(connection, context))
     while True:
         logger.debug("batch %s: reading: %s", context.attempt.reference, plan)
@@ -115,7 +117,8 @@ def _with_originals(context: LoadContext) -> LoadContext:
     ]
     with context.store.write() as connection:
         connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
-    return replace(context, files=files, contract=FileContract.from_json(stored))
+    contract = FileContract.from_json(stored)
+    return replace(context, files=files, contract=contract, feed=as_keyed(context.feed, contract))
 
 
 def _archive(context: LoadContext, row: sa.Row[Any]) -> Kept:

@@ -13,12 +13,20 @@ from manufacturing_copilot.ingest.loading.archive import in_json, keep_received,
 from manufacturing_copilot.ingest.loading.classify import Classified, classify
 from manufacturing_copilot.ingest.loading.context import BatchFile, LoadContext
 from manufacturing_copilot.ingest.loading.plan import Plan
-from manufacturing_copilot.ingest.loading.reprocess import REJECTED, KnownFile, Records, Rereading, records_of
+from manufacturing_copilot.ingest.loading.reprocess import (
+    REJECTED,
+    KnownFile,
+    Records,
+    Rereading,
+    records_of,
+    with_one_record_each,
+)
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import assert_schema
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
+from manufacturing_copilot.ingest.validation.same_key import ADDED_ROWS, OF_LINE
 from manufacturing_copilot.site import Feed
 
 REJECTED_OF_FILES = pl.Schema({FILE: pl.Int64, **REJECTED})
@@ -52,16 +60,20 @@ class FileEnd:
 class Part:
     """Rows of a batch, checked.
 
-    received = records + rejected + lines of `repeated`. `records`: the kind's fields, `record_key`, `file_id` and
-    `_line`; no columns where there are none. `rejected`: REJECTED_OF_FILES. `met_before`: which of the records' keys
-    may stand in an earlier row of the batch, or more than once in this part (None: every key is looked up). `ends`:
-    the files that end with this part. `texts`: the rows as received, for sentences that quote them.
+    received = records + added + rejected + lines of `repeated`. `records`: the kind's fields, `record_key`, `file_id`
+    and `_line`; no columns where there are none. `added`: ADDED_ROWS, rows that are part of one of the records.
+    `rejected`: REJECTED_OF_FILES. `met_before`: which of the records' keys may stand in an earlier row of the batch, or
+    more than once in this part (None: every key is looked up). `met_in_file`: the same of its file, where rows of one
+    key are not settled yet. `ends`: the files that end with this part. `texts`: the rows as received, for sentences
+    that quote them.
     """
 
     received: int = 0
     records: pl.DataFrame = field(default_factory=pl.DataFrame)
     rejected: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REJECTED_OF_FILES))
     met_before: pl.Series | None = None
+    met_in_file: pl.Series | None = None
+    added: pl.DataFrame = field(default_factory=ADDED_ROWS.empty)
     repeated: tuple[RepeatedRows, ...] = ()
     ends: tuple[FileEnd, ...] = ()
     texts: Texts | None = None
@@ -91,9 +103,10 @@ def whole_part(context: LoadContext, plan: Plan) -> Iterator[Part]:
         received=sum(part.received for part in parts),
         records=joined,
         rejected=pl.concat([Part().rejected, *(part.rejected for part in parts)]),
+        added=pl.concat([Part().added, *(part.added for part in parts)]),
         repeated=tuple(rows for part in parts for rows in part.repeated),
         ends=tuple(end for part in parts for end in part.ends),
-        texts=partial(_kept_texts, context, received_as),
+        texts=partial(kept_texts, context, received_as),
     )
 
 
@@ -109,6 +122,7 @@ def _file_part(context: LoadContext, file: BatchFile, contract: FileContract, pl
     rows = records_of(received, feed, context.site, file.known, against_schema=False)
     if plan.standing.mended:
         rows = _mended(context, file.known, received, rows)
+    rows = with_one_record_each(rows, received.rows, feed, file.known.name)
     end = FileEnd(file_id, received_as, lines.len(), rows.found, rows.contract)
     return replace(part_of(rows, feed, file_id, lines.len()), ends=(end,))
 
@@ -121,7 +135,8 @@ def read_received(content: bytes, file: KnownFile, feed: Feed, contract: FileCon
 def part_of(rows: Records, feed: Feed, file_id: int, received: int) -> Part:
     """Return rows of one file as a part."""
     rejected = rows.rejected.select(pl.lit(file_id, pl.Int64).alias(FILE), *REJECTED)
-    return Part(received, rows.records.select(*feed.kind.field_names, KEY, FILE, LINE), rejected)
+    records = rows.records.select(*feed.kind.field_names, KEY, FILE, LINE)
+    return Part(received, records, rejected, added=rows.added)
 
 
 def validate(records: pl.DataFrame, feed: Feed) -> None:
@@ -167,14 +182,24 @@ def classify_part(part: Part, known: pl.DataFrame, feed: Feed) -> Classified:
 
 
 def without_stopped(part: Part, stopped: pl.DataFrame) -> Part:
-    """Return the part with `stopped` rows (`file_id`, `_line`, `reasons`) among the rejected ones."""
+    """Return the part with `stopped` rows (`file_id`, `_line`, `reasons`) among the rejected ones.
+
+    Where a total is stopped, all rows that are part of it are.
+    """
     if stopped.is_empty():
         return part
+    left = part.added
+    if not left.is_empty():
+        of = [FILE, OF_LINE]
+        totals = stopped.select(FILE, pl.col(LINE).alias(OF_LINE), "reasons")
+        stopped = pl.concat([stopped, left.join(totals, on=of).select(stopped.columns)])
+        left = left.join(totals, on=of, how="anti")
     rejected = stopped.join(part.received_texts(stopped), on=[FILE, LINE]).select(list(REJECTED_OF_FILES))
     return replace(
         part,
         records=part.records.join(stopped, on=[FILE, LINE], how="anti", maintain_order="left"),
         rejected=pl.concat([part.rejected, rejected.cast(REJECTED_OF_FILES)]).sort(FILE, LINE),
+        added=left,
     )
 
 
@@ -185,7 +210,7 @@ def _mended(context: LoadContext, file: KnownFile, received: Received, rows: Rec
         return again.with_mends(connection, read_under, rows, rows.contract)
 
 
-def _kept_texts(context: LoadContext, received_as: dict[int, str], wanted: pl.DataFrame) -> pl.DataFrame:
+def kept_texts(context: LoadContext, received_as: dict[int, str], wanted: pl.DataFrame) -> pl.DataFrame:
     """Return rows as received from what was kept of their files."""
     by_file = wanted.partition_by(FILE, as_dict=True)
     return pl.concat(

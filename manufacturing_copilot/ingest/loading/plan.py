@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.discovery.file_order import first_place, last_place
@@ -58,17 +59,22 @@ class Standing:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a batch is loaded. `jumps`: the items that the unit tripwire stops, where the whole batch has shown them."""
+    """How a batch is loaded. `jumps`: the items that the unit tripwire stops, where the whole batch has shown them.
+
+    `shared`: the keys (`file_id`, `record_key`) that several rows of a file have, where its parts have shown them.
+    """
 
     standing: Standing
     reading: Reading
     insertion: Insertion
     jumps: Jumps | None = None
+    shared: pl.DataFrame | None = None
 
     def __str__(self) -> str:
         """Return it in words, for the log."""
         stopping = "" if self.jumps is None else ", without the rows that the unit tripwire stops"
-        return f"{self.reading}, {self.insertion}{stopping}"
+        settling = "" if self.shared is None else f", settling {self.shared.height} keys that several rows have"
+        return f"{self.reading}, {self.insertion}{stopping}{settling}"
 
     def read_as(self, reading: Reading) -> Plan:
         """Return the plan for the same batch when its files have to be read another way."""

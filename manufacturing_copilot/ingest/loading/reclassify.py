@@ -17,12 +17,14 @@ import sqlalchemy as sa
 from manufacturing_copilot.ingest.discovery.file_order import moments
 from manufacturing_copilot.ingest.ledger.attempts import note
 from manufacturing_copilot.ingest.loading.classify import Classified, classify
-from manufacturing_copilot.ingest.loading.fates import SAME_RECORD, write_fates
+from manufacturing_copilot.ingest.loading.fates import ADDED, SAME_RECORD, write_added, write_fates, write_rejected
 from manufacturing_copilot.ingest.loading.key_conflicts import REFUSED_RULE, is_refused, refused_rows, texts_of
-from manufacturing_copilot.ingest.loading.reprocess import Rereading, known_files
+from manufacturing_copilot.ingest.loading.reprocess import Rereading, known_files, mended_texts
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
+from manufacturing_copilot.ingest.validation.same_key import LateRows, late_rows
 from manufacturing_copilot.records import RecordKind, polars_type
+from manufacturing_copilot.site import Feed
 from manufacturing_copilot.site.feeds import Repeats
 from manufacturing_copilot.store import read_frame, staged
 from manufacturing_copilot.store.tables import (
@@ -50,11 +52,13 @@ def settle_again(
     *,
     without: Collection[int] = (),
     adding: pl.DataFrame | None = None,
+    singly: bool = False,
 ) -> Moves:
     """Settle the keys anew, without the records of some files and with some that came; return what moved.
 
     `keys`: `record_key`; those of what leaves and of what comes must be among them. `adding`: records of the feed's
-    kind with `record_key`, `file_id` and `_line`. The feed's load lock is held by the caller.
+    kind with `record_key`, `file_id` and `_line`; `singly`: they are rows of files of which others may be loaded, whose
+    rows of one key are settled here. The feed's load lock is held by the caller.
     """
     feed, table = again.feed, accepted_tables[again.feed.records]
     keys = keys.select(pl.col(KEY).unique())
@@ -77,12 +81,50 @@ def settle_again(
     _delete(connection, duplicate_record, repeating["id"])
     _delete(connection, rejected_record, refused["id"] if "id" in refused.columns else pl.Series([], dtype=pl.Int64))
     parts = [holders, repeating.select(columns), refused.select(columns)]
-    chain = pl.concat([*parts, adding.select(columns)] if adding is not None else parts)
+    chain = pl.concat(parts)
+    single: list[LateRows] = []
+    if singly and adding is not None:
+        single = _single_rows(connection, feed, chain, adding.select(columns))
+        gone = pl.concat([late.gone for late in single])
+        chain = pl.concat([chain.join(gone, on=_PLACE, how="anti"), *(late.records for late in single)])
+    elif adding is not None:
+        chain = pl.concat([chain, adding.select(columns)])
     if without:
         chain = chain.filter(~pl.col(FILE).is_in(list(without)))
     fates = classify(_in_order(connection, chain), chain.clear(), feed.kind, feed.repeats)
     after = _write(connection, again, feed_id, fates, chain)
+    for late in single:
+        after += _write_late(connection, late)
     return _difference(before, after)
+
+
+def _single_rows(connection: sa.Connection, feed: Feed, chain: pl.DataFrame, adding: pl.DataFrame) -> list[LateRows]:
+    files = known_files(connection, adding[FILE].unique().to_list())
+    return [
+        late_rows(
+            chain.filter(pl.col(FILE) == file_id).join(rows, on=KEY, how="semi"), rows, feed, files[int(file_id)].name
+        )
+        for (file_id,), rows in adding.partition_by(FILE, as_dict=True, maintain_order=True).items()
+    ]
+
+
+def _write_late(connection: sa.Connection, late: LateRows) -> Moves:
+    """Write what becomes of single rows besides their records: parts of a total, and those that wait."""
+    table = duplicate_record
+    moved = [{"of_file": file_id, "was": was, "now": now} for file_id, was, now in late.moved.rows()]
+    if moved:
+        part = (table.c.of_file_id == sa.bindparam("of_file")) & (table.c.of_line == sa.bindparam("was"))
+        change = sa.update(table).where(part, table.c.reason == ADDED).values(of_line=sa.bindparam("now"))
+        connection.execute(change, moved)
+    files = pl.concat([late.added[FILE], late.asked[FILE]])
+    batches = _batches_of(connection, files)
+    write_added(connection, late.added, lambda rows: rows.join(batches, on=FILE))
+    if not late.asked.is_empty():
+        texts = mended_texts(connection, late.asked[FILE].unique().to_list()).rename({"mended": "received"})
+        asked = late.asked.join(texts, on=_PLACE)
+        write_rejected(connection, asked, lambda rows: rows.join(batches, on=FILE))
+    after = _tally(connection, late.added[FILE], Fate.DUPLICATE)
+    return after + _tally(connection, late.asked[FILE], Fate.REJECTED)
 
 
 def keys_of_files(connection: sa.Connection, again: Rereading, feed_id: int, files: Collection[int]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,21 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
-from manufacturing_copilot.ingest.loading.archive import kept_received
+from manufacturing_copilot.ingest.loading.archive import in_json, kept_received
 from manufacturing_copilot.ingest.reading.rows import BAD_LINES, take_out_nul
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
-from manufacturing_copilot.ingest.record_keys import KEY, KEY_BYTES_AT_MOST, SEPARATOR, exact, with_key
+from manufacturing_copilot.ingest.record_keys import (
+    KEY,
+    KEY_BYTES_AT_MOST,
+    SEPARATOR,
+    as_keyed,
+    exact,
+    refuse_other_key,
+    with_key,
+)
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, single_reason
 from manufacturing_copilot.ingest.validation.check import assert_schema, check
+from manufacturing_copilot.ingest.validation.same_key import ADDED_ROWS, one_record_each
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store.tables import batch_file, mended_record
 from manufacturing_copilot.store.tables import feed as feed_table
@@ -55,12 +64,18 @@ class KnownFile:
 
 @dataclass(frozen=True)
 class Records:
-    """Rows of a file, read: `records` with `record_key` and `file_id`; `rejected` as REJECTED; what was found."""
+    """Rows of a file, read: `records` with `record_key` and `file_id`; `rejected` as REJECTED; what was found.
+
+    `added`: ADDED_ROWS, rows whose quantities were added to one of the records. `mended`: `_line` and `received` (JSON
+    text) of the rows that a person mended before.
+    """
 
     records: pl.DataFrame
     rejected: pl.DataFrame
     found: FileFindings
     contract: FileContract
+    added: pl.DataFrame = field(default_factory=ADDED_ROWS.empty)
+    mended: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={LINE: pl.Int64, "received": pl.String}))
 
 
 def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, against_schema: bool = True) -> Records:
@@ -69,7 +84,7 @@ def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, a
     Without `against_schema` the caller holds the records against their schema (`check.assert_schema`), those of many
     files at once. Raises BatchError as `checking.check` does.
     """
-    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file))
+    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), zone=site.zone)
     if against_schema:
         assert_schema(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)
@@ -105,6 +120,27 @@ def _without_name(bad: pl.DataFrame, empty: pl.Expr, rows: pl.DataFrame, feed: F
     return rejected.select(list(REJECTED))
 
 
+def with_one_record_each(rows: Records, received: pl.DataFrame | pl.LazyFrame, feed: Feed, file_name: str) -> Records:
+    """Return the rows of a whole file with those settled that share their key.
+
+    `received`: the rows as received, for those that have to be asked about.
+    """
+    settled = one_record_each(rows.records, feed, file_name)
+    if settled.asked.is_empty() and settled.added.is_empty():
+        return rows
+    asked = settled.asked.select(LINE, "reasons")
+    quoted = received.lazy().join(asked.lazy().select(LINE), on=LINE, how="semi").collect()
+    texts = pl.concat([in_json(quoted.join(rows.mended, on=LINE, how="anti")), rows.mended])
+    rejected = asked.join(texts, on=LINE, maintain_order="left").select(list(REJECTED))
+    return replace(
+        rows,
+        records=settled.records,
+        rejected=pl.concat([rows.rejected, rejected.cast(REJECTED)]).sort(LINE),  # type: ignore[arg-type]
+        found=replace(rows.found, summed=settled.summed),
+        added=settled.added,
+    )
+
+
 @dataclass(frozen=True)
 class Rereading:
     """Reads kept rows of one feed again."""
@@ -112,6 +148,24 @@ class Rereading:
     site: Site
     feed: Feed
     home: Path
+
+    def as_loaded(self, connection: sa.Connection) -> Rereading:
+        """Return it with the key under which the feed's records are loaded, whatever the feed declares now."""
+        _, contract = self._of_feed(connection)
+        feed = as_keyed(self.feed, contract)
+        return replace(self, feed=feed if contract.key is None else feed.model_copy(update={"key": contract.key}))
+
+    def as_keyed(self, connection: sa.Connection) -> Rereading:
+        """Return it with the key of the feed's records; raises BatchError as `refuse_other_key` does."""
+        feed_id, contract = self._of_feed(connection)
+        feed = as_keyed(self.feed, contract)
+        refuse_other_key(connection, feed, feed_id, contract)
+        return replace(self, feed=feed)
+
+    def _of_feed(self, connection: sa.Connection) -> tuple[int, FileContract]:
+        query = sa.select(feed_table.c.id, feed_table.c.contract).where(feed_table.c.name == self.feed.feed)
+        row = connection.execute(query).one()
+        return row.id, FileContract.from_json(row.contract)
 
     def whole(self, connection: sa.Connection, file: KnownFile) -> tuple[Records, pl.Series]:
         """Return the records of a file from its kept rows, mended where a person mended them, and all its lines.
@@ -125,7 +179,8 @@ class Rereading:
         found = FileFindings(plain_numbers=file.plain_numbers)
         received = replace(received, found=found, contract=contract)
         read = records_of(received, self.feed, self.site, file)
-        return self.with_mends(connection, file, read, contract), lines
+        read = self.with_mends(connection, file, read, contract)
+        return with_one_record_each(read, received.rows, self.feed, file.name), lines
 
     def with_mends(self, connection: sa.Connection, file: KnownFile, read: Records, contract: FileContract) -> Records:
         """Return the records of a file with the rejected rows that a person mended before in place of those."""
@@ -139,6 +194,7 @@ class Rereading:
             pl.concat([read.rejected.join(mended, on=LINE, how="anti"), again.rejected]).sort(LINE),
             read.found,
             read.contract,
+            mended=mended.select(LINE, pl.col("mended").alias("received")),
         )
 
     def texts(self, connection: sa.Connection, file: KnownFile, texts: pl.DataFrame) -> Records:
@@ -206,4 +262,5 @@ __all__ = [
     "mended_texts",
     "records_of",
     "with_names",
+    "with_one_record_each",
 ]

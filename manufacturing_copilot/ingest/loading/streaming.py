@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,26 @@ from manufacturing_copilot.ingest.loading.parts import (
     FileEnd,
     Part,
     RepeatedRows,
+    kept_texts,
     lines_of,
     part_of,
     texts_in,
     validate,
 )
 from manufacturing_copilot.ingest.loading.plan import Plan, Reading
-from manufacturing_copilot.ingest.loading.reprocess import day_written, with_names
+from manufacturing_copilot.ingest.loading.reprocess import (
+    KnownFile,
+    Records,
+    day_written,
+    with_names,
+    with_one_record_each,
+)
 from manufacturing_copilot.ingest.reading.pieces import PieceReader
-from manufacturing_copilot.ingest.record_keys import KEY
+from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import check_under, look_at
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
-from manufacturing_copilot.site.feeds import Repeats
+from manufacturing_copilot.site.feeds import Repeats, SameKey
 
 
 def streamed_parts(context: LoadContext, plan: Plan) -> Iterator[Part | Reading]:
@@ -71,6 +79,9 @@ def _file_parts(
             return
     quotable = plan.jumps is not None or feed.repeats is Repeats.REJECT
     first_records = bool(feed.record_key) and not plan.standing.history  # then earlier keys are those of the batch
+    watched = Keys() if plan.shared is None and plan.jumps is None and feed.within_a_file is not SameKey.LAST else None
+    shared = None if plan.shared is None else plan.shared.filter(pl.col(FILE) == known.file_id).select(KEY)
+    apart: list[Records] = []
     rows, found, after = 0, FileFindings(), contract
     with (
         original_stream(file.original.archived_as, context.home) as source,
@@ -90,27 +101,63 @@ def _file_parts(
                 yield Reading.TWO_PASSES
                 return
             checked = check_under(
-                received, feed, look, decided, file_name=known.name, written_on=day_written(context.site, known)
+                received,
+                feed,
+                look,
+                decided,
+                file_name=known.name,
+                written_on=day_written(context.site, known),
+                zone=context.site.zone,
             )
             validate(checked.records, feed)
             found, after = checked.found.counted_with(found), checked.contract
             height = received.rows.height + received.bad_lines.height
             rows += height
-            part = part_of(with_names(checked, received.rows, feed, known.file_id), feed, known.file_id, height)
+            named = with_names(checked, received.rows, feed, known.file_id)
+            if shared is not None:
+                named, taken = _without_shared(named, shared)
+                apart.append(taken)
+                height -= taken.records.height
+            part = part_of(named, feed, known.file_id, height)
+            met_before = keys.met_before(part.records[KEY]) if first_records else None
+            met_in_file = None if watched is None else met_before
+            if watched is not None and (met_before is None or len(context.files) > 1):
+                met_in_file = watched.met_before(part.records[KEY])
             yield replace(
                 part,
-                met_before=keys.met_before(part.records[KEY]) if first_records else None,
+                met_before=met_before,
+                met_in_file=met_in_file,
                 texts=texts_in(received.rows, known.file_id) if quotable else None,
             )
         if not rows or not reader.plain:  # what a file without a row means is told of the whole file
             yield Reading.WHOLE
             return
         received_as = writer.close()
+    if apart:
+        settled, part = _settled(context, known, apart, received_as)
+        found = replace(found, summed=settled.found.summed)
+        yield replace(part, met_before=keys.met_before(part.records[KEY]) if first_records else None)
     of_reading = reader.found  # what only the whole file says
     found = replace(
         found, encoding=of_reading.encoding, header_line=of_reading.header_line, left_out=of_reading.left_out
     )
     yield Part(ends=(FileEnd(known.file_id, received_as, rows, found, replace(after, reading=reader.reading)),))
+
+
+def _without_shared(rows: Records, shared: pl.DataFrame) -> tuple[Records, Records]:
+    """Return the rows without the records of keys that several rows of the file have, and those records."""
+    of_others = rows.records.join(shared, on=KEY, how="anti", maintain_order="left")
+    taken = rows.records.join(shared, on=KEY, how="semi", maintain_order="left")
+    return replace(rows, records=of_others), replace(rows, records=taken, rejected=rows.rejected.clear())
+
+
+def _settled(context: LoadContext, file: KnownFile, apart: list[Records], received_as: str) -> tuple[Records, Part]:
+    """Settle the records of a file whose keys several of its rows have, now that all its rows are known."""
+    records = pl.concat([rows.records for rows in apart])
+    kept = pl.scan_parquet(context.home / received_as)
+    rows = with_one_record_each(replace(apart[-1], records=records), kept, context.feed, file.name)
+    part = part_of(rows, context.feed, file.file_id, records.height)
+    return rows, replace(part, texts=partial(kept_texts, context, {file.file_id: received_as}))
 
 
 def _repeated_parts(
@@ -174,15 +221,20 @@ class _Decisions:
         for dates, order in evidence.orders:
             if order.not_iso:
                 uses["order", dates.field] = decided.orders.get(dates.field)
+            if order.zoned:
+                uses["moment", dates.field] = dates.field in decided.moments
         for name in evidence.flags:
             uses["by x", name] = name in decided.marked_by_x
         if any(self._used.setdefault(use, word) != word for use, word in uses.items()):
             return None
         # What was decided before and not met repeated must still stand: it is what earlier parts were read under.
         for (what, name), word in self._used.items():
-            now = {"mark": decided.marks.get(name), "order": decided.orders.get(name)}.get(
-                what, name in decided.marked_by_x
-            )
+            now = {
+                "mark": decided.marks.get(name),
+                "order": decided.orders.get(name),
+                "moment": name in decided.moments,
+                "by x": name in decided.marked_by_x,
+            }[what]
             if now != word:
                 return None
         return decided

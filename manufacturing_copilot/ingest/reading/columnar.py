@@ -88,5 +88,7 @@ def _without_exponent(text: pl.Series) -> pl.Series:
 
 
 def _moments(column: pl.Series) -> pl.Series:
+    if column.dtype.time_zone is not None:  # type: ignore[attr-defined]
+        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.f%:z")
     midnight = (column.dt.truncate("1d") == column).all()
     return column.dt.strftime("%Y-%m-%d" if midnight else "%Y-%m-%dT%H:%M:%S%.f")

@@ -24,6 +24,7 @@ from manufacturing_copilot.ingest.validation.casts.dates import (
     take_apart,
 )
 from manufacturing_copilot.ingest.validation.casts.faults import Cast
+from manufacturing_copilot.ingest.validation.casts.moments import Zones
 from manufacturing_copilot.ingest.validation.casts.numbers import (
     cast_integers,
     cast_numbers,
@@ -71,17 +72,17 @@ class _Column:
     texts: pl.Series
 
 
-def check(received: Received, feed: Feed, *, file_name: str, written_on: date | None) -> Checked:
+def check(received: Received, feed: Feed, *, file_name: str, written_on: date | None, zone: str = "UTC") -> Checked:
     """Return the records of a file and its rejected rows, which together are all its rows.
 
     `file_name` is how sentences call the file; `written_on` the day it was written (None: unknown, then no date is
-    in the future). The contract of `received` is what earlier files were found to be, that of the result what holds
-    for the next file.
+    in the future); `zone` the plant's time zone. The contract of `received` is what earlier files were found to be,
+    that of the result what holds for the next file.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
     look = look_at(received, feed, file_name=file_name)
     decided = look.evidence.decide(received.contract.values, file_name)
-    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on)
+    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on, zone=zone)
 
 
 def _sentinels(column: _Column, received: Received) -> dict[str, int]:
@@ -114,12 +115,20 @@ def look_at(received: Received, feed: Feed, *, file_name: str) -> Look:
         )
         for field, name in matched.items()
     }
-    dates = {name: take_apart(c.texts) for name, c in columns.items() if c.field.type is FieldType.DATE}
-    return Look(columns, dates, _evidence(columns, dates, received), matched)
+    clock = feed.times_in is not None
+    dates = {name: take_apart(c.texts, clock=clock) for name, c in columns.items() if c.field.type is FieldType.DATE}
+    return Look(columns, dates, _evidence(columns, dates, received, clock=clock), matched)
 
 
 def check_under(
-    received: Received, feed: Feed, look: Look, decided: Decided, *, file_name: str, written_on: date | None
+    received: Received,
+    feed: Feed,
+    look: Look,
+    decided: Decided,
+    *,
+    file_name: str,
+    written_on: date | None,
+    zone: str = "UTC",
 ) -> Checked:
     """Return what `check` does, of the whole file or of a part of it, under what was decided over all of it."""
     kind, rows, columns = feed.kind, received.rows, look.columns
@@ -130,6 +139,7 @@ def check_under(
             decided.orders.get(name),
             look.dates.get(name),
             name in decided.marked_by_x,
+            Zones(zone, feed.times_in) if name in decided.moments else None,
         )
         for name, column in columns.items()
     }
@@ -158,7 +168,9 @@ def check_under(
     return Checked(records, rejected, _found(received, feed, look, decided), contract)
 
 
-def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], received: Received) -> Evidence:
+def _evidence(
+    columns: dict[str, _Column], dates: dict[str, DateColumn], received: Received, *, clock: bool
+) -> Evidence:
     lines = received.rows.get_column(LINE)
     earlier = received.contract.values
     return Evidence(
@@ -175,7 +187,7 @@ def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], receive
         [
             (
                 ColumnTexts[DateOrder](name, c.name, c.texts, lines, c.spec.dates, earlier.dates.get(name)),
-                order_evidence(dates[name]),
+                order_evidence(dates[name], clock=clock),
             )
             for name, c in columns.items()
             if name in dates
@@ -185,14 +197,21 @@ def _evidence(columns: dict[str, _Column], dates: dict[str, DateColumn], receive
     )
 
 
-def _cast(column: _Column, mark: DecimalMark, order: DateOrder | None, dates: DateColumn | None, by_x: bool) -> Cast:
+def _cast(
+    column: _Column,
+    mark: DecimalMark,
+    order: DateOrder | None,
+    dates: DateColumn | None,
+    by_x: bool,
+    zones: Zones | None = None,
+) -> Cast:
     kind = column.field.type
     if kind is FieldType.INTEGER:
         return cast_integers(in_days(column.texts) if column.field.name.endswith("_days") else column.texts, mark)
     if kind in NUMERIC_TYPES:
         return cast_numbers(column.texts, mark, percent=kind is FieldType.RATIO)
     if kind is FieldType.DATE:
-        return cast_dates(dates if dates is not None else take_apart(column.texts), order)
+        return cast_dates(dates if dates is not None else take_apart(column.texts), order, zones)
     if kind is FieldType.FLAG:
         return cast_flags(column.texts, empty_is_no=by_x)
     if column.field.choices:

@@ -30,13 +30,15 @@ _Word = TypeVar("_Word", DecimalMark, DateOrder)
 class Decided:
     """How the values of a file are read: the decimal mark and the order of dates by field, flags marked by x.
 
-    `formats`: what of it holds for the next file.
+    `moments`: the fields whose times of day in a zone of their own make them the plant's day. `formats`: what of it
+    holds for the next file.
     """
 
     marks: dict[str, DecimalMark]
     orders: dict[str, DateOrder]
     marked_by_x: frozenset[str]
     formats: ValueFormats
+    moments: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,14 @@ class Evidence:
         marks, decided_marks = decide_marks(list(self.marks), file_name, plain=set(self.plain))
         orders, decided_orders = decide_orders(list(self.orders), file_name)
         by_x = frozenset(earlier.marked_by_x) | {n for n, words in self.flags.items() if words == {"x"}}
+        moments = frozenset(earlier.moments) | {column.field for column, found in self.orders if found.moments}
         formats = ValueFormats(
             decimal={**earlier.decimal, **decided_marks},
             dates={**earlier.dates, **decided_orders},
             marked_by_x=tuple(sorted(by_x)),
+            moments=tuple(sorted(moments)),
         )
-        return Decided(marks, orders, by_x, formats)
+        return Decided(marks, orders, by_x, formats, moments)
 
 
 def _shapes_of_both(ours: OrderEvidence, theirs: OrderEvidence) -> dict[str, Shape]:
@@ -89,6 +93,7 @@ def _joined(
     changes: dict[str, Any] = {count: getattr(mine, count) + getattr(other, count) for count in rows.values()}
     if isinstance(mine, OrderEvidence) and isinstance(other, OrderEvidence):
         changes |= {"filled": mine.filled + other.filled, "not_iso": mine.not_iso + other.not_iso}
+        changes |= {"zoned": mine.zoned + other.zoned, "moments": mine.moments + other.moments}
         changes["shapes"] = _shapes_of_both(mine, other)
         changes["turns_day_first"] = mine.turns_day_first + other.turns_day_first
         changes["turns_month_first"] = mine.turns_month_first + other.turns_month_first

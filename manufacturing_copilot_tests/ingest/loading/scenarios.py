@@ -41,6 +41,8 @@ from manufacturing_copilot.store.tables import feed as feed_table
 from manufacturing_copilot_tests.ingest.plants import MOVES, MOVES_HEADER, ORDERS, ORDERS_HEADER, drop_at, site_of
 
 KEPT_RESULTS = Path(__file__).parent / "kept_results"
+LOG: dict[str, object] = {**ORDERS, "same_key": "last"}
+"""A feed of files that hold several versions of a record, oldest first."""
 _ROWS_SHOWN = 30
 """Tables with more rows are kept as their number of rows and a hash over them."""
 
@@ -185,7 +187,7 @@ def _unit_jump(seed: int) -> Scenario:
     chooser.shuffle(batch)
     changed = _orders_of("009", 260, [5.0, 5.0])
     lines = [*changed, *batch[:40], *accepted_before, *batch[40:], batch[3]]
-    return Scenario([[[ORDERS_HEADER, *before]], [[ORDERS_HEADER, *lines]]], ORDERS)
+    return Scenario([[[ORDERS_HEADER, *before]], [[ORDERS_HEADER, *lines]]], LOG)
 
 
 def _unusual_volume() -> Scenario:
@@ -207,7 +209,7 @@ def _orders_file(*lines: str) -> Scenario:
 _FORTY = [order(n) for n in range(40)]
 _DOTTED = [order(n, 1, f"{13 + n % 15}.04.2025") for n in range(90)]
 STREAMED = {
-    "mixed": first_file(*_mixed_lines()),
+    "mixed": first_file(*_mixed_lines(), feed=LOG),
     "byte_order_marks": _byte_order_marks(),
     "dotted_dates": _orders_file(*_DOTTED),
     "totals_and_line_ends": _totals_and_line_ends(),
@@ -215,7 +217,7 @@ STREAMED = {
     "without_a_key": first_file(MOVES_HEADER, *_moves(range(100)), feed=MOVES),
     "without_a_key_with_history": _keyless_history(),
     **{
-        f"history_{repeats}_{seed}": Scenario(mixed_batches(seed), {**ORDERS, "repeats": repeats})
+        f"history_{repeats}_{seed}": Scenario(mixed_batches(seed), {**LOG, "repeats": repeats})
         for repeats in ("update", "reject")
         for seed in range(4)
     },
@@ -242,13 +244,19 @@ WHOLE = {
 """Scenarios of files that can only be read as a whole."""
 LATE = {
     **{
-        f"late_{repeats}": Scenario(mixed_batches(5), {**ORDERS, "repeats": repeats}, [2, 0, 3])
+        f"late_{repeats}": Scenario(mixed_batches(5), {**LOG, "repeats": repeats}, [2, 0, 3])
         for repeats in ("update", "reject")
     },
-    "late_copies_keyed": _older_files(ORDERS),
+    "late_copies_keyed": _older_files(LOG),
     "late_copies_keyless": _older_files(MOVES),
 }
 """Scenarios in which files come that are older than what is loaded."""
+SAME_KEYS = {
+    f"same_key_{same_key}_{seed}": Scenario(mixed_batches(seed), {**ORDERS, "same_key": same_key}, moments)
+    for same_key in ("ask", "sum")
+    for seed, moments in ((1, range(3)), (2, range(3)), (5, [2, 0, 3]))
+}
+"""Scenarios in which several rows of a file have one key; their results are not kept, but compared."""
 SCENARIOS = STREAMED | DECIDED_LATE | FAILING | WHOLE | LATE
 
 
@@ -279,7 +287,8 @@ def left_by(store: Store, home: Path, records: str) -> dict[str, Any]:
             rows = [tuple(map(str, row)) for row in connection.execute(sa.select(*columns))]
             left[table.name] = _shown([repr(row) for row in sorted(rows)])
         files = connection.execute(sa.select(batch_file).order_by(batch_file.c.id)).all()
-        left["contract"] = connection.scalar(sa.select(feed_table.c.contract))
+        contract = connection.scalar(sa.select(feed_table.c.contract)) or {}
+        left["contract"] = {name: known for name, known in contract.items() if name != "key"} or None
     left["files"] = [
         [f.sha256, f.archived_as, f.received_as, f.rows_received, f.repeats_file_id, f.found] for f in files
     ]

@@ -22,6 +22,7 @@ from manufacturing_copilot_tests.ingest.loading.scenarios import (
     DECIDED_LATE,
     FAILING,
     LATE,
+    SAME_KEYS,
     SCENARIOS,
     STREAMED,
     WHOLE,
@@ -48,7 +49,7 @@ def left_after(name: str, home: Path, settings: LoadSettings) -> dict[str, Any]:
     """What is left once the batches of a scenario are loaded into SQLite."""
     store = open_store(f"sqlite:///{home}/copilot.db")
     try:
-        return run(SCENARIOS[name], store, home, loader(settings))
+        return run((SCENARIOS | SAME_KEYS)[name], store, home, loader(settings))
     finally:
         store.close()
 
@@ -75,6 +76,19 @@ def test_a_batch_read_as_a_whole_leaves_what_was_kept(name: str, home: Path, log
 def test_a_streamed_batch_leaves_what_was_kept(name: str, home: Path, log: pytest.LogCaptureFixture) -> None:
     assert left_after(name, home, IN_PARTS) == kept_result(name)
     assert set(readings(log)) == {"streaming"}
+
+
+@pytest.mark.parametrize("name", SAME_KEYS)
+def test_rows_of_one_key_come_to_the_same_whole_and_in_parts(
+    name: str, tmp_path: Path, log: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("whole", "parts"):
+        (tmp_path / folder).mkdir()
+    left = left_after(name, tmp_path / "parts", IN_PARTS)
+    assert left == left_after(name, tmp_path / "whole", AS_A_WHOLE)
+    assert "keys that several rows have" in log.text
+    for counts in left["counts"]:
+        assert counts["received"] == counts["accepted"] + counts["duplicate"] + counts["rejected"]
 
 
 @pytest.mark.parametrize("name", [name for name in STREAMED if name.startswith("unit_jump")])

@@ -6,6 +6,7 @@ import pytest
 from manufacturing_copilot.ingest.file_contract import DecimalMark
 from manufacturing_copilot.ingest.validation.casts.dates import cast_dates, order_evidence, take_apart
 from manufacturing_copilot.ingest.validation.casts.faults import Cast
+from manufacturing_copilot.ingest.validation.casts.moments import Zones
 from manufacturing_copilot.ingest.validation.casts.numbers import cast_integers, cast_numbers, mark_evidence
 from manufacturing_copilot.ingest.validation.casts.words import cast_choices, cast_flags, flag_words, plain_texts
 from manufacturing_copilot.site.feeds import DateOrder
@@ -247,3 +248,48 @@ def test_words_for_nothing_and_the_sources_words_are_put_into_ours() -> None:
     column = texts(" 007 ", "", "  ", "N/A", "n/a", "Erledigt", "erledigt", None, "\u00a0EA\u00a0")
     plain = plain_texts(column, ["N/A"], {"Erledigt": "shipped"})
     assert plain.to_list() == ["007", None, None, None, None, "shipped", "shipped", None, "EA"]
+
+
+@pytest.mark.parametrize(
+    ("plant", "times_in", "text", "value"),
+    [
+        ("Pacific/Auckland", None, "2026-10-04T20:30:00Z", date(2026, 10, 5)),
+        ("Pacific/Auckland", None, "2026-10-04 20:30:00.123+05:45", date(2026, 10, 5)),
+        ("Europe/Berlin", None, "2026-10-04 23:30:00 +0200", date(2026, 10, 4)),
+        ("Europe/Berlin", None, "2026-10-04T23:30:00-03", date(2026, 10, 5)),
+        ("Europe/Berlin", None, "04.10.2026 23:30 UTC", date(2026, 10, 5)),
+        ("Europe/Berlin", None, "20261004T223000Z", date(2026, 10, 5)),
+        ("America/Chicago", None, "10/04/2026 11:30:00 PM EST", date(2026, 4, 10)),  # read day first
+        ("America/New_York", None, "2026-10-04T02:00:00Z", date(2026, 10, 3)),
+        ("America/New_York", None, "2026-10-04Z", date(2026, 10, 4)),  # a day has no time that could be converted
+        ("America/New_York", None, "2026-10-04+13:00", date(2026, 10, 4)),
+        ("Pacific/Auckland", None, "2026-10-04 20:30:00", date(2026, 10, 4)),
+        ("Pacific/Auckland", "UTC", "2026-10-04 20:30:00", date(2026, 10, 5)),
+        ("Pacific/Auckland", "UTC", "2026-10-04T20:30:00+13:00", date(2026, 10, 4)),
+        ("Pacific/Auckland", "UTC", "2026-10-04", date(2026, 10, 4)),
+        ("Pacific/Auckland", "UTC", "46299.75", date(2026, 10, 5)),  # 18:00, as a workbook keeps it
+        ("Asia/Tokyo", "Asia/Kathmandu", "2026-10-04 21:00", date(2026, 10, 5)),
+        ("UTC", "Europe/Berlin", "2026-03-29 02:30", date(2026, 3, 29)),  # never was: clocks went forward
+        ("UTC", "America/Santiago", "2026-09-06 00:10", date(2026, 9, 6)),
+        ("UTC", "Europe/Berlin", "2026-10-25 02:30", date(2026, 10, 25)),  # was twice
+    ],
+)
+def test_a_moment_is_of_the_day_that_it_is_at_the_plant(
+    plant: str, times_in: str | None, text: str, value: date
+) -> None:
+    column = take_apart(texts(text), clock=times_in is not None)
+    assert one(cast_dates(column, None, Zones(plant, times_in))) == (value, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("2026-10-04T25:30:00Z", "clock"), ("2026-10-04T20:61:00+01:00", "clock"), ("2026-10-04 20:30:00 IST", "zone")],
+)
+def test_a_moment_that_is_none_is_told(text: str, rule: str) -> None:
+    assert one(cast_dates(take_apart(texts(text)), None, Zones("Europe/Berlin"))) == (None, rule)
+
+
+def test_midnight_alone_stands_for_a_day() -> None:
+    days = order_evidence(take_apart(texts("2026-10-04T00:00:00Z", "2026-10-05T00:00:00Z")))
+    moments = order_evidence(take_apart(texts("2026-10-04T00:00:00Z", "2026-10-05T06:00:00Z")))
+    assert (days.zoned, days.moments, moments.zoned, moments.moments) == (2, 0, 2, 1)

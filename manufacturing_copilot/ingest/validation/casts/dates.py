@@ -9,17 +9,20 @@ from datetime import date, timedelta
 import polars as pl
 
 from manufacturing_copilot.ingest.validation.casts.faults import Cast, Fault, faults_of, spread
+from manufacturing_copilot.ingest.validation.casts.moments import CLOCK, Zones, clocks, day_at_plant, have_offsets
 from manufacturing_copilot.site.feeds import DateOrder
 
 EARLIEST, LATEST = date(1900, 1, 1), date(2100, 12, 31)
 
 _FOUR_DIGITS = date(1000, 1, 1)
-_TIME = r"(?:[T ,]\s*[0-9]{1,2}[:.][0-9]{2}.*)?$"
+_TIME = r"(?:[T ,]\s*[0-9]{1,2}[:.][0-9]{2}.*|[Zz]|[+-][0-9]{2}:[0-9]{2})?$"
 _PARTS = r"^([0-9]{1,4})\s*[-./ ]\s*([0-9]{1,2}|[A-Za-zäÄ]{3,9})\.?\s*[-./ ]\s*([0-9]{1,4})\.?" + _TIME
 _NAMED_FIRST = r"^([A-Za-zäÄ]{3,9})\.?\s+([0-9]{1,2}),?\s+([0-9]{4})" + _TIME
-_COMPACT = r"^((?:19|20|21)[0-9]{2})([0-9]{2})([0-9]{2})$"
+_COMPACT_TIME = r"(?:[T ]?[0-9]{4}(?:[0-9]{2})?(?:[.,][0-9]+)?\s*(?:[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?$"
+_COMPACT = r"^((?:19|20|21)[0-9]{2})([0-9]{2})([0-9]{2})" + _COMPACT_TIME
 _SERIAL = r"^([1-7][0-9]{4})(?:\.[0-9]+)?$"
 _SHAPE = r"^[0-9]{1,2}\s*([-./ ])"
+_DAY = 86_400
 _NO_CHANCE = 8
 _CALMER = 5
 _OUT_OF_ORDER = 0.005
@@ -42,7 +45,8 @@ class OrderEvidence:
     """How many of a column's dates can only be day-first, only month-first, or either; and where the first stand.
 
     `turned`: different dates that could be either and stand, in rows that are in order of date, where only the other
-    reading than that of the certain dates fits.
+    reading than that of the certain dates fits. `zoned`: how many have a time of day in a zone of their own; of them
+    `moments` are not midnight, which stands for a day alone.
     """
 
     day_first: int
@@ -60,6 +64,8 @@ class OrderEvidence:
     turns_month_first: int = 0
     turned: int = 0
     turned_row: int | None = None
+    zoned: int = 0
+    moments: int = 0
 
     def doubtful(self, order: DateOrder) -> Shape | None:
         """Return the way of writing of which `order` is not sure, though dates written in another way decide on it.
@@ -105,8 +111,11 @@ class DateColumn:
     parts: pl.DataFrame
 
 
-def take_apart(texts: pl.Series) -> DateColumn:
-    """Return the parts of a column's dates; `texts` are stripped, null where empty."""
+def take_apart(texts: pl.Series, *, clock: bool = False) -> DateColumn:
+    """Return the parts of a column's dates; `texts` are stripped, null where empty.
+
+    `clock`: times of day are needed, also where no text has an offset.
+    """
     iso = texts.str.to_date("%Y-%m-%d", strict=False)
     short = (iso < _FOUR_DIGITS).fill_null(False)
     if short.any():
@@ -115,7 +124,13 @@ def take_apart(texts: pl.Series) -> DateColumn:
     if not others.any():
         return DateColumn(iso, others.arg_true(), pl.Series([], dtype=pl.String), pl.DataFrame())
     unread = texts.filter(others)
-    return DateColumn(iso, others.arg_true(), unread, _parts(unread.unique(maintain_order=True)))
+    distinct = unread.unique(maintain_order=True)
+    parts = _parts(distinct)
+    if clock or have_offsets(distinct):
+        parts = parts.hstack(clocks(distinct))
+    else:
+        parts = parts.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in CLOCK.items())
+    return DateColumn(iso, others.arg_true(), unread, parts)
 
 
 def _parts(texts: pl.Series) -> pl.DataFrame:
@@ -180,8 +195,11 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
     )
 
 
-def order_evidence(column: DateColumn) -> OrderEvidence:
-    """Return what a column's dates say about which part comes first."""
+def order_evidence(column: DateColumn, *, clock: bool = False) -> OrderEvidence:
+    """Return what a column's dates say about which part comes first.
+
+    `clock`: times of day without an offset are in a zone of their own.
+    """
     filled = len(column.texts) + (len(column.iso) - column.iso.null_count())
     if column.parts.is_empty():
         return OrderEvidence(0, 0, 0, filled=filled)
@@ -197,8 +215,14 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         .when(ordered & a.is_between(1, 12) & b.is_between(1, 12) & (a != b))
         .then(pl.lit("either"))
     )
+    zoned = pl.col("seconds").is_not_null() & (pl.col("offset").is_not_null() | pl.lit(clock))
     readings = pl.DataFrame({"text": column.texts}).join(
-        column.parts.select("text", says.alias("says")), on="text", how="left", maintain_order="left"
+        column.parts.select(
+            "text", says.alias("says"), zoned.alias("zoned"), (zoned & (pl.col("seconds") % _DAY != 0)).alias("moment")
+        ),
+        on="text",
+        how="left",
+        maintain_order="left",
     )
     counts: dict[str, int] = {}
     rows: dict[str, int | None] = {}
@@ -215,6 +239,7 @@ def order_evidence(column: DateColumn) -> OrderEvidence:
         turns_day_first=_turns(column, DateOrder.DAY_FIRST) if mixed else 0,
         turns_month_first=_turns(column, DateOrder.MONTH_FIRST) if mixed else 0,
         turned=turned, turned_row=turned_row,
+        zoned=int(readings["zoned"].sum()), moments=int(readings["moment"].sum()),
     )  # fmt: skip
 
 
@@ -266,12 +291,15 @@ def _shapes(readings: pl.DataFrame) -> dict[str, Shape]:
     return {str(mark): Shape(telling, either, example or "") for mark, telling, either, example in shapes.rows()}
 
 
-def cast_dates(column: DateColumn, order: DateOrder | None) -> Cast:
-    """Return the dates, read with `order` where the order of their parts is open."""
-    values: pl.Series = column.iso
+def cast_dates(column: DateColumn, order: DateOrder | None, zones: Zones | None = None) -> Cast:
+    """Return the dates, read with `order` where the order of their parts is open.
+
+    With `zones` a time of day that is in a zone of its own makes them the plant's day; without, they are as written.
+    """
+    values: pl.Series = column.iso.clone()  # it is filled in place
     faults: tuple[Fault, ...] = ()
     if len(column.texts):
-        table = _whole_dates(column.parts, order)
+        table = _whole_dates(column.parts, order, zones)
         values, rules = spread(values, column.rows, column.texts, table)
         example = {DateOrder.DAY_FIRST: "31.12.2025", DateOrder.MONTH_FIRST: "12/31/2025"}.get(
             order or DateOrder.YEAR_FIRST, "2025-12-31"
@@ -279,7 +307,14 @@ def cast_dates(column: DateColumn, order: DateOrder | None) -> Cast:
         expected = f"expected a date such as {example}"
         bare = "expected a date, found only a time, as Excel leaves when it saves a date it cannot show;"
         faults = faults_of(
-            column.rows, rules, {"date": expected, "time": f"{bare} export again without opening the file in Excel"}
+            column.rows,
+            rules,
+            {
+                "date": expected,
+                "time": f"{bare} export again without opening the file in Excel",
+                "clock": "expected a time of day up to 23:59:59 beside the offset",
+                "zone": "expected an offset such as +01:00 or Z, as the name of the time zone has several meanings",
+            },
         )
     # compared in polars: Python knows no year 0 and none after 9999
     beyond = (values < EARLIEST) | (values > LATEST)
@@ -293,7 +328,7 @@ def not_after(cast: Cast, latest: date) -> Cast:
     )
 
 
-def _whole_dates(parts: pl.DataFrame, order: DateOrder | None) -> pl.DataFrame:
+def _whole_dates(parts: pl.DataFrame, order: DateOrder | None, zones: Zones | None) -> pl.DataFrame:
     a, b, c, kind = pl.col("a"), pl.col("b"), pl.col("c"), pl.col("kind")
     short_year = (kind == "order") & (pl.col("c_width") == 2)
     if order is DateOrder.YEAR_FIRST:
@@ -323,7 +358,17 @@ def _whole_dates(parts: pl.DataFrame, order: DateOrder | None) -> pl.DataFrame:
     rule = pl.when(pl.col("value").is_null()).then(
         pl.when(pl.col("bare")).then(pl.lit("time")).otherwise(pl.lit("date"))
     )
-    return parts.with_columns(value.alias("value")).select("text", "value", rule.alias("rule"))
+    whole = parts.with_columns(value.alias("value"))
+    if zones is not None:
+        of_clock = (
+            pl.when(pl.col("zone_word").is_not_null())
+            .then(pl.lit("zone"))
+            .when(pl.col("offset").is_not_null() & pl.col("seconds").is_null())
+            .then(pl.lit("clock"))
+        )
+        at_plant = pl.when(of_clock.is_null()).then(day_at_plant(pl.col("value"), zones))
+        return whole.select("text", at_plant.alias("value"), pl.coalesce(rule, of_clock).alias("rule"))
+    return whole.select("text", "value", rule.alias("rule"))
 
 
 def _century(two_digits: pl.Expr) -> pl.Expr:
