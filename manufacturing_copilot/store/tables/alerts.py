@@ -42,7 +42,7 @@ alert = sa.Table(
     reference("item_id", "item", nullable=True, index=True),
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("advice", sa.Text, nullable=False),
-    sa.Column("value", sa.Float, nullable=False, comment="of the fact that the rule watches"),
+    sa.Column("value", sa.Float, nullable=False, comment="value of the fact that the rule watches"),
     sa.Column("evidence", Json, nullable=False, comment="facts, forecast run, batches, file lines"),
     sa.Column("status", sa.Text, nullable=False, index=True, comment=listed(AlertStatus)),
     sa.Column("opened_at", UtcTimestamp, nullable=False),

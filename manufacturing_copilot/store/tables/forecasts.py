@@ -39,7 +39,7 @@ forecast = sa.Table(
     sa.Column("period", sa.Date, primary_key=True, comment="first day of the period"),
     reference("run_id", "model_run", index=True),
     sa.Column("mean", sa.Float, nullable=False),
-    sa.Column("model_mean", sa.Float, comment="what the models said, where a person's override holds"),
+    sa.Column("model_mean", sa.Float, comment="the models' own expected value, where an override applies"),
     *(sa.Column(name, sa.Float, nullable=False) for name in QUANTILES),
 )
 
@@ -61,7 +61,7 @@ override = sa.Table(
     sa.Column("withdrawn_on", sa.Date, comment="the first day as of which it does not count any more"),
     sa.Column("withdrawn_by", sa.Text),
     value_check("override", "kind", OverrideKind),
-    comment="what a planner says of demand instead of the models; no location: all of them together",
+    comment="planners' overrides of the demand forecast; no location: all locations together",
 )
 
 override_score = sa.Table(
@@ -75,7 +75,7 @@ override_score = sa.Table(
     sa.Column("said", sa.Float, nullable=False, comment="absolute errors of the forecast with the override, added up"),
     sa.Column("model", sa.Float, nullable=False, comment="absolute errors of the models alone, added up"),
     sa.PrimaryKeyConstraint("override_id", "series_id"),
-    comment="how overrides did, once all their days have passed",
+    comment="accuracy of overrides, once all their days have passed",
 )
 
 cleaned_period = sa.Table(

@@ -73,7 +73,7 @@ supply_line = sa.Table(
     reference("supplier_id", "supplier", nullable=True),
     sa.Column("ordered_on", sa.Date),
     sa.Column("promised_on", sa.Date),
-    sa.Column("received_on", sa.Date, comment="the day on which the ordered quantity was complete"),
+    sa.Column("received_on", sa.Date, comment="the day on which deliveries reached the quantity ordered"),
     sa.Column("last_received_on", sa.Date),
     sa.Column("ordered", ExactDecimal, nullable=False),
     sa.Column("received", ExactDecimal, nullable=False),
@@ -92,16 +92,20 @@ supplier_score = sa.Table(
     sa.Column("supplier_id", Id, sa.ForeignKey("supplier.id"), primary_key=True, autoincrement=False),
     sa.Column("as_of", sa.Date, nullable=False),
     sa.Column("lines_due", sa.Integer, nullable=False, comment="promised in the year up to then, not cancelled"),
-    sa.Column("never_received", sa.Integer, nullable=False, comment="of them, nothing came"),
-    sa.Column("otif", ExactDecimal, nullable=False, comment="share that was all there on the promised day"),
-    sa.Column("on_time", ExactDecimal, nullable=False, comment="share of which nothing that came was late"),
-    sa.Column("in_full", ExactDecimal, nullable=False, comment="share that is all there by now"),
-    sa.Column("lead_time_p50", ExactDecimal, comment="days from order to complete"),
+    sa.Column("never_received", sa.Integer, nullable=False, comment="number of those of which nothing was received"),
+    sa.Column("otif", ExactDecimal, nullable=False, comment="share received in full by the promised day"),
+    sa.Column("on_time", ExactDecimal, nullable=False, comment="share of which nothing was received late"),
+    sa.Column("in_full", ExactDecimal, nullable=False, comment="share received in full by now"),
+    sa.Column("lead_time_p50", ExactDecimal, comment="days from order to full receipt"),
     sa.Column("lead_time_p90", ExactDecimal),
     sa.Column("lead_time_cv", ExactDecimal, comment="standard deviation over mean"),
-    sa.Column("promise_slip", ExactDecimal, comment="mean days from promise to complete; open lines slip on"),
+    sa.Column(
+        "promise_slip",
+        ExactDecimal,
+        comment="mean days from promise to full receipt; open lines count up to as_of",
+    ),
     sa.Column("late_value_days", ExactDecimal, nullable=False, comment="days late times value, added up"),
-    sa.Column("reject_ppm", ExactDecimal, comment="refused per million received"),
+    sa.Column("reject_ppm", ExactDecimal, comment="rejected per million received"),
 )
 
 quality_day = sa.Table(
@@ -131,5 +135,5 @@ quality_reason = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, comment="empty where none was named"),
     sa.Column("defective", ExactDecimal, nullable=False),
     sa.Column("scrapped", ExactDecimal, nullable=False),
-    comment="what was wrong, reason by reason: adds up to the defects of quality_day",
+    comment="defects by reason; they add up to the defects of quality_day",
 )

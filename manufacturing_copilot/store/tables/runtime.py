@@ -153,7 +153,7 @@ series = sa.Table(
     reference("item_id", "item", nullable=True, index=True),
     reference("location_id", "location", nullable=True),
     reference("supplier_id", "supplier", nullable=True),
-    sa.Column("name", sa.Text, nullable=False, comment="what it is, in words and codes"),
+    sa.Column("name", sa.Text, nullable=False, comment="the series, in words and codes"),
     sa.Column("demand_class", sa.Text, nullable=False),
     sa.UniqueConstraint("target", "frequency", "name"),
 )

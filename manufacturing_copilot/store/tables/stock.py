@@ -22,10 +22,10 @@ inventory_snapshot = sa.Table(
         nullable=False,
         default=0,
         server_default="0",
-        comment="there besides on_hand, but not free until it has been inspected",
+        comment="in addition to on_hand, blocked until it has been inspected",
     ),
     sa.Column("unit_cost", ExactDecimal),
-    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count or movement that this rests on"),
+    sa.Column("counted_on", sa.Date, nullable=False, comment="the day of the count or movement that this is based on"),
     soft_reference("batch_id", "batch"),
     sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
 )

@@ -43,9 +43,9 @@ v_demand = View(
     "item, location and day on which something was wanted, by the rules under demand in site.yaml",
     _demand,
     {
-        "quantity": "wanted, less what came back",
+        "quantity": "quantity demanded, less returns",
         "value": "quantity times price; empty where no line has one",
-        "order_lines": "how many lines",
+        "order_lines": "number of order lines",
     },
 )
 
@@ -92,17 +92,17 @@ v_supply = View(
         "line_no": "its line",
         "made": "true: a work order; false: a purchase line",
         "ordered_on": "day of the order, or first day of work",
-        "promised_on": "day the supplier promised, or the order is due",
-        "received_on": "day on which all that was ordered was there, by the cumulative quantity of its deliveries",
+        "promised_on": "delivery day promised by the supplier, or due day of the work order",
+        "received_on": "day on which the cumulative deliveries reached the quantity ordered",
         "last_received_on": "day of the last delivery",
-        "ordered": "how much was ordered",
-        "received": "how much came",
-        "missing": "how much is still to come; 0 where it is not open",
-        "rejected": "refused at inspection, or scrapped in making",
-        "price": "price of one",
+        "ordered": "quantity ordered",
+        "received": "quantity received",
+        "missing": "quantity still to come; 0 where the line is not open",
+        "rejected": "quantity rejected at inspection, or scrapped in production",
+        "price": "price of one unit",
         "status": "open, closed or cancelled",
-        "file": "file of its record",
-        "line": "line of its record",
+        "file": "file that contains its record",
+        "line": "line of its record in that file",
     },
 )
 
@@ -136,16 +136,16 @@ v_supplier = View(
         "active": "still in use",
         "as_of": "last day of the 365",
         "lines_due": "lines promised in that time, not cancelled",
-        "never_received": "of them, nothing came",
-        "otif": "share of lines that were all there on the promised day",
-        "on_time": "share of lines of which what came was there on the promised day",
-        "in_full": "share of lines that are all there by now",
+        "never_received": "number of those of which nothing was received",
+        "otif": "share of lines received in full by the promised day",
+        "on_time": "share of lines of which nothing was received late",
+        "in_full": "share of lines received in full by now",
         "lead_time_p50": "days from order to complete: median",
         "lead_time_p90": "days from order to complete: 90 % quantile",
         "lead_time_cv": "standard deviation of the lead time over its mean",
-        "promise_slip": "mean days from promise to complete; open lines slip on",
+        "promise_slip": "mean days from the promised day to full receipt; open lines count up to as_of",
         "late_value_days": "days late times value, added up",
-        "reject_ppm": "refused per million received",
+        "reject_ppm": "rejected per million received",
     },
 )
 
@@ -158,7 +158,7 @@ v_quality = View(
     "v_quality",
     "day, item, operation, supplier and origin of what was looked at",
     _quality,
-    {"inspected": "how many were looked at", "reason": "the one behind most of the defects; empty where none"},
+    {"inspected": "quantity inspected", "reason": "the most frequent kind of defect; empty where there is none"},
 )
 
 
@@ -170,7 +170,7 @@ v_quality_reason = View(
     "v_quality_reason",
     "reason of defects, by day, item, operation, supplier and origin: adds up to v_quality",
     _quality_reason,
-    {"reason": "what was wrong; empty where nobody says"},
+    {"reason": "kind of defect; empty where none is recorded"},
 )
 
 

@@ -41,17 +41,17 @@ v_item = View(
     _item,
     {
         "category": "the group it belongs to",
-        "base_unit": "the unit that all its quantities are in",
+        "base_unit": "unit of measure of all its quantities",
         "abc": "A, B or C by the value of a year's demand: 80/15/5",
-        "service": "not a thing: never stocked or forecast",
-        "phantom": "passed through in making and never stocked",
+        "service": "a service rather than a physical item: never stocked or forecast",
+        "phantom": "a phantom assembly, never stocked",
         "active": "still in use",
         "supplier": "code of the usual supplier",
-        "lead_time_days": "days from order to receipt, as the systems believe",
+        "lead_time_days": "days from order to receipt, as the systems plan",
         "reorder_point": "stock position at which to order again",
-        "safety_stock": "stock kept against surprises",
+        "safety_stock": "stock held as a buffer against uncertainty",
         "minimum_order": "smallest quantity that can be ordered",
-        "order_multiple": "orders are multiples of this",
+        "order_multiple": "order quantities are multiples of this",
         "list_price": "sales price",
         "discontinued_on": "last day of sale",
         "codes": "how many codes of how many sources mean it: see v_item_code",
@@ -74,7 +74,7 @@ v_item_code = View(
     "code of a source that means an item",
     _item_code,
     {
-        "code": "what the source calls it",
+        "code": "the source's code for it",
         "matched_by": "the key by which it was recognised, or item_references, merge, split",
     },
 )
@@ -93,10 +93,10 @@ v_item_conflict = View(
     _item_conflict,
     {
         "field": "the attribute",
-        "kept_source": "the source that is believed: the first by priority",
-        "kept": "what it says, and what holds",
-        "other_source": "the source that differs",
-        "other": "what that one says",
+        "kept_source": "the source that takes precedence, by priority",
+        "kept": "its value, which is used",
+        "other_source": "a source that disagrees",
+        "other": "the value in that source",
     },
 )
 
@@ -120,12 +120,12 @@ v_unmapped = View(
     "code whose records cannot be used yet",
     _unmapped,
     {
-        "records": "the record kind that speaks of it",
+        "records": "the record kind in which it occurs",
         "code": "the code",
         "problem": "no item, or no unit factor",
         "sentence": "what is missing, and what to do",
-        "rows": "how many records wait",
+        "rows": "number of records that wait",
         "example_file": "file of one of them",
-        "example_line": "its line",
+        "example_line": "line of that record",
     },
 )

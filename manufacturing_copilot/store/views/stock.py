@@ -77,7 +77,7 @@ v_stock_day = View(
     "v_stock_day",
     "item, location and day: every snapshot there is",
     _stock_day,
-    {"value": "on_hand and in_inspection, times unit_cost", "unit_cost": "what one cost on that day"},
+    {"value": "on_hand and in_inspection, times unit_cost", "unit_cost": "cost of one unit on that day"},
 )
 
 
@@ -145,13 +145,13 @@ v_stock_value = View(
     "item in stock at the newest day, the most money first",
     _stock_value,
     {
-        "rank": "1 is worth the most",
+        "rank": "rank by value, from 1",
         "abc": "A, B or C by the value of a year's demand",
-        "value": "on_hand and in_inspection, times unit_cost: worth in the books",
-        "share": "of the value of all stock",
-        "other_source": "the first system that believes in another cost",
-        "other_cost": "that cost",
-        "difference": "what the stock would be worth more by that cost",
+        "value": "on_hand and in_inspection, times unit_cost: book value",
+        "share": "share of the value of all stock",
+        "other_source": "the first other source with a different cost",
+        "other_cost": "the cost in that source",
+        "difference": "by how much the stock would be worth more at that cost",
     },
 )
 
@@ -180,12 +180,12 @@ v_stock_difference = View(
     "count that the count before and the movements since do not explain",
     _stock_difference,
     {
-        "location": "code of the location; empty: all of the item's together",
+        "location": "code of the location; empty: all locations of the item together",
         "from_day": "day of the count before",
         "to_day": "day of the count",
-        "counted_before": "what was counted then",
-        "moved": "what moved since, in less out",
-        "counted": "what was counted",
+        "counted_before": "quantity counted then",
+        "moved": "net quantity moved since, receipts less issues",
+        "counted": "quantity counted",
         "difference": "counted less expected",
         "value": "difference times the item's cost",
     },
