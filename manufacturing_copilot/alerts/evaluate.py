@@ -38,6 +38,7 @@ class Hit:
     title: str
     advice: str
     evidence: Evidence
+    failed_texts: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -57,10 +58,10 @@ class RuleResults:
 def evaluate_rules(connection: sa.Connection, question: Question) -> RuleResults:
     """Gather every fact that a rule of the site watches, once, and return where the rules hold.
 
-    Raises SiteError where a rule's text or scope uses what its fact does not have.
+    A text that cannot be written is replaced by a plain one that says so. Raises SiteError where a rule's scope uses
+    what its fact does not have.
     """
     rules = question.site.rules
-    templates.check(rules)
     frames = {when: FACTS[when].read(connection, question) for when in dict.fromkeys(rule.when for rule in rules)}
     hits: dict[tuple[str, str], Hit] = {}
     for rule in rules:
@@ -104,8 +105,18 @@ def _within_scope(rule: Rule, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _hit(rule: Rule, row: Mapping[str, Any], lines: tuple[SourceLine, ...]) -> Hit:
     values = {name: row[name] for name in FACTS[rule.when].names}
-    title, advice = templates.render(rule, values | {"value": row["value"]})
+    texts = templates.render(rule, values | {"value": row["value"]}, row["subject"])
     severity = rule.severity_of(row["value"])
     assert severity is not None  # rows below the lowest level were left out
     evidence = Evidence(values, lines)
-    return Hit(rule, row["subject"], row["item_id"], float(row["value"]), severity, title, advice, evidence)
+    return Hit(
+        rule,
+        row["subject"],
+        row["item_id"],
+        float(row["value"]),
+        severity,
+        texts.title,
+        texts.advice,
+        evidence,
+        texts.failed,
+    )

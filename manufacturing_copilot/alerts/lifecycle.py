@@ -6,6 +6,7 @@ The same rule about the same subject is one alert until the trouble is over. Its
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -43,6 +44,8 @@ class AlertChanges:
     """stale feed: how many alerts were not opened because they rest on it"""
     unknown: tuple[str, ...] = ()
     """rules that nothing is known for, whose alerts were left as they are"""
+    failed_texts: dict[str, int] = field(default_factory=dict)
+    """why a rule's text could not be written: how many alerts have a plain one instead"""
 
     @property
     def changed(self) -> int:
@@ -54,7 +57,7 @@ def update_alerts(store: Store, site: Site, as_of: date, *, actor: str, now: dat
     """Apply the site's rules to what is known at the end of `as_of`, and write what changed, in one transaction.
 
     A second evaluation of the same facts writes nothing. That the stage is up to date is noted with the alerts.
-    Raises SiteError where a rule's text or scope is wrong; then nothing is written.
+    Raises SiteError where a rule's scope is wrong; then nothing is written.
     """
     with store.read() as connection:
         results = evaluate_rules(connection, Question(site, as_of, now))
@@ -115,6 +118,7 @@ class _Update:
             waiting=waiting,
             inhibited=inhibited,
             unknown=results.unknown,
+            failed_texts=Counter(why for hit in results.hits.values() for why in hit.failed_texts),
         )
 
     def _live_alerts(self) -> dict[tuple[str, str], sa.Row[Any]]:

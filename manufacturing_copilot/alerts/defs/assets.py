@@ -67,6 +67,8 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
                 shown = summary.newest(connection, PREVIEW_ROWS)
         for feed, count in changes.inhibited.items():
             context.log.warning("%s alerts are not opened while %s is stale: they rest on it", count, feed)
+        for why, count in changes.failed_texts.items():
+            context.log.warning("%s alerts have a plain text, because in rules.yaml, %s", count, why)
         for rule in changes.unknown:
             context.log.warning("nothing is known for the rule %r: its alerts stay as they are", rule)
         return dg.MaterializeResult(
@@ -83,6 +85,7 @@ def build_alerts(site: Site) -> dg.AssetsDefinition:
                 "waiting to last": changes.waiting,
                 "inhibited": dict(changes.inhibited),
                 "nothing known for": list(changes.unknown),
+                "texts that failed": dict(changes.failed_texts),
             },
         )
 
