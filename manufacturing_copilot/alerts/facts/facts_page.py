@@ -16,7 +16,7 @@ A rule in `rules.yaml` names a fact under `when:` and the levels of its value fr
 `{{ runout.p50 | day }}`. The filter `day` writes a day as "Thursday 3 December", `number` a number as "1,250";
 `number(4)` keeps four decimals. `copilot check` finds a name that a fact does not have.
 
-A text that cannot be written for one alert (`{{ on_hand / reorder_point }}` where the reorder point is zero) is replaced
+A text that cannot be written for one alert (`{{ on_hand / reorder_point }}` where that point is zero) is replaced
 by a plain one that says why; the alert goes out all the same. Write `{% if reorder_point %}…{% endif %}` around such a
 part. Texts are bounded: 4,000 characters, no loop within a loop, ranges of 1,000, no macros and includes.
 
