@@ -2,8 +2,8 @@
 
     python -m benchmarks.suggest [--data FOLDER] [--json] [--wrong] [--half built|held]
 
-A field counts once: right, wrong (mapped to a column that is not its own, or mapped where it should stay out, or drafted
-as another record kind), or open (left to a person). A field that may stay out counts only where it is mapped.
+A field counts once: right, wrong (mapped to a column that is not its own, or where it should stay out, or drafted as
+another record kind), or open (left to a person). A field that may stay out counts only where it is mapped.
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def tables(data: Path) -> Iterator[Table]:
 
 
 def _answer(answer: dict[str, Any]) -> Answer:
-    fields = {name: tuple([right] if isinstance(right, str) else right) for name, right in answer.get("fields", {}).items()}
+    fields = {
+        name: tuple([right] if isinstance(right, str) else right) for name, right in answer.get("fields", {}).items()
+    }
     return Answer(answer["kind"], fields, tuple(tuple(key) for key in answer.get("keys", [[]])))
 
 
@@ -101,7 +103,7 @@ def mark(table: Table) -> Marks:
         return Marks(kinds=Counter(open=1), mistakes=[f"refused: {error}"], seconds=time.perf_counter() - started)
     marks = Marks(seconds=time.perf_counter() - started)
     drafted = _drafted(suggestion)
-    chosen = suggestion.kind.name if getattr(suggestion,"kind_is_sure",True) else None
+    chosen = suggestion.kind.name if suggestion.kind_is_sure else None
     answer = next((answer for answer in table.answers if answer.kind == chosen), None)
     if chosen is None:
         _mark_no_kind(table, marks)
@@ -137,7 +139,9 @@ def _mark_fields(answer: Answer, drafted: dict[str, str], key: tuple[str, ...], 
             marks.fields["right"] += column != ""
         elif column:
             marks.fields["wrong"] += 1
-            marks.mistakes.append(f"{answer.kind}.{name} drafted from {column!r}, right is {' or '.join(map(repr, right))}")
+            marks.mistakes.append(
+                f"{answer.kind}.{name} drafted from {column!r}, right is {' or '.join(map(repr, right))}"
+            )
         else:
             marks.fields["open"] += 1
             marks.mistakes.append(f"{answer.kind}.{name} left open, right is {' or '.join(map(repr, right))}")

@@ -17,8 +17,11 @@ from manufacturing_copilot.site.feeds import DateOrder
 
 _SAMPLE = 20_000
 _WORDS = 40
+_LOOKED_AT = 500
 WIDEST = 120
-"""Maximum number of columns of a file that are looked at; wider files hold periods, not fields."""
+"""Maximum number of columns of a file that are all looked at; wider files hold periods, not fields."""
+_FIRST = 30
+"""Columns that are looked at of a wider file: what its rows are is told by them, if by any."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class ColumnEvidence:
     `position` counts from 1. `words`: its texts, the most frequent first, where they are few. `nothing`: texts that
     stand where no value is. `open_mark`: its numbers do not tell the decimal mark from a thousands mark. `either`:
     dates whose order the column does not tell, with an example. `bare_times`: share of times without a date;
-    `destroyed`: of numbers whose decimal mark a spreadsheet took for a thousands mark.
+    `destroyed`: of numbers whose decimal mark a spreadsheet took for a thousands mark. `prefix`: the letters before the
+    number of each document, as `so` of SO-0001.
     """
 
     name: str
@@ -49,6 +53,7 @@ class ColumnEvidence:
     words: tuple[str, ...]
     nothing: tuple[str, ...]
     destroyed: float = 0.0
+    prefix: str = ""
 
     @property
     def ruined(self) -> bool:
@@ -94,14 +99,15 @@ class ColumnEvidence:
 def evidence_of(received: Received) -> list[ColumnEvidence]:
     """Return the evidence of every column of a file, in order."""
     names = [name for name in received.rows.columns if name != LINE]
-    return [_of(received.rows.get_column(name), position) for position, name in enumerate(names[:WIDEST], start=1)]
+    names = names if len(names) <= WIDEST else names[:_FIRST]
+    return [_of(received.rows.get_column(name), position) for position, name in enumerate(names, start=1)]
 
 
 def _of(column: pl.Series, position: int) -> ColumnEvidence:
     texts = plain_texts(column, (), {})
     filled = texts.drop_nulls()
-    frequent = filled.value_counts(sort=True) if filled.n_unique() <= _WORDS else None
-    words = tuple(frequent.get_column(frequent.columns[0]).to_list()) if frequent is not None else ()
+    frequent = filled.alias("word").value_counts(sort=True) if filled.n_unique() <= _WORDS else None
+    words = tuple(frequent.get_column("word").to_list()) if frequent is not None else ()
     sample = filled.gather_every(max(1, len(filled) // _SAMPLE)) if len(filled) else filled
     nothing = tuple(word for word in sample.unique().to_list() if means_nothing(word))
     sample = sample.filter(~sample.is_in(list(nothing))) if nothing else sample
@@ -141,7 +147,13 @@ def _of(column: pl.Series, position: int) -> ColumnEvidence:
         words=words,
         nothing=nothing if _share(numbers) >= 0.8 or dates >= 0.8 else (),
         destroyed=len(lost_rows) / len(sample) if len(sample) else 0.0,
+        prefix=_prefix(sample),
     )
+
+
+def _prefix(texts: pl.Series) -> str:
+    letters = texts.head(_LOOKED_AT).str.extract(r"^([A-Za-z]{2,5})[-_ #./]*\d+").str.to_lowercase().unique()
+    return letters[0] or "" if len(letters) == 1 else ""
 
 
 def _order(evidence: OrderEvidence) -> DateOrder | None:

@@ -21,7 +21,6 @@ UNKNOWN = "?"
 """The header that stands for a column nobody has found yet: the feed loads, its files are refused until it is named."""
 
 _UNUSED_SHOWN = 60
-_FEW = 2
 _PLAIN = re.compile(r"^[A-Za-zÄÖÜäöüß_][\wÄÖÜäöüß ./()-]*[\wÄÖÜäöüß)]$|^[A-Za-z]$")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -64,16 +63,27 @@ def _opening(suggestion: Suggestion, file_name: str) -> list[str]:
     if bad:
         lines.append(f"{bad:,} lines of it are no rows and would be rejected.")
     recognised = suggestion.recognised
-    if recognised is None:
-        lines.append("No known system: the kind and the columns are guesses from names and values. Go through them.")
-    else:
+    if recognised is not None:
         lines.append(f"{recognised.profile.name}, {recognised.table.table}: told by {_some(recognised.distinctive)}.")
         notes = [recognised.table.note, *recognised.profile.notes]
         lines += [f"Mind: {note}" for note in notes if note]
+    elif suggestion.kind_is_sure:
+        lines.append("No known system: the kind and the columns are told by names and values. Go through them.")
+    else:
+        lines += _not_sure(suggestion)
     lines += _warnings(suggestion)
-    if suggestion.missing:
-        lines.append(f'NOT READY: nothing in the file looks like {", ".join(suggestion.missing)}; see "?" below.')
+    if suggestion.missing and suggestion.kind_is_sure:
+        lines.append(f'NOT READY: nothing in the file is surely {", ".join(suggestion.missing)}; see "?" below.')
     return lines
+
+
+def _not_sure(suggestion: Suggestion) -> list[str]:
+    """Return what is said of a file whose rows may be anything."""
+    kinds = [suggestion.kind.name, *suggestion.other_kinds]
+    return [
+        f"NOT READY, and not sure what its rows are: {suggestion.why}.",
+        f"Nearest are {', '.join(kinds)} (docs/records.md); say which with --records, or leave the file alone.",
+    ]
 
 
 def _warnings(suggestion: Suggestion) -> list[str]:
@@ -90,11 +100,8 @@ def _warnings(suggestion: Suggestion) -> list[str]:
         each = _some(tuple(f"{word} ({rows:,})" for word, rows in counts.items()))
         lines.append(f"Rows of several kinds: {column!r} is {each}.")
         lines.append(f"Draft a feed for each that matters, as with --only {column}={next(iter(counts))}.")
-    named = [name for name in suggestion.columns if name not in suggestion.constants]
-    if suggestion.recognised is None and suggestion.missing and len(named) < _FEW:
-        lines.append("Nothing here looks much like a record kind (docs/records.md); what follows is the least unlike.")
     if _width(suggestion) > WIDEST:
-        lines.append("So many columns: if each is a period, turn them into rows (item, day, quantity) first.")
+        lines.append(f"Only the first {len(suggestion.evidence)} columns were looked at. Turn periods into rows.")
     return lines
 
 
@@ -105,7 +112,7 @@ def _width(suggestion: Suggestion) -> int:
 def _why_kind(suggestion: Suggestion) -> str:
     if suggestion.recognised is not None:
         return f"the header fits by {suggestion.recognised.score:.0%}"
-    return suggestion.kind.meaning
+    return f"{suggestion.kind.meaning}; told by {suggestion.why}" if suggestion.why else suggestion.kind.meaning
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -114,6 +121,9 @@ def _some(names: tuple[str, ...]) -> str:
 
 def _key_lines(suggestion: Suggestion) -> list[str]:
     key = suggestion.key
+    if key.repeating:
+        mind = f"{key.repeating:,} rows repeat the key of another, the last one holds: add what tells them apart"
+        return [f"key: [{', '.join(key.fields)}]{_beside(mind)}", "repeats: update"]
     if key.fields:
         share = "every row" if key.unique == 1 else f"{key.unique:.2%} of the rows"
         return [
@@ -134,15 +144,32 @@ def _column_lines(suggestion: Suggestion, field: Field, width: int) -> list[str]
             return [f"{label} {{constant: {_scalar(suggestion.constants[field.name])}}}{_beside(why)}"]
         if field.name in suggestion.missing:
             what = "header" if suggestion.format.header is not False else "column's place, from 1,"
-            why = f"nothing looks like {field.meaning}: put the {what} here, or constant:"
+            perhaps = _perhaps(suggestion, field)
+            why = f"{perhaps or 'nothing looks like ' + field.meaning}: put the {what} here, or constant:"
             return [f'{label} "{UNKNOWN}"{_beside(why)}']
-        return []
+        perhaps = _perhaps(suggestion, field)
+        return [f"  # {field.name}: {_comment(perhaps)}"] if perhaps else []
     spec, remarks = _spec(suggestion, field, column)
+    if suggestion.alike.get(field.name):
+        others = " and ".join(repr(other.name) for other in suggestion.alike[field.name])
+        remarks.append(f"{others} may name the same, one to one: take what other files use")
+    if field.name == "ordered_on" and column == suggestion.columns.get("requested_on"):
+        remarks.append("the file has no order day: the day wanted stands in")
     headed = suggestion.format.header is not False
     where = column.name if headed else column.position
     short = _scalar(where) if not spec else _flow({"column": where, **spec})
     example = f"'{column.name}': {column}" if headed else f"{column}"
     return [f"{label.ljust(width + 4)}{short}{_beside('; '.join([example, *remarks]))}"]
+
+
+def _perhaps(suggestion: Suggestion, field: Field) -> str:
+    """Return which columns a field may be read from, where that is not sure; '' where none is near."""
+    columns = suggestion.unsure.get(field.name, ())
+    if not columns:
+        return ""
+    headed = suggestion.format.header is not False
+    named = [f"'{column.name}' ({column})" if headed else f"column {column.position} ({column})" for column in columns]
+    return f"not sure; it may be {' or '.join(named)}"
 
 
 def _spec(suggestion: Suggestion, field: Field, column: ColumnEvidence) -> tuple[dict[str, object], list[str]]:

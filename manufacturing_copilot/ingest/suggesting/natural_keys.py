@@ -9,16 +9,23 @@ import polars as pl
 from manufacturing_copilot.ingest.suggesting.column_profile import ColumnEvidence
 from manufacturing_copilot.records import FieldType, RecordKind
 
+EVENTS = frozenset({"stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders", "inspections"})
+"""Kinds whose rows happen: two rows that are alike may be two events."""
+
 _NAMES = 0.995
 """Share of rows with a key of their own from which a key names records: a few rows of an export may repeat."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """The fields of a key, empty where the rows have none; `unique`: the share of rows that have one of their own."""
+    """The fields of a key, empty where the rows have none; `unique`: the share of rows that have one of their own.
+
+    `repeating`: how many rows repeat the key of another, where a kind that states what is needs its key all the same.
+    """
 
     fields: tuple[str, ...]
     unique: float
+    repeating: int = 0
 
 
 def key_of(rows: pl.DataFrame, kind: RecordKind, columns: dict[str, ColumnEvidence]) -> Key:
@@ -30,9 +37,15 @@ def key_of(rows: pl.DataFrame, kind: RecordKind, columns: dict[str, ColumnEviden
     for fields in _candidates(own, kind, columns):
         names = list(dict.fromkeys(columns[name].name for name in fields))
         share = rows.select(pl.struct(names).n_unique()).item() / rows.height
-        if share >= _NAMES:
+        # The kind's own key may repeat in a few rows of an export; a longer one that was only tried must not.
+        if share >= (_NAMES if fields == own and len(own) == len(kind.key) else 1.0):
             return Key(tuple(fields), share)
         best = max(best, Key(tuple(fields), share), key=lambda key: key.unique)
+    if kind.name not in EVENTS and own:
+        # What states how things are is never kept twice: a list sent again would count each of its rows once more.
+        names = list(dict.fromkeys(columns[name].name for name in own))
+        repeating = rows.height - int(rows.select(pl.struct(names).n_unique()).item())
+        return Key(tuple(own), 1 - repeating / rows.height, repeating)
     return Key((), best.unique)
 
 

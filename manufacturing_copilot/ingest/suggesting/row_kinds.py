@@ -8,6 +8,7 @@ from manufacturing_copilot.ingest.received import LINE, Received
 
 _MOST_KINDS = 40
 _LOOKED_AT = 3  # the column that tells stands among the first
+_WIDEST = 400  # columns that are looked at
 _SPARSE = 3  # columns that some kinds fill and others leave empty, at least
 
 
@@ -18,6 +19,7 @@ def kinds_of_rows(received: Received) -> tuple[str, dict[str, int]] | None:
     says whether they are.
     """
     rows = received.rows.drop(LINE)
+    rows = rows.select(rows.columns[:_WIDEST])
     if rows.height < 2 or rows.width < _SPARSE + 1:
         return None
     filled = rows.select(pl.all().is_not_null() & (pl.all() != ""))
@@ -31,5 +33,5 @@ def kinds_of_rows(received: Received) -> tuple[str, dict[str, int]] | None:
         shares = filled.select(sparse).with_columns(rows[name].alias(LINE)).group_by(LINE).agg(pl.all().mean())
         decided = [(shares[column].is_between(0.05, 0.95)).sum() == 0 for column in sparse]
         if sum(decided) >= 0.5 * len(sparse):
-            return name, dict(rows[name].value_counts(sort=True).rows())
+            return name, dict(rows[name].alias("word").value_counts(sort=True).rows())
     return None

@@ -52,7 +52,7 @@ def test_a_german_export_is_mapped_with_its_marks_and_the_evidence_beside(tmp_pa
     assert (feed.records, feed.key, feed.files) == (
         "order_lines",
         ("order_no", "line_no"),
-        ("inbox/erp/auftraege*.csv",),
+        ("inbox/erp/auftraege_*.csv",),
     )
     assert feed.columns["quantity"].decimal == ","
     assert feed.columns["ordered_on"].dates == "day-first"
@@ -331,6 +331,7 @@ TABLES = (
     "erp_demos/*",
     "adventureworks/oltp_excel_mangled",
 )
+BAD_DAYS = {"AdventureWorks_Returns.csv", "AdventureWorks_Sales_2017.csv"}  # files that mix two orders of days
 
 
 def test_every_real_table_gives_a_draft_that_loads_and_what_is_ready_takes_its_file(
@@ -348,9 +349,9 @@ def test_every_real_table_gives_a_draft_that_loads_and_what_is_ready_takes_its_f
             continue
         checked = taken(content, path.name, feed)
         height = checked.records.height + checked.rejected.height
-        assert suggestion.kinds or checked.records.height >= 0.3 * height, path
+        assert checked.records.height >= 0.97 * height or path.name in BAD_DAYS, path
         ready += 1
-    assert ready >= 50
+    assert ready >= 30
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,9 @@ def _beside(columns: Sequence[str], profile: Profile, table: ProfileTable) -> Re
         header = next((h for h in map(folded, headers) if h in named and named[h] not in taken), None)
         if header is not None:
             mapped[field] = named[header]
-    listed = [column for header, column in named.items() if header in table.headers]
-    distinctive = tuple(named[h] for h in named if h in table.headers and h in _distinctive(profile.profile))
+    of_table, distinct = table.headers, _distinctive(profile.profile)
+    listed = [column for header, column in named.items() if header in of_table]
+    distinctive = tuple(named[h] for h in named if h in of_table and h in distinct)
     required = RECORD_KINDS[table.records].required
     needed = sum(name in mapped for name in required) / len(required)
     score = 0.6 * len(listed) / max(len(columns), 1) + 0.4 * needed
