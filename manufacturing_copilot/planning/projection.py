@@ -1,4 +1,4 @@
-"""The projection of stock: on hand less reserved, less cumulative demand, plus scheduled receipts.
+"""The projection of stock: on hand, less firm orders, less cumulative forecast, plus receipts on their likely days.
 
 The quantiles are those of demand summed up to each day, never sums of daily quantiles: its mean is the sum of
 the forecasts, its variance the sum of the daily variances times the inflation that the backtest of the demand
@@ -21,7 +21,7 @@ SMALLEST_VARIANCE = 1e-9
 def forecast(paths: StockPaths) -> Outcome:
     """Return the balance at the end of each day ahead: mean, and quantiles at LEVELS."""
     mean, variance = cumulative_demand(paths)
-    expected = paths.keys["available"].to_numpy()[:, None] + np.cumsum(paths.receipts, axis=1)
+    expected = paths.keys["available"].to_numpy()[:, None] + np.cumsum(paths.expected_flow(), axis=1)
     sparse = paths.keys["sparse"].to_numpy()
     # The balance is low where demand is high: its quantile at p is that of demand at 1 - p.
     demand = cumulative_quantiles(mean, variance, sparse, 1 - LEVELS)
@@ -59,9 +59,9 @@ def chance_above(mean: Floats, variance: Floats, sparse: NDArray[np.bool_], stoc
     if sparse.any():
         size, chance = _binomial(mean[sparse], variance[sparse])
         probability[sparse] = np.where(mean[sparse] > 0, stats.nbinom.sf(np.floor(stock[sparse]), size, chance), 0.0)
-    # Nothing is demanded from a day without expected demand; demand is never below zero.
+    # Where no demand is expected none comes; what firm orders have left short is short for certain.
     probability = np.where(mean <= 0, 0.0, probability)
-    return np.where((stock < 0) & (mean > 0), 1.0, probability)
+    return np.where(stock < 0, 1.0, probability)
 
 
 def _binomial(mean: Floats, variance: Floats) -> tuple[Floats, Floats]:

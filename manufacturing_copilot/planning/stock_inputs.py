@@ -1,10 +1,9 @@
-"""What the projection of stock starts from: stock, open supply, the path of demand day by day."""
+"""What the projection of stock starts from: stock, what is on order, and demand day by day, firm and forecast."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -12,27 +11,29 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
-from manufacturing_copilot.planning.replenishment_time import DEFAULT_LEAD_TIME
+from manufacturing_copilot.planning.arithmetic.consumption import consume
+from manufacturing_copilot.planning.firm_demand import open_orders
+from manufacturing_copilot.planning.replenishment_time import LEAD_TIME_POINTS, POINTS, lead_times
+from manufacturing_copilot.planning.scheduled_supply import supply_ahead
 from manufacturing_copilot.runtime.runs import FORECAST_ENDED
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
-    SupplyStatus,
     forecast,
     inventory_snapshot,
     item,
+    location,
     model_run,
     series,
     series_score,
-    supply_line,
 )
+from manufacturing_copilot.unified.conform import MAIN
 
-OVERDUE_ARRIVES_AFTER = 7
-"""Days from the as-of day after which a line that is past its promised date is counted on."""
-
+LONGEST_DAYS = 1095
+"""The furthest day looked at, however long a lead time is."""
 
 STOCK_KEYS = FrameSchema(
-    "item-locations with a demand forecast",
+    "item-locations with a demand forecast and a stock record",
     {
         "item_id": Column(pl.Int64),
         "location_id": Column(pl.Int64),
@@ -41,11 +42,16 @@ STOCK_KEYS = FrameSchema(
         "days_per_period": Column(pl.Int64, "days of a period of the finest frequency forecast"),
         "sparse": Column(pl.Boolean, "whether demand is intermittent, so that counts are discrete"),
         "supplier_id": Column(pl.Int64, nullable=True),
+        "made": Column(pl.Boolean, "whether the item is made; null where nothing says", nullable=True),
         "lead_time_days": Column(pl.Int64, "as the system believes", nullable=True),
         "minimum_order": Column(pl.Float64, nullable=True),
         "order_multiple": Column(pl.Float64, nullable=True),
-        "on_hand": Column(pl.Float64, "stock counted; 0 where it never was"),
-        "available": Column(pl.Float64, "on hand, not below 0, less reserved"),
+        "base_unit": Column(pl.String, nullable=True),
+        "on_hand": Column(pl.Float64, "stock counted"),
+        "available": Column(pl.Float64, "on hand, not below 0; what is reserved is firm demand"),
+        "reserved": Column(pl.Float64, "of it, set aside for orders"),
+        "on_order": Column(pl.Float64, "what is on order, by its lines, else as the stock record says"),
+        "asked_about": Column(pl.Float64, "of it, on lines long past their day, which are not counted"),
     },
     key=("item_id", "location_id"),
 )
@@ -55,8 +61,10 @@ STOCK_KEYS = FrameSchema(
 class StockPaths:
     """Item-locations with a demand forecast, and their days ahead (columns; the first is the day after as-of).
 
-    `keys`: STOCK_KEYS. `demand`, `variance` and `receipts` are series × days; `inflation` the factor by which
-    the variance of demand summed up to a day exceeds the sum of the daily variances.
+    `keys`: STOCK_KEYS. `demand` and `variance` are of the forecast that no firm order has consumed, `firm` the orders
+    themselves, what is late on the first day; series × days. `inflation`: the factor by which the variance of demand
+    summed up to a day exceeds the sum of the daily variances. `supply`: row, quantity and in POINTS the step on
+    which it comes in this part of all cases. `leads`: series × LEAD_TIME_POINTS, in days.
     """
 
     as_of: date
@@ -64,23 +72,52 @@ class StockPaths:
     demand: Floats
     variance: Floats
     inflation: Floats
-    receipts: Floats
+    firm: Floats
+    supply: pl.DataFrame
+    leads: Floats
 
     @property
     def days(self) -> int:
         """Days ahead."""
         return int(self.demand.shape[1])
 
+    def flow(self, case: int) -> Floats:
+        """Return what comes less firm demand, series × days, in one of the cases of LEAD_TIME_POINTS."""
+        receipts = np.zeros_like(self.demand)
+        step = self.supply[POINTS[case]].to_numpy()
+        inside = step < self.days
+        row, quantity = self.supply["row"].to_numpy()[inside], self.supply["quantity"].to_numpy()[inside]
+        np.add.at(receipts, (row, step[inside]), quantity)
+        return receipts - self.firm
 
-def read_paths(connection: sa.Connection, as_of: date, days: int) -> StockPaths | None:
-    """Return the paths of the next `days` days; None where demand was not forecast as of that day."""
+    def expected_flow(self) -> Floats:
+        """Return what comes on average less firm demand, series × days."""
+        cases = range(len(POINTS))
+        return sum((self.flow(case) for case in cases), np.zeros_like(self.demand)) / len(POINTS)
+
+
+def read_paths(
+    connection: sa.Connection, as_of: date, days: int, *, beyond_lead_time: int | None = None
+) -> StockPaths | None:
+    """Return the paths of the next `days` days; None where demand was not forecast as of that day.
+
+    With `beyond_lead_time` they reach at least so many days past the longest lead time. An item that was never
+    counted at a place is not among them: its stock is unknown, which is not zero.
+    """
     rows = read_frame(connection, _demand_forecasts(as_of))
     if rows.is_empty():
         return None
+    stock = _stock(connection, as_of)
+    main = connection.scalar(sa.select(location.c.id).where(location.c.code == MAIN))
+    rows = _forecasts_at_their_places(rows, stock, main)
+    keys = _keys(connection, rows, stock)
+    leads = lead_times(connection, keys, as_of) if keys.height else np.zeros((0, len(POINTS)))
+    if beyond_lead_time is not None:
+        longest = int(np.ceil(leads.max(initial=0.0))) + beyond_lead_time
+        days = min(max(days, longest), LONGEST_DAYS)
+    row_numbers = keys.select("item_id", "location_id").with_row_index("row")
     inflations = _inflations(connection, as_of)
     daily = _daily(rows, as_of, days)
-    keys = _keys(connection, rows, as_of)
-    row_numbers = keys.select("item_id", "location_id").with_row_index("row")
     demand, variance, factor = (np.zeros((keys.height, days)) for _ in range(3))
     at = daily.join(row_numbers, on=["item_id", "location_id"])
     index = at["row"].to_numpy(), at["step"].to_numpy()
@@ -88,7 +125,12 @@ def read_paths(connection: sa.Connection, as_of: date, days: int) -> StockPaths 
     variance[index] = at["variance"].to_numpy()
     for row, (run_id, per_period) in enumerate(zip(keys["run_id"], keys["days_per_period"], strict=True)):
         factor[row] = _per_day(inflations.get(run_id, [1.0]), per_period, days)
-    return StockPaths(as_of, keys, demand, variance, factor, _receipts(connection, row_numbers, as_of, days))
+    orders = _at_their_places(open_orders(connection, as_of), stock, main)
+    firm = _by_day(orders.join(row_numbers, on=["item_id", "location_id"]), as_of, demand.shape)
+    left, firm = _consumed(keys, demand, firm)
+    share = np.divide(left, demand, out=np.ones_like(demand), where=demand > 0)
+    supply, keys = _supply(connection, keys, row_numbers, leads, stock, as_of, main)
+    return StockPaths(as_of, keys.select(*STOCK_KEYS.columns), left, variance * share, factor, firm, supply, leads)
 
 
 def _demand_forecasts(as_of: date) -> sa.Select:
@@ -166,7 +208,25 @@ def _daily(rows: pl.DataFrame, as_of: date, days: int) -> pl.DataFrame:
     return pl.concat([spread.drop("order"), tail], how="vertical_relaxed")
 
 
-def _keys(connection: sa.Connection, rows: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def _at_their_places(rows: pl.DataFrame, stock: pl.DataFrame, main: int | None) -> pl.DataFrame:
+    """Return rows of records that name no place where their item lies, if it lies at one place alone."""
+    only = stock.group_by("item_id").agg(places=pl.len(), _only=pl.col("location_id").first())
+    moves = (pl.col("location_id") == pl.lit(main, pl.Int64)) & (pl.col("places") == 1)
+    return (
+        rows.join(only, on="item_id", how="left", maintain_order="left")
+        .with_columns(location_id=pl.when(moves).then("_only").otherwise("location_id"))
+        .select(rows.columns)
+    )
+
+
+def _forecasts_at_their_places(rows: pl.DataFrame, stock: pl.DataFrame, main: int | None) -> pl.DataFrame:
+    """Return the forecasts likewise; where one is made for the place as well, that of no place stays apart."""
+    moved = _at_their_places(rows, stock, main)
+    apart = pl.struct("item_id", "location_id", "frequency", "period").is_duplicated()
+    return pl.concat([moved.filter(~apart), rows.filter(moved.select(apart).to_series())])
+
+
+def _keys(connection: sa.Connection, rows: pl.DataFrame, stock: pl.DataFrame) -> pl.DataFrame:
     finest = (
         rows.with_columns(pl.col("frequency").replace_strict(_ORDER).alias("order"))
         .sort("order")
@@ -182,15 +242,16 @@ def _keys(connection: sa.Connection, rows: pl.DataFrame, as_of: date) -> pl.Data
         sa.select(
             item.c.id.label("item_id"),
             item.c.supplier_id,
+            item.c.made,
             item.c.lead_time_days,
             item.c.minimum_order,
             item.c.order_multiple,
+            item.c.base_unit,
         ),
     )
     return (
         finest.join(items, on="item_id")
-        .join(_stock(connection, as_of), on=["item_id", "location_id"], how="left")
-        .with_columns(pl.col("on_hand", "available").fill_null(0.0))
+        .join(stock.select("item_id", "location_id", "on_hand", "available", "reserved"), on=["item_id", "location_id"])
         .sort("item_id", "location_id")
     )
 
@@ -204,11 +265,80 @@ def _stock(connection: sa.Connection, as_of: date) -> pl.DataFrame:
             inventory_snapshot.c.location_id,
             inventory_snapshot.c.on_hand,
             inventory_snapshot.c.reserved,
+            inventory_snapshot.c.on_order.label("said_on_order"),
         ).where(inventory_snapshot.c.day == newest),
     )
     # Less than nothing cannot lie there: a negative count is a booking to be found, and reported as such, not a want.
-    countable = pl.col("on_hand").clip(lower_bound=0)
-    return frame.with_columns((countable - pl.col("reserved")).alias("available")).drop("reserved")
+    return frame.with_columns(available=pl.col("on_hand").clip(lower_bound=0))
+
+
+def _by_day(orders: pl.DataFrame, as_of: date, shape: tuple[int, ...]) -> Floats:
+    """Return open orders as series × days, late ones on the first day."""
+    firm = np.zeros(shape)
+    step = np.maximum((orders["due"] - as_of).dt.total_days().to_numpy() - 1, 0)
+    inside = step < shape[1]
+    np.add.at(firm, (orders["row"].to_numpy()[inside], step[inside]), orders["quantity"].to_numpy()[inside])
+    return firm
+
+
+def _consumed(keys: pl.DataFrame, demand: Floats, firm: Floats) -> tuple[Floats, Floats]:
+    """Return what is left of the forecast, and firm demand; an order consumes the forecast of its own period.
+
+    A reservation is stock for orders that count already. Where more is reserved than orders are known, the rest is for
+    the demand expected next: day by day that becomes firm, and it is not demanded a second time.
+    """
+    left, firm = demand.copy(), firm.copy()
+    days = np.arange(demand.shape[1], dtype=np.int64)
+    periods = keys["days_per_period"].to_numpy()
+    for period in np.unique(periods):
+        rows = np.flatnonzero((periods == period) & firm.any(axis=1))
+        reach = int(period) - 1
+        if len(rows):
+            left[rows] = consume(demand[rows], days, days + 1, firm[rows], days, back_days=reach, forward_days=reach)
+    rest = np.maximum(keys["reserved"].to_numpy() - firm.sum(axis=1), 0.0)
+    becomes_firm = np.diff(np.minimum(np.cumsum(left, axis=1), rest[:, None]), axis=1, prepend=0.0)
+    firm += becomes_firm
+    firm[:, 0] += rest - becomes_firm.sum(axis=1)
+    return left - becomes_firm, firm
+
+
+def _supply(
+    connection: sa.Connection,
+    keys: pl.DataFrame,
+    row_numbers: pl.DataFrame,
+    leads: Floats,
+    stock: pl.DataFrame,
+    as_of: date,
+    main: int | None,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what is counted on (see StockPaths.supply), and the keys with on_order and asked_about."""
+    middle = leads[:, len(LEAD_TIME_POINTS) // 2]
+    days = keys.select("item_id").with_columns(lead_time=pl.Series(middle))
+    lines = _at_their_places(supply_ahead(connection, days, as_of), stock, main).join(
+        row_numbers, on=["item_id", "location_id"]
+    )
+    steps = [((pl.col(name) - pl.lit(as_of)).dt.total_days() - 1).alias(name) for name in POINTS]
+    counted = lines.filter(~pl.col("dead")).select("row", pl.col("outstanding").alias("quantity"), *steps)
+    sums = lines.group_by("row").agg(
+        of_lines=pl.col("outstanding").sum(), asked_about=pl.col("outstanding").filter("dead").sum()
+    )
+    known = (
+        row_numbers.join(stock, on=["item_id", "location_id"], how="left", maintain_order="left")
+        .join(sums, on="row", how="left", maintain_order="left")
+        .with_columns(pl.col("of_lines", "asked_about").fill_null(0.0))
+        .with_columns(lead=pl.Series(middle))
+    )
+    # On order by the stock record alone: no line says when, so a replenishment time from now.
+    undated = known.filter((pl.col("of_lines") == 0) & (pl.col("said_on_order") > 0)).select(
+        "row",
+        quantity=pl.col("said_on_order").cast(pl.Float64),
+        **{name: (pl.col("lead").ceil().cast(pl.Int64) - 1).clip(lower_bound=0) for name in POINTS},
+    )
+    on_order = pl.when(pl.col("of_lines") > 0).then("of_lines").otherwise(pl.col("said_on_order").cast(pl.Float64))
+    keys = keys.with_columns(
+        known.select(on_order=on_order.fill_null(0.0).cast(pl.Float64))["on_order"], known["asked_about"]
+    )
+    return pl.concat([counted, undated.cast(counted.schema)]), keys
 
 
 def _inflations(connection: sa.Connection, as_of: date) -> dict[int, list[float]]:
@@ -224,60 +354,3 @@ def _per_day(inflation: list[float], days_per_period: int, days: int) -> Floats:
     # Within a period the factor is that of the period; past the last one it stays.
     period = np.minimum(np.arange(days) // days_per_period, len(inflation) - 1)
     return np.array(inflation)[period]
-
-
-def _receipts(connection: sa.Connection, row_numbers: pl.DataFrame, as_of: date, days: int) -> Floats:
-    lines = read_frame(connection, open_supply(as_of))
-    receipts = np.zeros((row_numbers.height, days))
-    if lines.is_empty():
-        return receipts
-    due = (
-        lines.join(row_numbers, on=["item_id", "location_id"])
-        .with_columns(
-            pl.coalesce("promised_on", pl.col("ordered_on") + pl.duration(days=int(DEFAULT_LEAD_TIME))).alias("due")
-        )
-        .with_columns(
-            pl.when(pl.col("due") <= as_of)
-            .then(pl.lit(as_of + timedelta(days=OVERDUE_ARRIVES_AFTER)))
-            .otherwise("due")
-            .alias("due")
-        )
-        .with_columns(((pl.col("due") - pl.lit(as_of)).dt.total_days() - 1).alias("step"))
-        .filter((pl.col("step") < days) & (pl.col("outstanding") > 0))
-    )
-    np.add.at(receipts, (due["row"].to_numpy(), due["step"].to_numpy()), due["outstanding"].to_numpy())
-    return receipts
-
-
-def open_supply(as_of: date) -> sa.Select:
-    """Return the query of the supply lines open at the end of `as_of`, with what is outstanding of each.
-
-    What was received later does not count as received; of a line received in parts, only a part whose day is
-    known to lie before counts.
-    """
-    came = sa.case((supply_line.c.last_received_on <= as_of, supply_line.c.received), else_=sa.literal(0))
-    came = sa.case((supply_line.c.last_received_on.is_(None), supply_line.c.received), else_=came)
-    return sa.select(
-        supply_line.c.id,
-        supply_line.c.item_id,
-        supply_line.c.location_id,
-        supply_line.c.supplier_id,
-        supply_line.c.ordered_on,
-        supply_line.c.promised_on,
-        sa.type_coerce(supply_line.c.ordered - came, supply_line.c.ordered.type).label("outstanding"),
-    ).where(
-        supply_line.c.ordered_on <= as_of,
-        supply_line.c.status != SupplyStatus.CANCELLED,
-        sa.or_(
-            supply_line.c.received_on > as_of,
-            sa.and_(supply_line.c.received_on.is_(None), supply_line.c.status == SupplyStatus.OPEN),
-        ),
-    )
-
-
-def lot_size(net: float, minimum: float | None, multiple: float | None) -> float:
-    """Return what to order for a net need: max(MOQ, ceil(net / multiple) · multiple); 0 where nothing is needed."""
-    if net <= 0:
-        return 0.0
-    lots = math.ceil(net / multiple - 1e-9) * multiple if multiple else float(math.ceil(net - 1e-9))
-    return max(lots, minimum or 0.0)

@@ -9,7 +9,7 @@ from scipy.stats import nbinom
 from manufacturing_copilot.forecasts.forecast import forecast_target
 from manufacturing_copilot.planning.inventory import project_inventory
 from manufacturing_copilot.planning.runout import STOCKOUTS, stockouts
-from manufacturing_copilot.planning.stock_inputs import STOCK_KEYS, lot_size, read_paths
+from manufacturing_copilot.planning.stock_inputs import STOCK_KEYS, read_paths
 from manufacturing_copilot.site import Frequency, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
@@ -123,18 +123,27 @@ def test_lines_received_say_the_lead_time_before_the_system_does(store: Store) -
     with store.write() as connection:
         add_receipts(connection, [20, 21, 22, 20, 21, 40])
     rows = found(store)
-    assert rows["lead_time_days"].to_list() == [21]
-    assert rows["expected_lead_time_demand"][0] == pytest.approx(210, rel=0.1)
+    # Six lines of its own outweigh the ten days that are declared: (6 · 21 + 10) / 7.
+    assert rows["lead_time_days"].to_list() == [20]
+    assert rows["expected_lead_time_demand"][0] == pytest.approx(200, rel=0.1)
 
 
-def test_reserved_stock_is_not_available(store: Store) -> None:
-    stocked(store, [300])
-    assert found(store)["probability"][0] < 0.01
-    with store.write() as connection:
+@pytest.mark.parametrize("reserved", [0, 200, 300])
+def test_what_is_reserved_is_for_demand_that_counts_already(embedded: Store, reserved: int) -> None:
+    stocked(embedded, [300])
+    with embedded.write() as connection:
+        connection.execute(sa.update(t.inventory_snapshot).values(reserved=reserved))
+    rows = found(embedded)
+    assert rows["probability"][0] < 0.01 and rows["on_hand"].to_list() == [300]
+    assert abs((rows["runout_p50"][0] - AS_OF).days - 30) <= 3
+
+
+def test_more_reserved_than_is_there_is_short_as_soon_as_it_is_wanted(embedded: Store) -> None:
+    stocked(embedded, [50])
+    with embedded.write() as connection:
         connection.execute(sa.update(t.inventory_snapshot).values(reserved=300))
-    rows = found(store)
-    assert rows["probability"][0] > 0.99
-    assert rows["on_hand"].to_list() == [300]
+    rows = found(embedded)
+    assert rows["probability"][0] > 0.99 and (rows["runout_p50"][0] - AS_OF).days in (5, 6, 7)
 
 
 def test_without_a_daily_forecast_the_days_come_from_the_finest_frequency(store: Store) -> None:
@@ -173,14 +182,6 @@ def test_the_stock_out_happens_as_often_as_it_is_said(embedded: Store) -> None:
     assert np.mean((said - came) ** 2) < np.mean((knowing - came) ** 2) + 0.015
     assert came[said > 0.8].mean() > 0.75
     assert came[said < 0.1].mean() < 0.15
-
-
-@pytest.mark.parametrize(
-    ("net", "minimum", "multiple", "expected"),
-    [(-5, None, None, 0), (0, 10, 5, 0), (7.2, None, None, 8), (7, 10, None, 10), (11, 10, 12, 12), (24, 10, 12, 24)],
-)
-def test_the_lot_rule(net: float, minimum: float | None, multiple: float | None, expected: float) -> None:
-    assert lot_size(net, minimum, multiple) == expected
 
 
 def test_the_projection_of_stock_starts_at_hand_falls_with_demand_and_rises_with_receipts(store: Store) -> None:
