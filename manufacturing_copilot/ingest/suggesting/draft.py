@@ -122,8 +122,13 @@ def _some(names: tuple[str, ...]) -> str:
 def _key_lines(suggestion: Suggestion) -> list[str]:
     key = suggestion.key
     if key.repeating:
-        mind = f"{key.repeating:,} rows repeat the key of another, the last one holds: add what tells them apart"
-        return [f"key: [{', '.join(key.fields)}]{_beside(mind)}", "repeats: update"]
+        mind = f"{key.repeating:,} rows repeat the key of another: add what tells them apart"
+        asked = "or say sum, for parts of one record, or last, for versions of it"
+        return [
+            f"key: [{', '.join(key.fields)}]{_beside(mind)}",
+            "repeats: update",
+            f"same_key: ask{_beside(asked)}",
+        ]
     if key.fields:
         share = "every row" if key.unique == 1 else f"{key.unique:.2%} of the rows"
         return [

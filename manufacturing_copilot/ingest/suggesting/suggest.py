@@ -29,6 +29,7 @@ from manufacturing_copilot.site import FileFormat
 from manufacturing_copilot.site.feeds import SOURCE_NAME
 from manufacturing_copilot.site.yaml_documents import did_you_mean
 
+_FILLED = 0.75  # share of rows that must have what every record needs
 _TIE = 0.12  # scores so near to the best that the file's name may decide
 
 
@@ -100,6 +101,9 @@ def suggest(
     if kinds is not None and records is None:
         choice = replace(choice, sure=False, why="its rows are of several kinds")
     kind, columns, unsure = choice.kind, dict(choice.matches.columns), dict(choice.matches.unsure)
+    for needed in kind.required:
+        if needed in columns and columns[needed].filled < _FILLED * columns[needed].rows:
+            unsure[needed] = (columns.pop(needed),)  # rows without it would all be rejected
     if not choice.sure:
         # Of a kind that is not sure no column is mapped, only named.
         unsure = {name: (column,) for name, column in columns.items()} | unsure

@@ -351,7 +351,7 @@ def test_every_real_table_gives_a_draft_that_loads_and_what_is_ready_takes_its_f
         height = checked.records.height + checked.rejected.height
         assert checked.records.height >= 0.97 * height or path.name in BAD_DAYS, path
         ready += 1
-    assert ready >= 30
+    assert ready >= 25
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,13 @@ def test_a_column_that_is_empty_is_never_proposed(empty: str) -> None:
     assert mapped(suggestion) == {"item": "Item", "location": "Location", "on_hand": "On Hand"}
 
 
+def test_what_every_record_needs_is_not_read_from_a_column_that_few_rows_fill() -> None:
+    rows = [f"O{n},{'P1' if n == 1 else ''},{n},2026-03-0{n}" for n in range(1, 9)]
+    suggestion = suggest("\n".join(["Order,Item,Quantity,Order date", *rows]).encode(), "orders.csv")
+    assert suggestion.missing == ("item",)
+    assert "not sure; it may be 'Item'" in draft(suggestion, "orders.csv")
+
+
 @pytest.mark.parametrize(
     ("header", "never"),
     [
