@@ -11,7 +11,16 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.site import Site, site_hash
 from manufacturing_copilot.store.bulk import upsert_row
-from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, item_event, mended_record, refresh
+from manufacturing_copilot.store.tables import (
+    BatchStatus,
+    batch,
+    batch_event,
+    batch_file,
+    feed,
+    item_event,
+    mended_record,
+    refresh,
+)
 from manufacturing_copilot.store.types import utc_now
 
 UNIFIED = "unified"
@@ -26,21 +35,39 @@ def up_to_batch(connection: sa.Connection) -> int:
     return connection.scalar(sa.select(sa.func.max(batch.c.id)).where(batch.c.status == BatchStatus.SUCCESS)) or 0
 
 
-def batches_hash(connection: sa.Connection) -> str:
+def batches_hash(connection: sa.Connection, site: Site | None = None) -> str:
     """Return a fingerprint of the loaded batches, and of what people decided about items.
 
     The newest id alone would miss a batch that finished after a younger one, and one that was withdrawn or loaded
-    again.
+    again. A batch of a feed without a key that only repeats files byte by byte is left out: nothing rests on it. `site`
+    says which feeds those are; None: no such feed. (Of a feed with a key, a list that comes again may say something.)
     """
-    loaded = batch.c.status == BatchStatus.SUCCESS
+    loaded = (batch.c.status == BatchStatus.SUCCESS) & sa.not_(_is_only_repeated(connection, site))
     counted = sa.select(sa.func.count(), sa.func.sum(batch.c.id), sa.func.sum(batch.c.attempts)).where(loaded)
     newest = sa.select(sa.func.max(batch.c.finished_at)).where(loaded)
     # Rows of a loaded batch that are mended, or that move because another batch does, are a line of its audit trail.
-    moved = sa.select(sa.func.max(batch_event.c.id)).where(batch_event.c.to_status == BatchStatus.SUCCESS)
+    moved = (
+        sa.select(sa.func.max(batch_event.c.id))
+        .join(batch, batch.c.id == batch_event.c.batch_id)
+        .where(batch_event.c.to_status == BatchStatus.SUCCESS, loaded)
+    )
     facts = [*connection.execute(counted).one(), connection.scalar(newest), connection.scalar(moved)]
     facts.append(connection.scalar(sa.select(sa.func.max(item_event.c.id))))
     # PostgreSQL sums integers to a decimal: as text, both databases say the same
     return hashlib.sha256("|".join(str(fact) for fact in facts).encode()).hexdigest()
+
+
+def _is_only_repeated(connection: sa.Connection, site: Site | None) -> sa.ColumnElement[bool]:
+    """Return whether a batch is of a feed without a key, and every row of it repeats a file that was loaded before."""
+    keyless = [declared.feed for declared in site.feeds if not declared.record_key] if site is not None else []
+    if not keyless:
+        return sa.false()
+    feeds = connection.scalars(sa.select(feed.c.id).where(feed.c.name.in_(keyless))).all()
+    counted = sa.select(batch_file.c.id).where(
+        batch_file.c.batch_id == batch.c.id, batch_file.c.repeats_file_id.is_(None)
+    )
+    repeated = batch.c.rows_duplicate == batch.c.rows_received
+    return batch.c.feed_id.in_(feeds) & (batch.c.rows_received > 0) & repeated & sa.not_(sa.exists(counted))
 
 
 def loaded_data(connection: sa.Connection) -> str:
@@ -83,7 +110,7 @@ def is_current(connection: sa.Connection, site: Site, as_of: date, stage: str = 
     recorded = connection.execute(
         sa.select(refresh.c.batches_hash, refresh.c.site_hash).where(refresh.c.stage == stage, refresh.c.as_of == as_of)
     ).one_or_none()
-    return recorded is not None and tuple(recorded) == (batches_hash(connection), site_hash(site))
+    return recorded is not None and tuple(recorded) == (batches_hash(connection, site), site_hash(site))
 
 
 def record_refresh(

@@ -11,14 +11,15 @@ from datetime import date
 
 import polars as pl
 import typer
-from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.table import Table
 
+from manufacturing_copilot.cli.terminal_text import PlainConsole, escaped, printable
 from manufacturing_copilot.site import Site, load_site, site_folder
 from manufacturing_copilot.store import Store, open_store
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = PlainConsole(highlight=False, soft_wrap=False)
+err = PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def complain(sentence: str) -> None:
@@ -43,10 +44,14 @@ def day_of(text: str) -> date:
 
 
 @contextmanager
-def site_and_store() -> Iterator[tuple[Site, Store]]:
-    """Yield the site in use and its open store; raises SiteError or StoreError where one cannot be used."""
+def site_and_store(*, upgrade: bool = False) -> Iterator[tuple[Site, Store]]:
+    """Yield the site in use and its open store; raises SiteError or StoreError where one cannot be used.
+
+    Only commands that bring everything up to date also bring the tables to this version (`upgrade`): whoever looks at
+    a database, perhaps a copy of another version's, must not change it.
+    """
     site = load_site(site_folder())
-    store = open_store()
+    store = open_store(upgrade=upgrade)
     try:
         yield site, store
     finally:
@@ -55,18 +60,24 @@ def site_and_store() -> Iterator[tuple[Site, Store]]:
 
 @contextmanager
 def opened_store() -> Iterator[Store]:
-    """Yield the open store; raises StoreError where it cannot be used."""
-    store = open_store()
+    """Yield the open store; raises StoreError where it cannot be used, or its tables are of another version."""
+    store = open_store(upgrade=False)
     try:
         yield store
     finally:
         store.close()
 
 
+def show_json(value: object) -> None:
+    """Print a value as JSON; what is no JSON in it is printed as text."""
+    text = escaped(json.dumps(value, default=str, ensure_ascii=False, indent=2))
+    out.print(JSONHighlighter()(text), soft_wrap=True)
+
+
 def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[str] | None = None) -> None:
     """Print a frame: as a table of `columns` (default: all), or as a JSON list of rows with all columns."""
     if as_json:
-        out.print_json(json.dumps(frame.to_dicts(), default=str))
+        show_json(frame.to_dicts())
         return
     if frame.is_empty():
         out.print(empty)
@@ -77,7 +88,7 @@ def show(frame: pl.DataFrame, *, as_json: bool, empty: str, columns: Sequence[st
         table.add_column(name.replace("_", " "), justify="right" if dtype.is_numeric() else "left", overflow="fold")
     for row in displayed.rows():
         # Square brackets in the plant's own texts are not rich markup.
-        table.add_row(*(cell(value).replace("[", r"\[") for value in row))
+        table.add_row(*(printable(cell(value)).replace("[", r"\[") for value in row))
     out.print(table)
 
 

@@ -192,4 +192,4 @@ def _bytes_of(file: Path) -> bytes:
 
 def _store_if_any() -> Store | None:
     """Return the open store, None where the embedded database does not exist: a check must not create it."""
-    return open_store() if database_exists(database_url()) else None
+    return open_store(upgrade=False) if database_exists(database_url()) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, datetime
 from typing import Annotated
 
@@ -12,7 +11,7 @@ import typer
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from manufacturing_copilot.cli.console import actor, cell, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.console import actor, cell, opened_store, out, show, show_json, site_and_store
 from manufacturing_copilot.cli.options import AsJson, Limit, Reason
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.site import Site
@@ -81,7 +80,7 @@ def show_item(
     if as_json:
         document = {"sku": story.sku, "name": story.name, "problem": story.problem, **story.facts}
         document |= {key: frame.to_dicts() for key, frame in lists.items()}
-        out.print_json(json.dumps(document, default=str))
+        show_json(document)
         return
     _print_story(story, lists)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from manufacturing_copilot.cli.console import actor, opened_store, out, show, site_and_store
+from manufacturing_copilot.cli.console import actor, opened_store, out, show, show_json, site_and_store
 from manufacturing_copilot.cli.options import AsJson, Limit, Note
 from manufacturing_copilot.runtime import decisions
 from manufacturing_copilot.runtime.plugins import GROUP, known_plugins
@@ -55,7 +55,7 @@ def show_model(
         details = decisions.describe_version(connection, name, version)
         every = decisions.versions(connection, name, retired=True)
     if as_json:
-        out.print_json(json.dumps(dict(details), default=str))
+        show_json(dict(details))
         return
     for title, value in details.items():
         written = value if isinstance(value, str) else json.dumps(value, default=str)
@@ -133,9 +133,16 @@ def compare(
     roles = [role for role in ("champion", "challenger", "previous") if role in result.measures]
     table = pl.DataFrame([{"version": role, **{key: result.measures[role][key] for key in _SHOWN}} for role in roles])
     if as_json:
-        out.print_json(json.dumps({"reason": result.reason, "is_better": result.is_better, "promoted": result.promoted,
-                                   "gain": result.gain, "p_value": result.p_value, "measures": result.measures},
-                                  default=str))  # fmt: skip
+        show_json(
+            {
+                "reason": result.reason,
+                "is_better": result.is_better,
+                "promoted": result.promoted,
+                "gain": result.gain,
+                "p_value": result.p_value,
+                "measures": result.measures,
+            }
+        )
         return
     show(table.with_columns(pl.col(pl.Float64).round(3)), as_json=False, empty="")
     verdict = "is better" if result.is_better else "is not shown to be better"

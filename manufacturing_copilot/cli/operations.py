@@ -11,6 +11,7 @@ import typer
 
 from manufacturing_copilot.cli.console import actor, complain, day_of, out, site_and_store
 from manufacturing_copilot.cli.options import AsJson
+from manufacturing_copilot.cli.terminal_text import escaped
 from manufacturing_copilot.store import Store, home_folder
 from manufacturing_copilot.store.tables import BatchStatus, DeliveryStatus
 
@@ -54,7 +55,7 @@ def rebuild(
     if into is not None and as_of is None:
         raise typer.BadParameter("--into is the target of a past day; name the day with --as-of")
     started = time.monotonic()
-    with site_and_store() as (site, store), out.status("reading the batches") as spinner:
+    with site_and_store(upgrade=True) as (site, store), out.status("reading the batches") as spinner:
         if as_of is None:
             counts = rebuild_now(store, site)
             past = None
@@ -96,7 +97,7 @@ def run_flow() -> bool:
         for problem in step.problems:
             complain(f"    {problem}")
 
-    with site_and_store() as (site, store), out.status("checking the inbox") as spinner:
+    with site_and_store(upgrade=True) as (site, store), out.status("checking the inbox") as spinner:
         outcome = run_site(
             store, site, home_folder(), actor=actor(), tell=lambda name: spinner.update(f"{name} ..."), told=print_step
         )
@@ -137,7 +138,7 @@ def status(as_json: AsJson = False) -> None:
     with site_and_store() as (site, store):
         current = read_status(store, site)
     if as_json:
-        sys.stdout.write(current.to_json() + "\n")
+        sys.stdout.write(escaped(current.to_json()) + "\n")
     else:
         print_status(current, out)
 
@@ -165,7 +166,7 @@ def up(
     from manufacturing_copilot.orchestration.up import HOST, free_port, only_one, run_services
 
     os.environ.setdefault("DAGSTER_HOME", str(dagster_home()))
-    with site_and_store():
+    with site_and_store(upgrade=True):
         pass  # a mistake in the site or a missing database is reported here, in a sentence
     with only_one(home_folder()) as home_lock:
         port = free_port(port)

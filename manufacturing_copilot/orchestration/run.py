@@ -21,6 +21,7 @@ from manufacturing_copilot.orchestration.staleness import stages_behind
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
+from manufacturing_copilot.store.private import private_folder
 from manufacturing_copilot.store.types import utc_now
 
 if TYPE_CHECKING:  # importing Dagster takes seconds, and a run that finds nothing new does without
@@ -229,8 +230,7 @@ def dagster_home() -> Path:
 
     if (Path.cwd() / "dagster.yaml").exists():
         return Path.cwd()
-    folder = home_folder() / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(home_folder() / "dagster")
     if not (folder / "dagster.yaml").exists():
         settings = resources.files(__package__) / "dagster.yaml"
         (folder / "dagster.yaml").write_bytes(settings.read_bytes())

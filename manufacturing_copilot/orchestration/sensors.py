@@ -50,7 +50,7 @@ def new_batches_sensor(
             skip = _why_wait(connection, plant.site, as_of)
             if skip is not None:
                 return dg.SensorResult(skip_reason=skip)
-            seen = batches_hash(connection)
+            seen = batches_hash(connection, plant.site)
             job = FACTS if _has_forecasts(connection, plant.site, as_of) else DAILY
         return _ask(context.instance, job, f"{seen[:16]} {as_of}", as_of)
 

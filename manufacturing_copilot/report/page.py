@@ -20,6 +20,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.rules import Severity, Topic
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.engine import PRODUCTS
+from manufacturing_copilot.store.private import private_folder
 from manufacturing_copilot.store.tables import alert, delivery, delivery_attempt, notification, unmapped_id
 from manufacturing_copilot.store.types import utc_now
 
@@ -82,8 +83,7 @@ def write_report(store: Store, site: Site, home: Path, *, as_of: date) -> Path:
     The file appears whole or not at all: it is written under another name in the same folder and renamed.
     """
     text = render(read_contents(store, site, as_of))
-    folder = home / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(home / "reports")
     path = folder / f"{as_of.isoformat()}.html"
     unfinished = folder / f".{path.name}.{os.getpid()}"
     unfinished.write_text(text, encoding="utf-8")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.machine_errors import translate_machine_errors
+from manufacturing_copilot.store.private import private_file, private_folder
 
 BUSY_TIMEOUT_SECONDS = 60
 PRODUCTS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -120,7 +121,8 @@ def connect_store(url: sa.URL | str | None = None, *, home: Path | None = None) 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
     if file := embedded_file(url):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
+        private_file(file)
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
 
     @sa.event.listens_for(engine, "connect")

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.store.engine import Store
+from manufacturing_copilot.store.private import private_folder
 
 _LOOK_AGAIN_SECONDS = 0.1
 
@@ -63,8 +64,7 @@ def _held_in_file(store: Store, name: str, wait: bool, once: bool) -> Iterator[b
     database = store.engine.url.database
     if not database or database == ":memory:":
         raise StoreError("an in-memory database cannot be shared between processes; name a file")
-    folder = Path(f"{database}.locks")
-    folder.mkdir(exist_ok=True)
+    folder = private_folder(Path(f"{database}.locks"))
     path = folder / re.sub(r"[^a-z0-9_]+", "-", name.lower())
     # Locked by flock, which ends with its holder: never by the mere existence of a file.
     lock = FileLock(path, thread_local=False, fallback_to_soft=False, poll_interval=_LOOK_AGAIN_SECONDS)

@@ -27,6 +27,19 @@ def newest_revision() -> str:
     return head
 
 
+@cache
+def _known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory(str(_SCRIPTS)).walk_revisions())
+
+
+def _require_known(revision: str | None) -> None:
+    if revision is not None and revision not in _known_revisions():
+        raise StoreError(
+            f"the database is at {revision}, which this version of the program does not know: a newer one made it;"
+            " install that version"
+        )
+
+
 def current_revision(store: Store) -> str | None:
     """Return the revision of the database, None where it has no tables of ours."""
     with store.read() as connection:
@@ -44,10 +57,13 @@ def upgrade(store: Store) -> bool:
     """Bring the database to the newest revision, in one transaction; return whether anything was done.
 
     The views are laid over the tables as they are at the end: no migration meets one, or has to make it. Nor has one
-    to change a comment: those of the code are written at the end.
+    to change a comment: those of the code are written at the end. Raises StoreError where a newer version of the
+    program made the database.
     """
-    if current_revision(store) == newest_revision():
+    current = current_revision(store)
+    if current == newest_revision():
         return False
+    _require_known(current)
     scripts = config()
     with store.write() as connection:
         scripts.attributes["connection"] = connection
@@ -61,6 +77,7 @@ def upgrade(store: Store) -> bool:
 def require_current(store: Store) -> None:
     """Raise StoreError where the database is not at the newest revision."""
     current, expected = current_revision(store), newest_revision()
+    _require_known(current)
     if current != expected:
         raise StoreError(
             f"the database is at {current or 'no revision (it has no tables of ours)'}, this version needs {expected};"

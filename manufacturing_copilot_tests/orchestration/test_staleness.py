@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
+from manufacturing_copilot.ingest.corrections.withdraw import withdraw
+from manufacturing_copilot.ingest.discovery.claim import claim
+from manufacturing_copilot.ingest.loading.load import load_batch
 from manufacturing_copilot.orchestration.staleness import stages_behind
 from manufacturing_copilot.progress import batches_hash, record_refresh, up_to_batch
 from manufacturing_copilot.site import Frequency, Site, Target
 from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
+from manufacturing_copilot_tests.ingest.plants import MOVES_HEADER, drop, site_of
 
 PARTS = ("unified", "forecasts/demand", "alerts", "report")
 
@@ -82,3 +87,30 @@ def test_another_declaration_puts_every_stage_behind(store: Store, site: Site) -
     bring_up(store, site, *PARTS)
     changed = make_site("erp/items", clock=DAY, forecasts={Target.DEMAND: (Frequency.MONTHLY,)})
     assert behind(store, changed) == ["unified", "forecasts", "alerts", "report"]
+
+
+def test_a_file_without_keys_that_comes_again_runs_no_stage_again(store: Store, home: Path) -> None:
+    site = site_of(home / "site", clock=DAY.isoformat(), forecasts={})
+
+    def deliver(name: str, *lines: str) -> None:
+        drop(home, f"inbox/stock/moves_{name}.csv", MOVES_HEADER, *lines)
+        [found] = claim(store, site, home, actor="test")
+        assert load_batch(store, site, found.reference, home=home, actor="test").status == "success"
+
+    def catch_up() -> None:
+        with store.write() as connection:
+            seen = batches_hash(connection, site)
+            for part in ("unified", "alerts", "report"):
+                record_refresh(connection, site, DAY, up_to=up_to_batch(connection), seen=seen, stage=part)
+
+    deliver("1", "A,2026-03-01,5", "B,2026-03-01,7")
+    catch_up()
+    deliver("1_again", "A,2026-03-01,5", "B,2026-03-01,7")
+    assert behind(store, site) == []
+    deliver("2", "A,2026-03-01,5", "B,2026-03-01,7", "B,2026-03-02,7")
+    assert behind(store, site) == ["unified", "alerts", "report"]
+    catch_up()
+    deliver("2_again", "A,2026-03-01,5", "B,2026-03-01,7", "B,2026-03-02,7")
+    assert behind(store, site) == []
+    withdraw(store, site, "00000001", home=home, actor="test", reason="wrong")  # its repeat counts from now on
+    assert behind(store, site) == ["unified", "alerts", "report"]

@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manufacturing_copilot.store.private import private_folder
+
 DAYS_KEPT = 30
 
 
@@ -32,7 +34,7 @@ def keep_artifact(what: str, text: str, suffix: str = "txt") -> None:
     if keeper is None:
         return
     name = f"{hashlib.sha256(text.encode()).hexdigest()}.{suffix}"
-    keeper.folder.mkdir(parents=True, exist_ok=True)
+    private_folder(keeper.folder)
     path = keeper.folder / name
     half = path.with_suffix(".half")
     half.write_text(text)

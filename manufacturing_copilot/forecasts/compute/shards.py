@@ -28,6 +28,7 @@ import polars as pl
 
 from manufacturing_copilot.errors import ModelError
 from manufacturing_copilot.forecasts.contract import Floats
+from manufacturing_copilot.store.private import private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Sharding:
     def _keep(self, print_of_work: str, keys: Sequence[bytes], computed: Floats) -> None:
         if self.folder is None or not keys:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         name = hashlib.sha256(b"".join(keys)).hexdigest()[:32]
         path = self.folder / f"{print_of_work}-{name}.parquet"
         half = path.with_suffix(f".{os.getpid()}.half")

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from manufacturing_copilot.ingest.reading.rows import bad_frame
 from manufacturing_copilot.ingest.received import LINE, Received
+from manufacturing_copilot.store.private import private_folder
 
 _CHUNK = 1 << 20
 
@@ -37,7 +38,7 @@ class Kept:
 def keep_original(source: BinaryIO, home: Path) -> Kept:
     """Archive the bytes of `source`, compressed with zstd under their SHA-256; the same bytes are kept once."""
     digest, size = hashlib.sha256(), 0
-    (home / "archive").mkdir(parents=True, exist_ok=True)
+    private_folder(home / "archive")
     with _beside(home / "archive" / "incoming") as temporary:
         with pa.CompressedOutputStream(pa.OSFile(str(temporary), "wb"), "zstd") as target:
             while chunk := source.read(_CHUNK):
@@ -46,7 +47,7 @@ def keep_original(source: BinaryIO, home: Path) -> Kept:
                 target.write(chunk)
         name = digest.hexdigest()
         archived = Path("archive") / name[:2] / f"{name}.zst"
-        (home / archived).parent.mkdir(exist_ok=True)
+        private_folder((home / archived).parent)
         temporary.replace(home / archived)
     return Kept(name, size, archived.as_posix())
 
@@ -67,7 +68,7 @@ def original_stream(archived_as: str, home: Path) -> Iterator[BinaryIO]:
 def keep_received(received: Received, home: Path, reference: str, file_id: int) -> str:
     """Write the rows of a file, and its bad lines where it has any, as Parquet; return where, below home."""
     place = Path("received") / reference / f"{file_id}.parquet"
-    (home / place).parent.mkdir(parents=True, exist_ok=True)
+    private_folder((home / place).parent)
     _write_parquet(received.rows, home / place)
     if not received.bad_lines.is_empty():
         _write_parquet(received.bad_lines, home / place.with_suffix(".bad.parquet"))
@@ -87,7 +88,7 @@ class ReceivedWriter:
 
     def __enter__(self) -> ReceivedWriter:
         """Open the file beside its place."""
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._target.parent)
         self._temporary = self._after.enter_context(_beside(self._target))
         return self
 

@@ -67,7 +67,7 @@ def refresh(store: Store, site: Site, as_of: date, *, full: bool = False) -> Ref
 
 def refresh_within(connection: sa.Connection, site: Site, as_of: date, *, full: bool = False) -> RefreshCounts:
     """Do the work of `refresh` in the caller's transaction."""
-    up_to, seen, batches = up_to_batch(connection), batches_hash(connection), seen_batches(connection)
+    up_to, seen, batches = up_to_batch(connection), batches_hash(connection, site), seen_batches(connection)
     data = loaded_data(connection)
     context = RefreshContext(connection, site, as_of, changes_since(connection, site, as_of, full=full))
     for part in PARTS:
