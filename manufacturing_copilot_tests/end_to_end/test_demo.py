@@ -40,7 +40,7 @@ from manufacturing_copilot_tests.end_to_end.running import QUIET, REPOSITORY, Ru
 SITE = REPOSITORY / "manufacturing_copilot" / "demo" / "site"
 END = date(2026, 10, 23)
 FALSE_STOCKOUTS = 2
-"""Of some 280 places that surely last, so many may be alerted: the forecast does not know the true demand."""
+"""Of some 100 places that surely last, so many may be alerted: the forecast does not know the true demand."""
 FALSE_QUALITY = 1
 """Of some 20 charts with eight weeks of points each, three sigmas let about one false signal through in a while."""
 pytestmark = QUIET
@@ -52,8 +52,8 @@ def plant(
 ) -> Iterator[Running]:
     url = lasting_postgres() if request.param == "postgresql" else None
     home = tmp_path_factory.mktemp("demo")
-    # the whole plant once; on the other database a smaller one, for what the databases might do differently
-    size = {"items": 300, "days": 730} if request.param == "sqlite" else {"items": 80, "days": 200}
+    # large enough for every story and method; on the other database for what the databases might do differently
+    size = {"items": 120, "days": 400} if request.param == "sqlite" else {"items": 80, "days": 200}
     simulate(home, end=END, **size)
     with running(SITE, home, url=url) as ready:
         yield ready

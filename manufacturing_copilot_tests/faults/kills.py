@@ -81,15 +81,29 @@ def undisturbed(copies: Copies, prepared: Plant, way: str) -> tuple[State, float
     return state, seconds
 
 
-def kill_often(copies: Copies, way: str, kills: int, *, seed: int = SEED, **amount: int) -> Report:
+@dataclass(frozen=True)
+class Undisturbed:
+    """Work that nobody disturbs: the plant before it, the state after it, and how long it took."""
+
+    prepared: Plant
+    state: State
+    seconds: float
+
+
+def rehearse(copies: Copies, way: str, **amount: int) -> Undisturbed:
+    """Prepare a plant and let a copy of it be worked on to the end, as often kills are held against it."""
+    prepared = prepare(copies, way, **amount)
+    return Undisturbed(prepared, *undisturbed(copies, prepared, way))
+
+
+def kill_often(copies: Copies, way: str, kills: int, rehearsed: Undisturbed, *, seed: int = SEED) -> Report:
     """Kill the work on a fresh copy at `kills` random instants, each time start it again, and compare."""
     began = time.monotonic()
-    prepared = prepare(copies, way, **amount)
-    expected, seconds = undisturbed(copies, prepared, way)
+    expected, seconds = rehearsed.state, rehearsed.seconds
     report = Report(undisturbed_seconds=seconds)
     instants = random.Random(seed)
     while report.kills < kills:
-        plant = copies.of(prepared)
+        plant = copies.of(rehearsed.prepared)
         instant = instants.uniform(0, seconds)
         if plant.killed_after(way, instant):
             report.kills += 1
@@ -139,7 +153,7 @@ def main() -> int:
             tempfile.TemporaryDirectory(prefix="copilot-kills-") as folder,
             copies_on(database, Path(folder)) as copies,
         ):
-            report = kill_often(copies, asked.way, asked.kills, seed=asked.seed)
+            report = kill_often(copies, asked.way, asked.kills, rehearse(copies, asked.way), seed=asked.seed)
         wrong += len(report.wrong)
         print(  # noqa: T201
             f"{database}, {asked.way}: {report.kills} kills over {report.undisturbed_seconds:.1f} s of work,"

@@ -6,6 +6,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.formatting import counted, rounded
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.ingest.ledger.attempts import Attempt
 from manufacturing_copilot.site import Feed
@@ -79,7 +80,7 @@ def hold_unusual_volume(connection: sa.Connection, feed: Feed, attempt: Attempt,
 
 def volume_in_words(rows: int, usual: float) -> str:
     """Return the finding about a batch of an unusual number of rows."""
-    return f"the batch has {rows:,} row{'s' if rows != 1 else ''}, where {usual:,.0f} are usual"
+    return f"the batch has {counted(rows, 'row')}, where {rounded(usual, 0)} are usual"
 
 
 def _was_held(connection: sa.Connection, batch_id: int) -> bool:

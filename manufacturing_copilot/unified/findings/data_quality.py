@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import (
@@ -30,6 +31,46 @@ from manufacturing_copilot.unified.history.purchases import read_purchases
 _DAYS = {"stock_levels": "day", "stock_movements": "moved_on"}
 _SAME_FACTOR = 0.001
 """Conversions that differ by no more than this share are the same, rounded."""
+
+CONFLICTS = FrameSchema(
+    "what the sources disagree about",
+    {
+        "sku": Column(pl.String, "the item's SKU"),
+        "field": Column(pl.String, "the attribute"),
+        "kept_source": Column(pl.String, "the source that takes precedence, by the site's priority"),
+        "kept": Column(pl.String, "its value, which is used"),
+        "other_source": Column(pl.String, "a source that disagrees"),
+        "other": Column(pl.String, "the value in that source"),
+        "apart": Column(pl.Float64, "of numbers: the difference as a share of what is used", nullable=True),
+    },
+    key=("sku", "field", "other_source"),
+)
+NEGATIVE_STOCK = FrameSchema(
+    "stock below zero",
+    {
+        "day": Column(pl.Date, "the day at whose end it was so"),
+        "sku": Column(pl.String, "the item's SKU"),
+        "location": Column(pl.String, "code of the location"),
+        "on_hand": Column(pl.Float64, "quantity on hand, in the item's base unit"),
+        "counted_on": Column(pl.Date, "day of the count or movement that it is based on", nullable=True),
+    },
+    key=("day", "sku", "location"),
+)
+STOCK_DIFFERENCES = FrameSchema(
+    "counts that movements do not explain",
+    {
+        "sku": Column(pl.String, "the item's SKU"),
+        "location": Column(pl.String, "code of the location; null: all of the item's together", nullable=True),
+        "from_day": Column(pl.Date, "day of the count before"),
+        "to_day": Column(pl.Date, "day of the count"),
+        "counted_before": Column(pl.Float64, "quantity counted then, in the item's base unit"),
+        "moved": Column(pl.Float64, "net quantity moved since"),
+        "counted": Column(pl.Float64, "quantity counted"),
+        "difference": Column(pl.Float64, "counted less expected"),
+        "value": Column(pl.Float64, "difference at the item's cost, in the site's currency", nullable=True),
+    },
+    key=("sku", "location", "to_day"),
+)
 
 
 def unmapped(connection: sa.Connection, problem: str) -> pl.DataFrame:
@@ -56,11 +97,7 @@ def unmapped(connection: sa.Connection, problem: str) -> pl.DataFrame:
 
 
 def conflicts(connection: sa.Connection, item_id: int | None = None) -> pl.DataFrame:
-    """Return what the sources disagree about, of all items or of one.
-
-    Columns: sku, field, kept_source, kept (what holds: the word of the first source by the site's priority),
-    other_source, other, apart (of numbers: by which part of what holds). Texts first, then what is furthest apart.
-    """
+    """Return CONFLICTS of all items or of one: texts first, then what is furthest apart."""
     columns = [column for column in item_conflict.c if column.name != "item_id"]
     query = sa.select(item.c.sku, *columns).join(item, item.c.id == item_conflict.c.item_id)
     if item_id is not None:
@@ -183,7 +220,7 @@ def _named(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def negative_stock(connection: sa.Connection, day: date | None = None) -> pl.DataFrame:
-    """Return stock below zero on `day` (the newest where not given): day, sku, location, on_hand, counted_on."""
+    """Return NEGATIVE_STOCK of `day` (the newest where not given), the lowest first."""
     table = inventory_snapshot
     newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
     query = (
@@ -196,11 +233,7 @@ def negative_stock(connection: sa.Connection, day: date | None = None) -> pl.Dat
 
 
 def stock_differences(connection: sa.Connection) -> pl.DataFrame:
-    """Return the counts that movements do not explain, the most money first.
-
-    Columns: sku, location (empty: all of the item's together), from_day, to_day, counted_before, moved, counted,
-    difference, value (at what the item costs; empty where nobody says).
-    """
+    """Return STOCK_DIFFERENCES, the most money first."""
     table = stock_difference
     names = ("from_day", "to_day", "counted_before", "moved", "counted", "difference")
     query = sa.select(

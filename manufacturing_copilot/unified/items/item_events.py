@@ -9,6 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import CopilotError
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import ItemEventKind, external_id, item, item_event
@@ -17,6 +18,20 @@ from manufacturing_copilot.unified.items.lookup import find_item
 from manufacturing_copilot.unified.items.regroup import MERGED, SPLIT, Code, Decision
 
 UNDO = ItemEventKind.UNDO
+
+ITEM_EVENTS = FrameSchema(
+    "merges and splits of items",
+    {
+        "event": Column(pl.Int64, "number of the event"),
+        "at": Column(pl.Datetime("us", "UTC"), "when it was recorded"),
+        "actor": Column(pl.String, "who decided"),
+        "kind": Column(pl.String, "merge, split or undo"),
+        "said": Column(pl.String, "what was decided, in the SKUs of that day"),
+        "reason": Column(pl.String, "why"),
+        "undone_by": Column(pl.Int64, "number of the event that undid it", nullable=True),
+    },
+    key=("event",),
+)
 
 
 class ItemEventError(CopilotError):
@@ -98,7 +113,7 @@ def undo_event(connection: sa.Connection, event: int, *, actor: str, reason: str
 
 
 def list_events(connection: sa.Connection) -> pl.DataFrame:
-    """Return all events, the newest first: event, at, actor, kind, said, reason, undone_by."""
+    """Return ITEM_EVENTS, the newest first."""
     table, later = item_event, item_event.alias("later")
     columns = [table.c.id.label("event"), *(table.c[name] for name in ("at", "actor", "kind", "said", "reason"))]
     query = sa.select(*columns, later.c.id.label("undone_by")).select_from(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, external_id, feed, item
 from manufacturing_copilot.unified.codes import normal
@@ -15,9 +16,22 @@ RARE = 30
 _OTHER_NUMBERS = 0.6
 _SAME_SOURCE = 0.9
 
+DUPLICATES = FrameSchema(
+    "pairs of items that may be one",
+    {
+        "score": Column(pl.Float64, "likeness, 0 to 100"),
+        "sku": Column(pl.String, "SKU of the one that is older in the item master"),
+        "name": Column(pl.String, "its name", nullable=True),
+        "other": Column(pl.String, "SKU of the other"),
+        "other_name": Column(pl.String, "its name", nullable=True),
+        "why": Column(pl.String, "the key that both have, or that they are alike"),
+    },
+    key=("sku", "other"),
+)
+
 
 def suggest_duplicates(connection: sa.Connection, *, least: float = LEAST_SCORE) -> pl.DataFrame:
-    """Return the pairs of active items with a score of `least` or more: score, sku, name, other, other_name, why.
+    """Return DUPLICATES: the pairs of active items with a score of `least` or more, the highest first.
 
     Compared are items that share a rare word of their names, the digits of their codes, a barcode or a manufacturer
     part. The score, of 100, is the greater of the likeness of the names (rapidfuzz' token_sort_ratio) and of the
@@ -35,14 +49,10 @@ def suggest_duplicates(connection: sa.Connection, *, least: float = LEAST_SCORE)
         .agg(pl.col("kind").unique())
     )
     if pairs.is_empty():
-        return pl.DataFrame(schema=_SCHEMA)
+        return DUPLICATES.empty()
     return _scored(pairs, items, _sources(connection)).filter(pl.col("score") >= least).sort(
         ["score", "sku", "other"], descending=[True, False, False]
     )  # fmt: skip
-
-
-_SCHEMA = {"score": pl.Float64, "sku": pl.String, "name": pl.String, "other": pl.String, "other_name": pl.String,
-           "why": pl.String}  # fmt: skip
 
 
 def _items(connection: sa.Connection) -> pl.DataFrame:
@@ -115,4 +125,4 @@ def _scored(pairs: pl.DataFrame, items: pl.DataFrame, sources: pl.DataFrame) -> 
         why=pl.when(same_part.list.len() > 0)
         .then(pl.format("the same {}", same_part.list.sort().list.join(" and ")))
         .otherwise(pl.lit("alike")),
-    ).select(*_SCHEMA)  # fmt: skip
+    ).select(*DUPLICATES.columns)  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import bom_line, item
 from manufacturing_copilot.unified.structure.alternates import usage
@@ -25,6 +26,19 @@ PLACES = 6
 _EDGES = {"parent": pl.Int64, "child": pl.Int64, "quantity": pl.Float64}
 _FEW = 10_000
 """Up to so many items are asked for by id; beyond that, the table is read whole."""
+
+COMPONENTS = FrameSchema(
+    "the components of an item, level by level",
+    {
+        "level": Column(pl.Int64, "how deep it stands, from 1; null where it is not used now", nullable=True),
+        "sku": Column(pl.String, "SKU of the component"),
+        "name": Column(pl.String, "its name", nullable=True),
+        "unit": Column(pl.String, "its base unit", nullable=True),
+        "quantity": Column(pl.Float64, "quantity for one unit of the item, scrap included"),
+        "made": Column(pl.Boolean, "made here rather than bought; null where nobody says", nullable=True),
+    },
+    key=("sku",),
+)
 
 
 @dataclass(frozen=True)
@@ -162,20 +176,20 @@ def read_lines(connection: sa.Connection) -> pl.DataFrame:
 
 
 def item_explosion(connection: sa.Connection, item_id: int, day: date) -> tuple[pl.DataFrame, list[str]]:
-    """Return all that goes into one unit of the item on `day`, down to what is bought, and the cycles in words.
+    """Return COMPONENTS: all that goes into one unit of the item on `day`, and the cycles in words.
 
-    Columns: level, sku, name, unit, quantity, made. Level 1 goes into the item itself; what is needed at several
-    levels stands once, at the deepest, with all of its quantity. Of alternates those that are used count.
+    Down to what is bought; what is needed at several levels stands once, at the deepest, with all of its quantity. Of
+    alternates those that are used count.
     """
     lines = in_use(_reached(connection, item_id, "parent", "child"), day)
     return _described(connection, lines, item_id, day, turn=False)
 
 
 def item_where_used(connection: sa.Connection, item_id: int, day: date) -> tuple[pl.DataFrame, list[str]]:
-    """Return all that the item goes into on `day`, up to what is sold, and the cycles in words.
+    """Return COMPONENTS read upwards: all that the item goes into on `day`, and the cycles in words.
 
-    Columns as of `item_explosion`: quantity is how much of the item goes into one unit of the other. It is 0 where the
-    item stands in a bill, or on a way up from it, only as an alternate that is not used now; level is empty there.
+    Up to what is sold; quantity is how much of the item goes into one unit of the other. It is 0 where the item stands
+    in a bill, or on a way up from it, only as an alternate that is not used now; level is null there.
     """
     lines = _reached(connection, item_id, "child", "parent")
     with_siblings = in_use(pl.concat([lines, _siblings(connection, lines)]).unique("id"), day)

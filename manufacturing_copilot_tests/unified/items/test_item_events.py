@@ -11,6 +11,7 @@ from manufacturing_copilot.progress import is_current
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.unified.items.item_events import (
+    ITEM_EVENTS,
     ItemEventError,
     list_events,
     merge_items,
@@ -170,7 +171,8 @@ def test_every_decision_is_kept_with_who_took_it_and_why(store: Store) -> None:
     with store.write() as connection:
         undone = undo_event(connection, event, actor="otto", reason="a mistake")
         assert not is_current(connection, SITE, DAY)
-        found = list_events(connection).select("event", "actor", "kind", "said", "reason", "undone_by").rows()
+        events = ITEM_EVENTS.check(list_events(connection))
+        found = events.select("event", "actor", "kind", "said", "reason", "undone_by").rows()
     assert found == [
         (undone, "otto", "undo", "no longer: ball is B1", "a mistake", None),
         (event, "anna", "merge", "ball is B1", "the same thing", undone),
@@ -237,7 +239,7 @@ def _step(store: Store, kind: str, one: Any, other: Any) -> None:
         refresh(store, SITE, DAY)
     elif kind == "undo":
         with store.read() as connection:
-            events = list_events(connection)
+            events = ITEM_EVENTS.check(list_events(connection))
         if one < events.height:
             _allowed(lambda: _undo(store, events["event"][one]))
     elif kind == "split":
@@ -280,7 +282,7 @@ def test_undoing_every_decision_restores_exactly_what_there_was(store: Store, st
         if kind in ("merge", "split", "undo"):
             _step(store, kind, one, other)
     with store.read() as connection:
-        events = list_events(connection)
+        events = ITEM_EVENTS.check(list_events(connection))
     for event in events.filter((events["kind"] != "undo") & events["undone_by"].is_null())["event"]:
         with store.write() as connection:
             undo_event(connection, event, actor="anna", reason="back")

@@ -21,7 +21,7 @@ from manufacturing_copilot.store.tables import (
     supply_line,
 )
 from manufacturing_copilot.unified.defs.assets import shown_rows
-from manufacturing_copilot.unified.findings.data_quality import conflicts
+from manufacturing_copilot.unified.findings.data_quality import CONFLICTS, conflicts
 from manufacturing_copilot.unified.items.lookup import ItemNotFoundError, ItemStory, describe_item, find_item
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, MOMENT, add_records, make_site
@@ -191,8 +191,8 @@ def test_what_the_sources_disagree_about_is_listed_by_how_far_they_are_apart(pla
                                      {"item": "1002", "sku": "B2", "list_price": 4.0}])  # fmt: skip
     refresh(plant, SITE, DAY)
     with plant.read() as connection:
-        found = conflicts(connection)
-        of_one = conflicts(connection, item_id=find_item(connection, "GEAR"))
+        found = CONFLICTS.check(conflicts(connection))
+        of_one = CONFLICTS.check(conflicts(connection, item_id=find_item(connection, "GEAR")))
     assert found.select("sku", "field", "kept_source", "kept", "other_source", "other", "apart").rows() == [
         ("AB-0100", "name", "erp", "Deep groove bearing", "shop", "Kugellager", None),
         ("GEAR", "list_price", "erp", "20.0", "shop", "30.0", 0.5),

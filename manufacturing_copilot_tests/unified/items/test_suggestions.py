@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.unified.items.suggestions import suggest_duplicates
+from manufacturing_copilot.unified.items.suggestions import DUPLICATES, suggest_duplicates
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
 
@@ -15,7 +15,7 @@ def _pairs(store: Store, erp: list[dict[str, Any]], shop: list[dict[str, Any]]) 
     add_records(store, "shop/items", shop)
     refresh(store, SITE, DAY)
     with store.read() as connection:
-        found = suggest_duplicates(connection, least=50)
+        found = DUPLICATES.check(suggest_duplicates(connection, least=50))
     return {tuple(sorted((sku, other))): score for sku, other, score in found.select("sku", "other", "score").rows()}  # type: ignore[misc]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import inventory_snapshot, item, location, unmapped_id
-from manufacturing_copilot.unified.findings.data_quality import stock_differences
+from manufacturing_copilot.unified.findings.data_quality import STOCK_DIFFERENCES, stock_differences
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot.unified.stock.movements import differences
 from manufacturing_copilot.unified.stock.snapshots import refresh_snapshots
@@ -84,7 +84,7 @@ def test_where_somebody_counts_the_counts_hold_and_what_movements_do_not_explain
     )
     first = refresh(store, BOTH, DAY)
     with store.read() as connection:
-        found = stock_differences(connection)
+        found = STOCK_DIFFERENCES.check(stock_differences(connection))
         view = connection.execute(sa.text("select * from v_stock_difference")).mappings().one()
     names = ("sku", "location", "from_day", "to_day", "counted_before", "moved", "counted", "difference", "value")
     assert found.select(names).rows() == [("A", "H4", _day(3), _day(6), 15.0, -3.0, 11.5, -0.5, -1.0)]
@@ -104,7 +104,11 @@ def test_movements_that_name_no_place_are_held_against_all_places_together(store
     )
     refresh(store, BOTH, DAY)
     with store.read() as connection:
-        found = stock_differences(connection).select("location", "to_day", "counted", "difference").rows()
+        found = (
+            STOCK_DIFFERENCES.check(stock_differences(connection))
+            .select("location", "to_day", "counted", "difference")
+            .rows()
+        )
     assert found == [(None, _day(9), 6.0, -1.0)]
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import inventory_snapshot, item, location, unmapped_id
-from manufacturing_copilot.unified.findings.data_quality import negative_stock, snapshot_gaps
+from manufacturing_copilot.unified.findings.data_quality import NEGATIVE_STOCK, negative_stock, snapshot_gaps
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot.unified.stock.snapshots import StockFacts, refresh_snapshots, snapshots
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
@@ -86,7 +86,7 @@ def test_negative_stock_is_kept_and_reported(store: Store) -> None:
     _begin(store, _count(1, -3.0))
     counts = refresh(store, SITE, DAY)
     with store.read() as connection:
-        found = negative_stock(connection)
+        found = NEGATIVE_STOCK.check(negative_stock(connection))
     assert counts.stock.negative == 1
     assert found.select("sku", "location", "on_hand").rows() == [("A", "H4", -3.0)]
 

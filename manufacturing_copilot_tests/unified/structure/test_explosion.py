@@ -12,6 +12,7 @@ from manufacturing_copilot.unified.items.lookup import find_item
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot.unified.structure.alternates import usage
 from manufacturing_copilot.unified.structure.explosion import (
+    COMPONENTS,
     explode,
     explode_each,
     item_explosion,
@@ -128,8 +129,11 @@ def plant(store: Store) -> Store:
 def test_an_item_is_exploded_and_found_where_it_is_used(plant: Store) -> None:
     with plant.read() as connection:
         down, _ = item_explosion(connection, find_item(connection, "bike"), DAY)
+        COMPONENTS.check(down)
         up, _ = item_where_used(connection, find_item(connection, "spoke"), DAY)
+        COMPONENTS.check(up)
         none, _ = item_explosion(connection, find_item(connection, "rim"), DAY)
+        COMPONENTS.check(none)
     assert down.select("level", "sku", "quantity").rows() == [(1, "wheel", 2.0), (2, "rim", 2.0), (3, "spoke", 72.0)]
     assert up.select("level", "sku", "quantity").rows() == [(2, "wheel", 36.0), (3, "bike", 72.0)]
     assert none.is_empty()
@@ -146,7 +150,9 @@ def test_an_item_that_is_made_of_itself_is_exploded_up_to_where_it_comes_back(st
     ):
         with store.read() as connection:
             down, cycles = item_explosion(connection, find_item(connection, code), DAY)
+            COMPONENTS.check(down)
             up, turned = item_where_used(connection, find_item(connection, code), DAY)
+            COMPONENTS.check(up)
         assert dict(down.select("sku", "quantity").rows()) == expected
         assert cycles == turned == ["hub → wheel → hub"]
         assert up["sku"].to_list() == [{"hub": "wheel", "wheel": "hub"}[code]]
@@ -158,6 +164,7 @@ def test_a_component_of_which_all_is_lost_is_a_problem_of_its_parent(store: Stor
     refresh(store, SITE, DAY)
     with store.read() as connection:
         down, _ = item_explosion(connection, find_item(connection, "bike"), DAY)
+        COMPONENTS.check(down)
         problems = process_problems(connection).rows()
     assert down["quantity"].to_list() == [1.0]
     assert problems == [("bike", "a scrap ratio of 1 leaves nothing of the component paint")]
@@ -174,12 +181,14 @@ def _with_alternates(store: Store, *lines: dict[str, Any]) -> Store:
 def _exploded(store: Store, code: str) -> dict[str, float]:
     with store.read() as connection:
         down, _ = item_explosion(connection, find_item(connection, code), DAY)
+        COMPONENTS.check(down)
     return dict(down.select("sku", "quantity").rows())
 
 
 def _used_in(store: Store, code: str) -> list[tuple[Any, ...]]:
     with store.read() as connection:
         up, _ = item_where_used(connection, find_item(connection, code), DAY)
+        COMPONENTS.check(up)
     return up.select("level", "sku", "quantity").rows()
 
 
