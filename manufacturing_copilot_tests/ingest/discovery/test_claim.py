@@ -148,7 +148,6 @@ def test_files_may_land_in_any_file_system(store: Store, home: Path) -> None:
     memory.pipe_file("/drop/orders_1.csv", b"x\n")
     memory.pipe_file("/drop/other.csv", b"x\n")
     try:
-        time.sleep(0.01)
         [file] = waiting_files(store, site, home)
         assert (file.path, file.size) == ("memory:///drop/orders_1.csv", 2)
         assert len(claim(store, site, home, actor="test")) == 1
