@@ -62,7 +62,10 @@ def upgrade(store: Store) -> bool:
     """
     current = current_revision(store)
     if current == newest_revision():
-        return False
+        if store.is_sqlite:
+            return False
+        with store.write() as connection:
+            return write_comments(connection) > 0
     _require_known(current)
     scripts = config()
     with store.write() as connection:
