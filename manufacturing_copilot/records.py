@@ -53,7 +53,8 @@ class RecordKind:
     """One kind of record: its name, its meaning, its usual natural key and its fields.
 
     `line`: fields that number the lines of one document; where a feed delivers them they belong to its usual key.
-    `summed`: quantities that are added up where several rows of a file are parts of one record.
+    `summed`: quantities that are added up where several rows of a file are parts of one record. `master`: its records
+    describe what lasts, so that a blank says nothing new of it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class RecordKind:
     fields: tuple[Field, ...]
     line: tuple[str, ...] = ()
     summed: tuple[str, ...] = ()
+    master: bool = False
 
     def field(self, name: str) -> Field:
         """Return the field called `name`; raises KeyError where there is none."""
@@ -148,6 +150,7 @@ _KINDS = (
             _flag("active", "still in use"),
             _date("discontinued_on", "last day of sale"),
         ),
+        master=True,
     ),
     RecordKind(
         "item_references",
@@ -206,12 +209,14 @@ _KINDS = (
             _text("name", "the supplier's name"),
             _flag("active", "still in use"),
         ),
+        master=True,
     ),
     RecordKind(
         "locations",
         "where stock is kept",
         ("location",),
         (_code("location", "the location's code", required=True), _text("name", "the name people use")),
+        master=True,
     ),
     RecordKind(
         "unit_conversions",

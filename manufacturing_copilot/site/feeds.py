@@ -149,6 +149,9 @@ class ColumnSpec(Declared):
     )
     divided_by: Factors = Key((), description="columns or numbers that the number is divided by; an empty cell is 1")
     optional: bool = Key(False, description="the column may be absent from a file")
+    blank: Literal["keeps", "clears"] | None = Key(
+        None, description="whether an empty cell keeps the value that the record had; default: that of the feed"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -264,6 +267,11 @@ class Feed(Declared):
         description="what rows of one file with the same key and other content are; sum: parts of one record, whose"
         " quantities are added; last: its versions, of which the last line holds; ask: they wait for a person. Default:"
         " ask for files, last for tables, whose rows come in the order of their watermark",
+    )
+    blank: Literal["keeps", "clears"] | None = Key(
+        None,
+        description="whether an empty cell of a newer row keeps the value that the record had, or clears it; default:"
+        " keeps for items, suppliers and locations, clears for others",
     )
     order: Order = Key(Order.WRITTEN, description="which of two files is newer: the one written or claimed later")
     columns: dict[str, ColumnSpec] = Key(description="our field: the source's column")
@@ -390,6 +398,16 @@ class Feed(Declared):
     def usual_key(self) -> tuple[str, ...]:
         """The kind's own key, less the fields this feed does not deliver, without the numbers of lines."""
         return tuple(name for name in self.kind.key if name in self.columns)
+
+    @property
+    def kept_where_blank(self) -> tuple[str, ...]:
+        """The fields of which a record keeps what it had where a newer row of it is empty, in the kind's order."""
+        if self.repeats is not Repeats.UPDATE:
+            return ()
+        of_feed = self.blank or ("keeps" if self.kind.master else "clears")
+        key = self.record_key
+        said = {name: spec.blank or of_feed for name, spec in self.columns.items() if name not in key}
+        return tuple(name for name in self.kind.field_names if said.get(name) == "keeps")
 
     @property
     def within_a_file(self) -> SameKey:

@@ -52,6 +52,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "unmapped_codes": ("codes that mean no item", "unobtainium", "copilot item suggest"),
     "unit_factors": ("units without a factor", "PALLET", "Send a unit conversion"),
     "unit_conflicts": ("conversions of the same units with different factors", "BOX", "Correct them in the source"),
+    "telling_masters": ("codes that mean no code", "N/A", "export codes without a spreadsheet"),
     "conflicts": ("items about which the sources disagree", "Wheel", "Correct the others"),
     "cost_outliers": ("costs far from what is known of the item", "250", "Check unit and decimal point"),
     "sound_processes": ("problems in bills of materials", "unobtainium", "Correct them in the source"),
@@ -152,7 +153,7 @@ def load(store: Store, folder: Path, home: Path) -> None:
         assert counts.status == "success", counts.problem
 
     deliver("erp/items", "item,name,unit,reorder_point", "A,Axle,EA,50", "B,Block,EA,")
-    deliver("shop/items", "item,name", "A,Wheel")
+    deliver("shop/items", "item,name,barcode", "A,Wheel,N/A")
     deliver("erp/unit_conversions", "item,from_unit,to_unit,factor", "A,BOX,EA,12", "A,EA,BOX,0.1")
     deliver("erp/boms", "item,component,quantity_per", "B,unobtainium,1", "B,A,two")
     deliver("erp/purchase_lines", "order_no,line_no,item,ordered_on,quantity", f"P2,1,A,{BEFORE},1")

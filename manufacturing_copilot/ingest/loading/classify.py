@@ -3,8 +3,9 @@
 The rule is that of reading the records one after the other. A record whose key has not been seen is accepted. Where
 it has, `repeats: update` compares with the record that holds the key by then: the same content is a duplicate of it,
 other content is accepted, takes its place, and the old content is kept as a change. `repeats: reject` compares with
-the first record of the key: the same content is a duplicate of it, other content is refused. So it makes no
-difference how records are dealt out over batches, only in which order they come.
+the first record of the key: the same content is a duplicate of it, other content is refused. Where a field of a newer
+record is empty, and the feed says that blanks keep, it has the value of the record before it, and the two are compared
+like that. So it makes no difference how records are dealt out over batches, only in which order they come.
 """
 
 from __future__ import annotations
@@ -42,10 +43,13 @@ class Classified:
     accepted: int
 
 
-def classify(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats) -> Classified:
+def classify(
+    records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats, keeps: tuple[str, ...] = ()
+) -> Classified:
     """Return the fates of `records`, in the order in which they stand, against what the table knows of their keys.
 
-    Both frames have the kind's fields, `record_key`, `file_id` and `_line`; a key stands in `known` once.
+    `keeps`: the fields whose value stays where a newer record has none. Both frames have the kind's fields,
+    `record_key`, `file_id` and `_line`; a key stands in `known` once.
     """
     columns = [*kind.field_names, KEY, FILE, LINE]
     records, known = records.select(columns), known.select(columns)
@@ -53,12 +57,13 @@ def classify(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repea
     chained = None
     if several.any():
         in_chains = records.filter(several)
-        chained = _split(_chains(in_chains, known.join(in_chains, on=KEY, how="semi"), kind, repeats), columns, kind)
+        known_of_them = known.join(in_chains, on=KEY, how="semi")
+        chained = _split(_chains(in_chains, known_of_them, kind, repeats, keeps), columns, kind)
         records = records.filter(~several)
     if known.is_empty():
         alone = Classified(records, *_nothing(records), records.height)
     else:
-        alone = _single(records, known, columns, kind, repeats)
+        alone = _single(records, known, columns, kind, repeats, keeps)
     return alone if chained is None else _both(alone, chained)
 
 
@@ -84,11 +89,17 @@ def _both(one: Classified, other: Classified) -> Classified:
 
 
 def _single(
-    records: pl.DataFrame, known: pl.DataFrame, columns: list[str], kind: RecordKind, repeats: Repeats
+    records: pl.DataFrame,
+    known: pl.DataFrame,
+    columns: list[str],
+    kind: RecordKind,
+    repeats: Repeats,
+    keeps: tuple[str, ...],
 ) -> Classified:
     """Tell apart records whose keys stand among them once: each is compared with what is known, if anything is."""
     was = {name: f"was {name}" for name in columns if name != KEY}
     beside = records.join(known.rename(was), on=KEY, how="left", maintain_order="left")
+    beside = beside.with_columns(pl.coalesce(name, was[name]) for name in keeps)
     same = pl.all_horizontal(
         _plain(pl.col(field.name), field.type in NUMERIC_TYPES).eq_missing(
             _plain(pl.col(was[field.name]), field.type in NUMERIC_TYPES)
@@ -116,7 +127,9 @@ def _single(
     return Classified(new, other.select(columns), replaced, duplicates, not_refused, new.height + other.height)
 
 
-def _chains(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats) -> pl.DataFrame:
+def _chains(
+    records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeats: Repeats, keeps: tuple[str, ...]
+) -> pl.DataFrame:
     """Return the records of each key in a row, what is known first, each compared with the one it must bear."""
     together = pl.concat(
         [known.with_columns(pl.lit(True).alias(_KNOWN)), records.with_columns(pl.lit(False).alias(_KNOWN))]
@@ -128,6 +141,8 @@ def _chains(records: pl.DataFrame, known: pl.DataFrame, kind: RecordKind, repeat
         .with_row_index(_PLACE)
         .with_columns((pl.col(KEY) != pl.col(KEY).shift(1)).fill_null(True).alias(_FIRST))
     )
+    if keeps:
+        ordered = ordered.with_columns(pl.col(keeps).forward_fill().over(KEY))
     first_of_key = pl.when(_FIRST).then(_PLACE).forward_fill()
     before = (pl.col(_PLACE).cast(pl.Int64) - 1).clip(lower_bound=0).cast(pl.UInt32)
     bears = before if repeats is Repeats.UPDATE else first_of_key

@@ -171,7 +171,7 @@ def contested_records(part: Part, feed: Feed) -> pl.DataFrame:
 def classify_part(part: Part, known: pl.DataFrame, feed: Feed) -> Classified:
     """Return the fates of a part's records; `known`: what the table holds under the keys of the contested ones."""
     contested = contested_records(part, feed)
-    fates = classify(contested, known, feed.kind, feed.repeats)
+    fates = classify(contested, known, feed.kind, feed.repeats, feed.kept_where_blank)
     if contested.height == part.records.height:
         return fates
     free = part.records

@@ -81,7 +81,7 @@ def settle_again(
     _delete(connection, duplicate_record, repeating["id"])
     _delete(connection, rejected_record, refused["id"] if "id" in refused.columns else pl.Series([], dtype=pl.Int64))
     parts = [holders, repeating.select(columns), refused.select(columns)]
-    chain = pl.concat(parts)
+    chain = _as_written(connection, again, pl.concat(parts))
     single: list[LateRows] = []
     if singly and adding is not None:
         single = _single_rows(connection, feed, chain, adding.select(columns))
@@ -91,7 +91,7 @@ def settle_again(
         chain = pl.concat([chain, adding.select(columns)])
     if without:
         chain = chain.filter(~pl.col(FILE).is_in(list(without)))
-    fates = classify(_in_order(connection, chain), chain.clear(), feed.kind, feed.repeats)
+    fates = classify(_in_order(connection, chain), chain.clear(), feed.kind, feed.repeats, feed.kept_where_blank)
     after = _write(connection, again, feed_id, fates, chain)
     for late in single:
         after += _write_late(connection, late)
@@ -226,6 +226,31 @@ def _refused(connection: sa.Connection, again: Rereading, feed_id: int, keys: pl
     nothing = pl.DataFrame(schema={**schema, KEY: pl.String, FILE: pl.Int64, LINE: pl.Int64})
     records = pl.concat([nothing, *(frame.select(columns) for frame in read)])
     return records.join(keys, on=KEY, how="semi").join(found.select("id", *_PLACE), on=_PLACE)
+
+
+def _as_written(connection: sa.Connection, again: Rereading, chain: pl.DataFrame) -> pl.DataFrame:
+    """Return the records with the values that their own rows have, where others' were kept in place of blanks.
+
+    What a row has is read from what was received of it. A row that cannot be read any more keeps what is held of it.
+    """
+    keeps = again.feed.kept_where_blank
+    if not keeps or chain.is_empty():
+        return chain
+    files = known_files(connection, chain[FILE].unique().to_list())
+    texts = texts_of(connection, chain.select(FILE, LINE), again.home)
+    read = [
+        again.texts(connection, files[int(file_id)], rows.select(LINE, "received")).records
+        for (file_id,), rows in texts.partition_by(FILE, as_dict=True).items()
+    ]
+    if not read:
+        return chain
+    own = pl.concat(
+        [frame.select(FILE, LINE, *(pl.col(name).alias(f"own {name}") for name in keeps)) for frame in read]
+    )
+    both = chain.join(own.with_columns(pl.lit(True).alias("own")), on=_PLACE, how="left", maintain_order="left")
+    return both.with_columns(
+        pl.when(pl.col("own").fill_null(False)).then(f"own {name}").otherwise(name).alias(name) for name in keeps
+    ).select(chain.columns)
 
 
 def _in_order(connection: sa.Connection, chain: pl.DataFrame) -> pl.DataFrame:

@@ -63,7 +63,7 @@ def one_record_each(records: pl.DataFrame, feed: Feed, file_name: str) -> OneEac
     if not several.any():
         return OneEach(records)
     shared, alone = records.filter(several), records.filter(~several)
-    differing = _differing(shared, feed.kind)
+    differing = _differing(shared, feed)
     if rule is SameKey.ASK:
         asked = shared.join(
             differing.filter(pl.col("differ").list.len() > 0), on=KEY, how="inner", maintain_order="left"
@@ -132,10 +132,15 @@ def _by_line(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([one, other]).sort(LINE)
 
 
-def _differing(shared: pl.DataFrame, kind: RecordKind) -> pl.DataFrame:
-    """Return for each key the fields in which its rows differ, in the kind's order: record_key, differ."""
-    names = kind.field_names
-    several = shared.group_by(KEY).agg(pl.col(name).n_unique() > 1 for name in names)
+def _differing(shared: pl.DataFrame, feed: Feed) -> pl.DataFrame:
+    """Return for each key the fields in which its rows differ, in the kind's order: record_key, differ.
+
+    A blank differs from nothing where the feed says that blanks keep what there is.
+    """
+    names, keeps = feed.kind.field_names, feed.kept_where_blank
+    several = shared.group_by(KEY).agg(
+        (pl.col(name).drop_nulls() if name in keeps else pl.col(name)).n_unique() > 1 for name in names
+    )
     lists = pl.concat_list(pl.when(pl.col(name)).then(pl.lit(name)) for name in names).list.drop_nulls()
     return several.select(KEY, lists.alias("differ"))
 

@@ -13,6 +13,7 @@ from manufacturing_copilot.unified.defs.assets import ITEMS, PROCESSES, SNAPSHOT
 from manufacturing_copilot.unified.findings.cost_outliers import cost_outliers
 from manufacturing_copilot.unified.findings.data_quality import (
     conflicts,
+    doubtful_masters,
     negative_stock,
     orphans,
     process_problems,
@@ -50,6 +51,8 @@ _CHECKS = (
           lambda c, _: unmapped(c, NO_FACTOR)),
     Check(ITEMS, "unit_conflicts", "No two unit conversions contradict each other.", unit_conflicts),
     Check(ITEMS, "conflicts", "The sources agree about the items.", lambda c, _: conflicts(c), ("items",)),
+    Check(ITEMS, "telling_masters", "Every code and every name of an item record can tell an item.",
+          doubtful_masters),
     Check(ITEMS, "cost_outliers", "No cost is far from the item's earlier cost, prices paid, or other sources.",
           cost_outliers),
     Check(PROCESSES, "sound_processes", "No item contains itself, every component is known, and shares add up.",
@@ -70,6 +73,8 @@ _ADVICE = {
     "unit_conflicts": "conversions of the same units with different factors. Correct them in the source.",
     "conflicts": "items about which the sources disagree; the source with the higher priority counts. Correct the"
     " others.",
+    "telling_masters": "codes that mean no code, have a wrong check digit, or were ruined by a spreadsheet (they join"
+    " no items), and names that read like remarks. Correct them in the source; export codes without a spreadsheet.",
     "cost_outliers": "costs far from what is known of the item. Check unit and decimal point in the source.",
     "sound_processes": "problems in bills of materials or routings. Correct them in the source.",
     "orphans": "receipts without an order line, or purchase lines without a supplier. Send the missing records.",

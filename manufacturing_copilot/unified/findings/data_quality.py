@@ -27,6 +27,7 @@ from manufacturing_copilot.store.tables import (
 from manufacturing_copilot.unified.codes import exact, read_accepted
 from manufacturing_copilot.unified.conform import with_item_ids
 from manufacturing_copilot.unified.history.purchases import read_purchases
+from manufacturing_copilot.unified.telling_codes import NO_CODE, NO_NAME, doubt_of, remark_in, telling
 
 _DAYS = {"stock_levels": "day", "stock_movements": "moved_on"}
 _SAME_FACTOR = 0.001
@@ -178,6 +179,32 @@ def unit_conflicts(connection: sa.Connection, site: Site) -> pl.DataFrame:
     return _named(connection, named.select("sku", "units", "factors", "sources", "rows", "file_id", "line")).sort(
         "sku", "units"
     )
+
+
+def doubtful_masters(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return the codes of item records that tell no item or were ruined, which join no items, and names that are none.
+
+    Columns: source, code, field, value, problem, example; and `rows`, how many item records have the same.
+    """
+    records = read_accepted(connection, site, "items", ["item", "sku", "barcode", "manufacturer_part", "name"])
+    doubts = {
+        "barcode": doubt_of("barcode"),
+        "manufacturer_part": pl.when(telling("manufacturer_part").is_null()).then(pl.lit(NO_CODE)),
+        "sku": pl.when(telling("sku").is_null()).then(pl.lit(NO_CODE)),
+        "name": pl.when(remark_in("name")).then(pl.lit(NO_NAME)),
+    }
+    found = []
+    for name, problem in doubts.items():
+        found.append(
+            records.drop_nulls(name)
+            .select("source", "file_id", "line", code="item", field=pl.lit(name), value=name, problem=problem)
+            .drop_nulls("problem")
+        )
+    each = pl.concat(found).sort("file_id", "line")
+    groups = each.group_by("source", "field", "value", "problem", maintain_order=True).agg(
+        pl.col("code", "file_id", "line").first(), rows=pl.len().cast(pl.Int64)
+    )
+    return _named(connection, groups).sort(["rows", "source", "field", "value"], descending=[True, False, False, False])
 
 
 def with_examples(

@@ -19,6 +19,7 @@ from manufacturing_copilot.unified.items.attributes import SETTLED, settle, sett
 from manufacturing_copilot.unified.items.item_events import decisions_in_force
 from manufacturing_copilot.unified.items.matching import Resolution, match_codes, resolve_items
 from manufacturing_copilot.unified.items.regroup import MERGED, regroup, with_own_skus
+from manufacturing_copilot.unified.telling_codes import telling
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def drop_gone_items(connection: sa.Connection, tables: Iterable[sa.Table]) -> in
 
 def _item_records(connection: sa.Connection, site: Site, seen: pl.DataFrame) -> pl.DataFrame:
     records = read_accepted(connection, site, "items").rename({"item": "code"})
+    records = records.with_columns(telling(name) for name in ("sku", "barcode", "manufacturer_part"))
     if any(feed.records == "items" for feed in site.feeds):
         return records
     spoken = seen.select("priority", "source", "code", file_id="example_file_id", line="example_line").unique(
@@ -100,6 +102,7 @@ def _references(connection: sa.Connection, site: Site) -> pl.DataFrame:
 
 def _asked(seen: pl.DataFrame, references: pl.DataFrame) -> pl.DataFrame:
     """Return the codes to find an item for: those seen in records, and those that only a reference names."""
+    references = references.with_columns(telling("code"), telling("other_code")).drop_nulls(["code", "other_code"])
     declared = references.select(source="other_source", code="other_code")
     return pl.concat([seen.select("source", "code"), references.select("source", "code"), declared]).unique()
 

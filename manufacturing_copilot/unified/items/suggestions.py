@@ -9,6 +9,7 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import accepted, external_id, feed, item
 from manufacturing_copilot.unified.codes import normal
+from manufacturing_copilot.unified.telling_codes import barcode_key, part_key
 
 LEAST_SCORE = 88.0
 RARE = 30
@@ -37,7 +38,8 @@ def suggest_duplicates(connection: sa.Connection, *, least: float = LEAST_SCORE)
     part. The score, of 100, is the greater of the likeness of the names (rapidfuzz' token_sort_ratio) and of the
     codes (its ratio, without case, padding and separators, times 0.95); 99 where a barcode or manufacturer part is the
     same. It is times 0.6 where the names hold different numbers, for an M8 is no M10, and times 0.9 where one system
-    knows both, for it tells them apart.
+    knows both, for it tells them apart. A barcode or manufacturer part that two systems have in common scores no less
+    than LEAST_SCORE; one that means nothing is none.
     """
     items = _items(connection)
     keyed = pl.concat([_words(items), _digits(items), _parts(connection)])
@@ -88,8 +90,8 @@ def _parts(connection: sa.Connection) -> pl.DataFrame:
     )
     known = records.join(codes, on=["source", "code"])
     parts = [
-        known.select("id", key=normal(name), kind=pl.lit(name.replace("_", " ")))
-        for name in ("barcode", "manufacturer_part")
+        known.select("id", key=key_of(name), kind=pl.lit(name.replace("_", " ")))
+        for name, key_of in (("barcode", barcode_key), ("manufacturer_part", part_key))
     ]
     return pl.concat(parts).drop_nulls("key")
 
@@ -120,6 +122,9 @@ def _scored(pairs: pl.DataFrame, items: pl.DataFrame, sources: pl.DataFrame) -> 
     one_source = pl.col("sources").list.set_intersection("sources_other").list.len() > 0
     score = score * pl.when(other_numbers).then(_OTHER_NUMBERS).otherwise(1.0)
     score = score * pl.when(one_source.fill_null(False)).then(_SAME_SOURCE).otherwise(1.0)
+    # A code in common that did not join two systems' items is for a person to judge, whatever the names say.
+    between_systems = (same_part.list.len() > 0) & ~one_source.fill_null(True)
+    score = pl.when(between_systems).then(pl.max_horizontal(score, pl.lit(LEAST_SCORE))).otherwise(score)
     return both.select(
         "sku", "name", score=score.round(1), other="sku_other", other_name="name_other",
         why=pl.when(same_part.list.len() > 0)

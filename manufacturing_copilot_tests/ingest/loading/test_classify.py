@@ -131,17 +131,22 @@ def _state_after(known: pl.DataFrame, found: Classified) -> pl.DataFrame:
 
 
 @settings(max_examples=150, deadline=None)
-@given(before=ROWS, rows=ROWS, cut=st.integers(0, 12), repeats=st.sampled_from([Repeats.UPDATE, Repeats.REJECT]))
+@given(
+    before=ROWS,
+    rows=ROWS,
+    cut=st.integers(0, 12),
+    way=st.sampled_from([(Repeats.UPDATE, ()), (Repeats.UPDATE, ("currency",)), (Repeats.REJECT, ())]),
+)
 def test_however_records_are_dealt_out_over_batches_they_meet_the_same_fate(
-    before: list[Row], rows: list[Row], cut: int, repeats: Repeats
+    before: list[Row], rows: list[Row], cut: int, way: tuple[Repeats, tuple[str, ...]]
 ) -> None:
-    first = classify(costs(*before, file_id=1), NOTHING, COSTS, repeats)
+    first = classify(costs(*before, file_id=1), NOTHING, COSTS, *way)
     known = _state_after(NOTHING, first)
     batch = costs(*rows, file_id=2)
-    whole = classify(batch, known, COSTS, repeats)
-    head = classify(batch.head(cut), known, COSTS, repeats)
+    whole = classify(batch, known, COSTS, *way)
+    head = classify(batch.head(cut), known, COSTS, *way)
     middle = _state_after(known, head)
-    tail = classify(batch.slice(cut), middle, COSTS, repeats)
+    tail = classify(batch.slice(cut), middle, COSTS, *way)
 
     assert whole.accepted + whole.duplicates.height + whole.refused.height == len(rows)
     assert whole.accepted == head.accepted + tail.accepted

@@ -89,7 +89,7 @@ def _unsound(store: Store) -> None:
     """The same plant a moment later: whatever can be wrong is."""
     _load(
         store,
-        shop__items=[{"item": "A", "name": "Wheel"}],
+        shop__items=[{"item": "A", "name": "Wheel", "barcode": "N/A"}],
         erp__unit_conversions=[{"item": "A", "from_unit": "BOX", "to_unit": "EA", "factor": 10.0}],
         erp__boms=[{"item": "B", "component": "unobtainium", "quantity_per": 1.0}],
         erp__purchase_lines=[{"order_no": "P2", "line_no": "1", "item": "A", "ordered_on": BEFORE, "quantity": 1.0}],
@@ -142,6 +142,7 @@ CHECKS = {
     "unit_factors": (1, "A is counted in PALLET", "line 3"),
     "unit_conflicts": (1, "10.0, 12.0", "line 3"),
     "conflicts": (1, "Wheel", "line 2"),
+    "telling_masters": (1, "means no code", "line 2"),
     "cost_outliers": (1, "| paid | 2.0 | 125.0 |", "line 2"),
     "sound_processes": (1, "the component unobtainium is not a known item", "line 2"),
     "orphans": (2, "receipt without an order line | P9 | 1", "line 2"),

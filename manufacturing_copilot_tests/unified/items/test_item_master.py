@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.store import Store, insert_frame, read_frame
 from manufacturing_copilot.store.tables import external_id, item, item_conflict, series, unmapped_id
 from manufacturing_copilot.unified.codes import normal
+from manufacturing_copilot.unified.items.suggestions import suggest_duplicates
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
 
@@ -188,3 +189,41 @@ def test_a_site_without_any_feed_of_items_takes_them_from_the_codes_it_sees(stor
         ("shop", "ab-1"): ("AB1", "sku"),
         ("shop", "B"): ("B", "sku"),
     }
+
+
+@pytest.mark.parametrize("barcode", ["0", "N/A", "4.00638E+12", "4006381333932"])
+def test_a_barcode_that_tells_no_item_joins_none(store: Store, barcode: str) -> None:
+    add_records(store, "erp/items", [{"item": "BOLT", "barcode": barcode}])
+    add_records(store, "shop/items", [{"item": "PAINT", "barcode": barcode}])
+    refresh(store, make_site(*FEEDS), DAY)
+    assert set(_ids(store)) == {"BOLT", "PAINT"}
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "joined"),
+    [
+        ("Wall paint white", "L", False),
+        ("Wall paint white", "Stk", True),  # pieces, by another name
+        ("Hexagon bolts M8", "L", True),
+        (None, "L", True),
+    ],
+)
+def test_a_barcode_joins_no_items_whose_names_and_units_differ(
+    store: Store, name: str | None, unit: str, joined: bool
+) -> None:
+    add_records(store, "erp/items", [{"item": "B1", "barcode": "4006381333931", "name": "Hex bolt M8", "unit": "PCS"}])
+    add_records(store, "shop/items", [{"item": "P1", "barcode": "4006381333931", "name": name, "unit": unit}])
+    refresh(store, make_site(*FEEDS), DAY)
+    assert set(_ids(store)) == ({"B1"} if joined else {"B1", "P1"})
+    with store.read() as connection:
+        pairs = suggest_duplicates(connection).select("sku", "other", "why").rows()
+    assert pairs == ([] if joined else [("B1", "P1", "the same barcode")])
+
+
+def test_cross_references_to_nothing_join_nothing(store: Store) -> None:
+    add_records(store, "erp/items", [{"item": "A", "sku": "n/a"}, {"item": "B", "sku": "-"}])
+    add_records(store, "shop/items", [{"item": "C", "sku": "n/a"}])
+    links = [{"item": code, "other_source": "shop", "other_code": "TBD"} for code in "A"]
+    add_records(store, "erp/item_references", links)
+    refresh(store, make_site(*FEEDS), DAY)
+    assert set(_ids(store)) == {"A", "B", "C"}
