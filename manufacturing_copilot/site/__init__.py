@@ -16,7 +16,7 @@ from manufacturing_copilot.site.declaration import (
     site_folder,
     site_hash,
 )
-from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, SqlTable
+from manufacturing_copilot.site.feeds import ColumnSpec, Drift, Feed, FileFormat, Guards, RowCondition, SqlTable
 from manufacturing_copilot.site.people import Channel, Hears, Person, QuietHours
 from manufacturing_copilot.site.rules import Condition, Rule, Severity, Topic
 
@@ -33,6 +33,7 @@ __all__ = [
     "Hears",
     "Person",
     "QuietHours",
+    "RowCondition",
     "Rule",
     "Severity",
     "Site",

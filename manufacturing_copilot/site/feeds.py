@@ -179,6 +179,70 @@ class ColumnSpec(Declared):
         return self
 
 
+def _texts(value: Any) -> Any:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+
+
+Texts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_texts),
+    WithJsonSchema(
+        {"anyOf": [{"type": ["string", "number"]}, {"type": "array", "items": {"type": ["string", "number"]}}]}
+    ),
+]
+"""One text, or several of which one is enough."""
+Bound = Annotated[date | float, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "format": "date"}]})]
+"""A number, or a day such as 2026-01-31."""
+
+
+class RowCondition(Declared):
+    """What a cell must be for its row to belong to the feed; where several keys are given, all of it."""
+
+    is_: Texts = Key((), alias="is", description="one of these texts, whatever their case")
+    not_: Texts = Key((), alias="not", description="none of these texts; an empty cell is none")
+    like: Texts = Key(
+        (), description="a pattern: * stands for any characters, ? for one; between slashes a regular expression"
+    )
+    unlike: Texts = Key((), description="no such pattern; an empty cell fits none")
+    empty: bool | None = Key(None, description="true: the cell is empty; false: it is not")
+    below: Bound | None = Key(None, description="a number, or a day, below this one")
+    above: Bound | None = Key(None, description="a number, or a day, above this one")
+    at_least: Bound | None = Key(None, description="this number or a greater one; this day or a later one")
+    at_most: Bound | None = Key(None, description="this number or a smaller one; this day or an earlier one")
+    decimal: Literal[".", ","] | None = Key(None, description="the decimal mark of the column's numbers")
+
+    @field_validator("like", "unlike")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            pattern_of(text)
+        return value
+
+    @model_validator(mode="after")
+    def _says_something(self) -> RowCondition:
+        bounds = [bound for bound in (self.below, self.above, self.at_least, self.at_most) if bound is not None]
+        if not (self.is_ or self.not_ or self.like or self.unlike or bounds) and self.empty is None:
+            raise ValueError("expected a condition, such as is:, not:, like:, empty: or below:")
+        if len({isinstance(bound, date) for bound in bounds}) > 1:
+            raise ValueError("found a number and a day, expected bounds of one kind")
+        return self
+
+
+def pattern_of(text: str) -> str:
+    """Return the regular expression that a pattern stands for; raises ValueError where it is none."""
+    if len(text) > 2 and text.startswith("/") and text.endswith("/"):
+        pattern = text[1:-1]
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"found {text!r}, which is no regular expression: {error}") from None
+        if re.search(r"\(\?[=!<]|\\[1-9]", pattern):
+            raise ValueError(f"found {text!r}, expected a regular expression without look-around and back-references")
+        return pattern
+    wild = {"*": ".*", "?": "."}
+    return "(?is)^" + "".join(wild.get(character, re.escape(character)) for character in text.strip()) + "$"
+
+
 class FileFormat(Declared):
     """How the feed's files are written. Keys left out are detected, then held as a contract."""
 
@@ -195,8 +259,9 @@ class FileFormat(Declared):
     record: str | None = Key(None, description="XML element that is a row; default: the elements that repeat")
     totals: str | None = Key(None, description="a row whose first filled cell starts with this is a total, left out")
     headings: bool = Key(False, description="true: a row with one filled cell is a group heading, left out")
-    only: dict[str, tuple[str, ...]] = Key(
-        default_factory=dict, description="column → its values in the rows of this feed; other rows are left out"
+    only: dict[str, tuple[str, ...] | RowCondition] = Key(
+        default_factory=dict,
+        description="column → its values in the rows of this feed, or a condition; other rows are left out",
     )
 
     @field_validator("only", mode="before")
@@ -205,7 +270,7 @@ class FileFormat(Declared):
         if not isinstance(value, dict):
             return value
         return {
-            str(column): tuple(map(str, texts)) if isinstance(texts, list | tuple) else (str(texts),)
+            str(column): texts if isinstance(texts, dict | RowCondition) else _texts(texts)
             for column, texts in value.items()
         }
 

@@ -55,6 +55,10 @@ def _feed_forms(schema: dict[str, Any]) -> None:
         "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}, column]},
         "propertyNames": {"enum": fields},
     }
+    texts: dict[str, Any] = {"type": ["string", "number"]}
+    condition = {"$ref": "#/$defs/RowCondition"}
+    only = schema["$defs"]["FileFormat"]["properties"]["only"]
+    only["additionalProperties"] = {"anyOf": [texts, {"type": "array", "items": texts}, condition]}
     # Any scalar is taken as text.
     properties = schema["$defs"]["ColumnSpec"]["properties"]
     for key in ("constant", "default"):

@@ -6,12 +6,12 @@ the feed says so, and rows of which `only:` says that they are another feed's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import polars as pl
 
-from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import LeftOut
+from manufacturing_copilot.ingest.reading.conditions import keep_only
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.site import FileFormat
 
@@ -109,24 +109,6 @@ def drop_headings(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[int]]:
     filled = pl.sum_horizontal([(pl.col(name).str.strip_chars() != "").fill_null(False) for name in names])
     heads = rows.select(filled == 1).to_series()
     return rows.filter(~heads), rows.filter(heads).get_column(LINE).to_list()
-
-
-def keep_only(rows: pl.DataFrame, only: Mapping[str, Sequence[str]], name: str) -> tuple[pl.DataFrame, int]:
-    """Return the rows that hold one of the texts in each of the columns, and how many do not.
-
-    Raises BatchError, calling the file `name`, where such a column is missing.
-    """
-    before = rows.height
-    for column, texts in only.items():
-        if column not in rows.columns:
-            shown = ", ".join([one for one in rows.columns if one != LINE][:40])
-            raise BatchError(
-                f"{name}: the column {column!r}, by which only: tells the feed's rows, is missing; found {shown};"
-                " correct only: in the feed, or the export"
-            )
-        cell = pl.col(column).fill_null("").str.strip_chars().str.to_lowercase()
-        rows = rows.filter(cell.is_in([text.strip().lower() for text in texts]))
-    return rows, before - rows.height
 
 
 def tidy(rows: pl.DataFrame, format: FileFormat, name: str) -> tuple[pl.DataFrame, LeftOut]:
