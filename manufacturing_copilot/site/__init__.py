@@ -7,6 +7,7 @@ database or knows Dagster.
 from manufacturing_copilot.site.declaration import (
     Demand,
     Frequency,
+    Rates,
     Site,
     Source,
     SourceKind,
@@ -33,6 +34,7 @@ __all__ = [
     "Hears",
     "Person",
     "QuietHours",
+    "Rates",
     "RowCondition",
     "Rule",
     "Severity",

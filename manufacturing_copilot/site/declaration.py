@@ -9,10 +9,10 @@ from datetime import date
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import BeforeValidator, PositiveFloat, PositiveInt, WithJsonSchema, field_validator
 from pydantic import Field as Key
-from pydantic import PositiveInt, field_validator
 
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.site.durations import parse_time_of_day
@@ -48,6 +48,29 @@ class Frequency(StrEnum):
     WEEKLY = "weekly"
     MONTHLY = "monthly"
     QUARTERLY = "quarterly"
+
+
+def _by_day(value: Any) -> Any:
+    """Return rates by their first day; a single one holds from the first day there is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {date(1900, 1, 1): value}
+    return value
+
+
+RateByDay = Annotated[
+    dict[date, PositiveFloat],
+    BeforeValidator(_by_day),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "object", "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+            ]
+        }
+    ),
+]
+Rates = dict[str, RateByDay]
+"""By currency and first day: what one of the currency is worth in the site's."""
 
 
 class Source(Declared):
@@ -111,6 +134,10 @@ class SiteFile(Declared):
     site: str = Key(description="name of the plant")
     zone: str = Key("UTC", description="time zone of the plant, such as Europe/Berlin")
     currency: str = Key("EUR", description="currency of all amounts, unless a field says otherwise")
+    rates: Rates = Key(
+        default_factory=dict,
+        description="what one of another currency is worth in the site's: a number, or numbers by their first day",
+    )
     clock: Literal["system", "data"] | date = Key(
         "system",
         description="what counts as today: the system's clock, the newest day in the data, or a fixed day",
@@ -138,6 +165,11 @@ class SiteFile(Declared):
     models: Models = Key(default=Models(), description="how a new model version replaces the champion")
     schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
     schedule_on: bool = Key(True, description="whether the daily schedule and the sensors are on by default")
+
+    @field_validator("rates", mode="after")
+    @classmethod
+    def _in_capitals(cls, value: Rates) -> Rates:
+        return {code.upper(): by_day for code, by_day in value.items()}
 
     @field_validator("zone")
     @classmethod

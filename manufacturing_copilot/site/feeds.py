@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, WithJsonSchema, field_validator, model_validator
 from pydantic import Field as Key
 
-from manufacturing_copilot.records import RECORD_KINDS, RecordKind
+from manufacturing_copilot.records import RECORD_KINDS, FieldType, RecordKind
 from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
 from manufacturing_copilot.site.people import known_zone
@@ -83,6 +83,20 @@ class SignColumn(Declared):
         return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
 
 
+class RowCurrency(Declared):
+    """In which currency an amount is, where that is not the site's."""
+
+    column: str | None = Key(None, description="header of the column that holds the currency; empty cells: the site's")
+    constant: str | None = Key(None, description="the same currency for every row, such as USD")
+    values: dict[str, str] = Key(default_factory=dict, description="the source's words → ISO codes, such as {US$: USD}")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> RowCurrency:
+        if (self.column is None) == (self.constant is None):
+            raise ValueError("expected either column: or constant:, exactly one of them")
+        return self
+
+
 def _texts_with_reasons(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(text): str(reason or "") for text, reason in value.items()}
@@ -148,6 +162,9 @@ class ColumnSpec(Declared):
         (), description="columns or numbers that the number is multiplied by; an empty cell counts as 1"
     )
     divided_by: Factors = Key((), description="columns or numbers that the number is divided by; an empty cell is 1")
+    currency: RowCurrency | None = Key(
+        None, description="currency of the amount by row, turned to the site's by rates: of site.yaml"
+    )
     optional: bool = Key(False, description="the column may be absent from a file")
     blank: Literal["keeps", "clears"] | None = Key(
         None, description="whether an empty cell keeps the value that the record had; default: that of the feed"
@@ -391,6 +408,9 @@ class Feed(Declared):
     @model_validator(mode="after")
     def _whole(self) -> Feed:
         kind = self.kind
+        for name, spec in self.columns.items():
+            if spec.currency is not None and name in kind.field_names and kind.field(name).type is not FieldType.MONEY:
+                raise KeyProblemError(("columns", name, "currency"), f"{name} is no amount of money")
         for name in self.columns:
             if name not in kind.field_names:
                 raise KeyProblemError(

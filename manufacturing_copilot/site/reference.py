@@ -14,7 +14,16 @@ from pydantic_core import PydanticUndefined
 
 from manufacturing_copilot.records import RECORD_KINDS, Field
 from manufacturing_copilot.site.declaration import Demand, Known, SiteFile, Source
-from manufacturing_copilot.site.feeds import ColumnSpec, Feed, FileFormat, Guards, RowCondition, SignColumn, SqlTable
+from manufacturing_copilot.site.feeds import (
+    ColumnSpec,
+    Feed,
+    FileFormat,
+    Guards,
+    RowCondition,
+    RowCurrency,
+    SignColumn,
+    SqlTable,
+)
 from manufacturing_copilot.site.people import Hears, Person, QuietHours
 from manufacturing_copilot.site.rules import Condition, Rule
 
@@ -32,6 +41,7 @@ _DOCUMENTS: tuple[tuple[str, str, tuple[tuple[str, type[BaseModel]], ...]], ...]
             ("sql", SqlTable),
             ("columns.FIELD", ColumnSpec),
             ("columns.FIELD.negative_where", SignColumn),
+            ("columns.FIELD.currency", RowCurrency),
             ("guards", Guards),
         ),
     ),

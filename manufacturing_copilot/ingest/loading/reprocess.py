@@ -32,6 +32,7 @@ from manufacturing_copilot.ingest.record_keys import (
 )
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, single_reason
 from manufacturing_copilot.ingest.validation.check import assert_schema, check
+from manufacturing_copilot.ingest.validation.currencies import Exchange
 from manufacturing_copilot.ingest.validation.same_key import ADDED_ROWS, one_record_each
 from manufacturing_copilot.site import Feed, Site
 from manufacturing_copilot.store.tables import batch_file, mended_record
@@ -84,7 +85,14 @@ def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, a
     Without `against_schema` the caller holds the records against their schema (`check.assert_schema`), those of many
     files at once. Raises BatchError as `checking.check` does.
     """
-    checked = check(received, feed, file_name=file.name, written_on=day_written(site, file), zone=site.zone)
+    checked = check(
+        received,
+        feed,
+        file_name=file.name,
+        written_on=day_written(site, file),
+        zone=site.zone,
+        exchange=Exchange.of(site),
+    )
     if against_schema:
         assert_schema(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)

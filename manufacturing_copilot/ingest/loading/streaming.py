@@ -41,6 +41,7 @@ from manufacturing_copilot.ingest.loading.reprocess import (
 from manufacturing_copilot.ingest.reading.pieces import PieceReader
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import check_under, look_at
+from manufacturing_copilot.ingest.validation.currencies import Exchange
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
 from manufacturing_copilot.site.feeds import Repeats, SameKey
@@ -108,6 +109,7 @@ def _file_parts(
                 file_name=known.name,
                 written_on=day_written(context.site, known),
                 zone=context.site.zone,
+                exchange=Exchange.of(context.site),
             )
             validate(checked.records, feed)
             found, after = checked.found.counted_with(found), checked.contract

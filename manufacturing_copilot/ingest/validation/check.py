@@ -33,6 +33,7 @@ from manufacturing_copilot.ingest.validation.casts.numbers import (
 )
 from manufacturing_copilot.ingest.validation.casts.words import cast_choices, cast_flags, flag_words, plain_texts
 from manufacturing_copilot.ingest.validation.column_formats import ColumnTexts
+from manufacturing_copilot.ingest.validation.currencies import NO_EXCHANGE, Exchange, day_field, exchanged
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
 from manufacturing_copilot.ingest.validation.factors import scaled
 from manufacturing_copilot.ingest.validation.headers import match_columns, match_name
@@ -72,17 +73,27 @@ class _Column:
     texts: pl.Series
 
 
-def check(received: Received, feed: Feed, *, file_name: str, written_on: date | None, zone: str = "UTC") -> Checked:
+def check(
+    received: Received,
+    feed: Feed,
+    *,
+    file_name: str,
+    written_on: date | None,
+    zone: str = "UTC",
+    exchange: Exchange = NO_EXCHANGE,
+) -> Checked:
     """Return the records of a file and its rejected rows, which together are all its rows.
 
     `file_name` is how sentences call the file; `written_on` the day it was written (None: unknown, then no date is
-    in the future); `zone` the plant's time zone. The contract of `received` is what earlier files were found to be,
-    that of the result what holds for the next file.
+    in the future); `zone` the plant's time zone, `exchange` its currency and rates. The contract of `received` is what
+    earlier files were found to be, that of the result what holds for the next file.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
     look = look_at(received, feed, file_name=file_name)
     decided = look.evidence.decide(received.contract.values, file_name)
-    return check_under(received, feed, look, decided, file_name=file_name, written_on=written_on, zone=zone)
+    return check_under(
+        received, feed, look, decided, file_name=file_name, written_on=written_on, zone=zone, exchange=exchange
+    )
 
 
 def _sentinels(column: _Column, received: Received) -> dict[str, int]:
@@ -129,6 +140,7 @@ def check_under(
     file_name: str,
     written_on: date | None,
     zone: str = "UTC",
+    exchange: Exchange = NO_EXCHANGE,
 ) -> Checked:
     """Return what `check` does, of the whole file or of a part of it, under what was decided over all of it."""
     kind, rows, columns = feed.kind, received.rows, look.columns
@@ -145,15 +157,18 @@ def check_under(
     }
     complaints: list[Complaint] = []
     values: list[pl.Series] = []
+    dated = day_field(kind)
+    days = casts[dated].values if dated in casts else None
     for field in kind.fields:
         column, cast = columns.get(field.name), casts.get(field.name)
         if column is None or cast is None:
             values.append(_without_column(field, feed, rows.height, written_on, file_name))
             continue
         cast, of_factors = scaled(cast, column.spec, rows, decided.marks.get(field.name, "."), file_name)
+        cast, of_currency = exchanged(cast, column.spec, rows, days, exchange, file_name)
         cast = _finish(_signed(cast, column, rows, file_name), column, kind, feed, written_on, file_name)
         values.append(cast.values.rename(field.name))
-        complaints += [*of_factors, *_complaints(cast, column, rows)]
+        complaints += [*of_factors, *of_currency, *_complaints(cast, column, rows)]
     rejected = rejected_rows(rows, complaints, file_name)
     records = pl.DataFrame(values).with_columns(rows.get_column(LINE))
     if complaints:
