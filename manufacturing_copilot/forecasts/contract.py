@@ -89,7 +89,7 @@ class Backtest:
 
     `rows` are the places of its series in the task; the other fields have a row for each of them: what came
     (`actual`), the forecast, its quantiles (calibrated on other series than the one they are judged on), the
-    seasonal naive forecast, and the history before the window.
+    seasonal naive forecast, and the history before the window. `actual` is NaN where nobody knows what was wanted.
     """
 
     rows: NDArray[np.int64]
@@ -113,6 +113,18 @@ class Backtest:
             self.quantiles[mine],
             self.naive[mine],
             [self.train[i] for i in chosen],
+        )
+
+    def judgeable(self) -> Backtest | None:
+        """Return the windows of which something that came is known, None where there are none."""
+        known = np.isfinite(self.actual).any(axis=1)
+        if known.all():
+            return self
+        if not known.any():
+            return None
+        train = [self.train[i] for i in np.flatnonzero(known).tolist()]
+        return Backtest(
+            self.rows[known], self.actual[known], self.mean[known], self.quantiles[known], self.naive[known], train
         )
 
 

@@ -21,6 +21,13 @@ from manufacturing_copilot.forecasts.events.successors import (
 )
 from manufacturing_copilot.forecasts.groups import DatedForecast, ForecastGroup, Progress, dated_forecast
 from manufacturing_copilot.forecasts.history.panel import Panel, demand_panel, open_weekdays, read_demand, read_names
+from manufacturing_copilot.forecasts.history.recorded import (
+    DAYS_WITHOUT_STOCK,
+    RETURNS,
+    days_without_stock,
+    read_spells,
+    without_returns,
+)
 from manufacturing_copilot.forecasts.overrides.overrides import read_overrides
 from manufacturing_copilot.forecasts.reconcile.reconcile import (
     AGGREGATES,
@@ -51,29 +58,51 @@ CLEANED = FrameSchema(
 )
 
 
+HISTORIES = FrameSchema(
+    "histories that the models did not see as they were recorded",
+    {
+        "frequency": Column(pl.String),
+        "name": Column(pl.String, "the series' name"),
+        "periods": Column(pl.Int64, "of the history"),
+        "censored": Column(pl.Int64, "of them, with days without stock"),
+        "censored_share": Column(pl.Float64, "share of the history without stock"),
+        "filled": Column(pl.Float64, "demand that stands in for it"),
+        "returns_matched": Column(pl.Float64, "returned, and taken off what was sold before"),
+        "returns_unmatched": Column(pl.Float64, "returned, without a sale that it belongs to"),
+    },
+    key=("frequency", "name"),
+)
+
+
 @dataclass(frozen=True)
 class DemandForecast:
-    """The forecasts of every series at every frequency, and what was CLEANED of the histories."""
+    """The forecasts of every series at every frequency, what was CLEANED of the histories, and HISTORIES."""
 
     forecasts: Sequence[DatedForecast]
     cleaned: pl.DataFrame
+    histories: pl.DataFrame = field(default_factory=HISTORIES.empty)
 
 
 @dataclass(frozen=True)
 class DemandFacts:
-    """What demand is forecast from: demand by day, items, locations, and the events that the plant declared."""
+    """What demand is forecast from: demand by day, items, locations, and the events that the plant declared.
+
+    `demand` is net of returns, which stand in `returns` (RETURNS); `without_stock`: DAYS_WITHOUT_STOCK.
+    """
 
     demand: pl.DataFrame
     items: pl.DataFrame
     locations: pl.DataFrame
     events: DeclaredEvents = field(default_factory=DeclaredEvents)
+    without_stock: pl.DataFrame = field(default_factory=DAYS_WITHOUT_STOCK.empty)
+    returns: pl.DataFrame = field(default_factory=RETURNS.empty)
 
 
 @dataclass(frozen=True)
 class BaseForecasts:
     """The forecasts of each frequency by itself, before reconciliation: of the items, and of sums of steady series.
 
-    `weekdays` are those on which demand comes in; `cleaned` is CLEANED.
+    `weekdays` are those on which demand comes in; `cleaned` is CLEANED, `histories` HISTORIES.
     """
 
     items: Sequence[DatedForecast]
@@ -81,11 +110,17 @@ class BaseForecasts:
     steady: frozenset[str]
     cleaned: pl.DataFrame
     weekdays: Sequence[int]
+    histories: pl.DataFrame = field(default_factory=HISTORIES.empty)
 
 
 def read_demand_facts(connection: sa.Connection, site: Site, as_of: date) -> DemandFacts:
     """Return what demand is forecast from, up to the end of `as_of`."""
-    return DemandFacts(read_demand(connection, as_of), *read_names(connection), read_declared_events(connection, site))
+    demand, returns = without_returns(read_demand(connection, as_of), site.returned_within)
+    items, places = read_names(connection)
+    events = read_declared_events(connection, site)
+    learn_from_all = site.without_stock == "count"
+    empty = DAYS_WITHOUT_STOCK.empty() if learn_from_all else days_without_stock(demand, read_spells(connection, as_of))
+    return DemandFacts(demand, items, places, events, empty, returns)
 
 
 def forecast_demand(
@@ -102,7 +137,7 @@ def forecast_demand(
     base = base_forecasts(facts, horizons, as_of, forecast, site.outliers, progress)
     overrides = read_overrides(connection, as_of)
     reconciled = reconcile_forecasts(base.items, base.aggregates, base.steady, base.weekdays, overrides)
-    return DemandForecast(reconciled, base.cleaned)
+    return DemandForecast(reconciled, base.cleaned, base.histories)
 
 
 def with_successions(facts: DemandFacts, as_of: date, days_ahead: int) -> DemandFacts:
@@ -111,6 +146,7 @@ def with_successions(facts: DemandFacts, as_of: date, days_ahead: int) -> Demand
     return replace(
         facts,
         demand=inherit_history(facts.demand, successions),
+        without_stock=inherit_history(facts.without_stock, successions),
         items=discontinue_predecessors(facts.items, successions),
     )
 
@@ -134,7 +170,7 @@ def base_forecasts(
     for frequency, horizon in horizons.items():
         panel = demand_panel(succeeded.demand, succeeded.items, facts.locations, frequency, as_of, horizon)
         progress(f"demand {frequency.value}: {panel.keys.height} series")
-        adjusted = adjust_panel(panel, facts.events, clean=outliers == "cut")
+        adjusted = adjust_panel(panel, facts.events, clean=outliers == "cut", without_stock=succeeded.without_stock)
         forecasts.append((adjusted, forecast(adjusted.panel, None)))
     steady = steady_series([groups for _, groups in forecasts])
     return BaseForecasts(
@@ -147,6 +183,9 @@ def base_forecasts(
         steady,
         pl.concat([_cleaned(adjusted) for adjusted, _ in forecasts]) if forecasts else CLEANED.empty(),
         open_weekdays(succeeded.demand),
+        pl.concat([_histories(adjusted, facts.returns) for adjusted, _ in forecasts])
+        if forecasts
+        else HISTORIES.empty(),
     )
 
 
@@ -188,4 +227,28 @@ def _cleaned(adjusted: AdjustedPanel) -> pl.DataFrame:
     outliers = adjusted.outliers.join(names, on="row").join(adjusted.panel.past(), on="at")
     return outliers.select(
         pl.lit(adjusted.panel.frequency.value).alias("frequency"), "name", "period", "was", "used", "reason"
+    )
+
+
+def _histories(adjusted: AdjustedPanel, returns: pl.DataFrame) -> pl.DataFrame:
+    """Return HISTORIES of one panel: of the series with days without stock, or with returns."""
+    panel = adjusted.panel
+    lengths = pl.Series("periods", [len(y) for y in panel.values], dtype=pl.Int64)
+    series = panel.keys.select("item_id", "location_id", "name", lengths).with_row_index("row")
+    cells = adjusted.censored.group_by("row").agg(
+        censored=pl.len().cast(pl.Int64), out=pl.col("share").sum(), filled=pl.col("filled").sum()
+    )
+    joined = series.with_columns(pl.col("row").cast(pl.Int64)).join(cells, on="row", how="left")
+    noted = joined.join(returns, on=["item_id", "location_id"], how="left").filter(
+        pl.col("censored").is_not_null() | pl.col("matched").is_not_null()
+    )
+    return noted.select(
+        pl.lit(panel.frequency.value).alias("frequency"),
+        "name",
+        "periods",
+        pl.col("censored").fill_null(0),
+        (pl.col("out").fill_null(0.0) / pl.col("periods")).alias("censored_share"),
+        pl.col("filled").fill_null(0.0),
+        pl.col("matched").fill_null(0.0).alias("returns_matched"),
+        pl.col("unmatched").fill_null(0.0).alias("returns_unmatched"),
     )

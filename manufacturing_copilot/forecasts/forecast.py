@@ -32,7 +32,7 @@ from manufacturing_copilot.runtime.policies import ALL, DEMAND_CLASSES
 from manufacturing_copilot.runtime.registry import champions_of
 from manufacturing_copilot.site import Site, Target
 from manufacturing_copilot.store import Store, home_folder, insert_frame, read_frame
-from manufacturing_copilot.store.tables import cleaned_period, series
+from manufacturing_copilot.store.tables import cleaned_period, series, series_history
 
 OBSERVED = {Target.SUPPLY: (read_lead_times, lead_time_task), Target.QUALITY: (read_defects, defect_task)}
 """Targets that are observed now and then: how their facts are read, and how they become the task of a method."""
@@ -59,10 +59,10 @@ def forecast_target(
         raise ValueError(f"{target.value} is not forecast from its history")
     report = progress or (lambda _: None)
     frequencies = site.forecasts.get(target, ())
-    cleaned = pl.DataFrame()
+    cleaned, histories = pl.DataFrame(), pl.DataFrame()
 
     def make(connection: sa.Connection, begin_run: BeginRun) -> Sequence[DatedForecast]:
-        nonlocal cleaned
+        nonlocal cleaned, histories
         if target is not Target.DEMAND:
             return _observed_forecasts(connection, site, target, as_of, report, begin_run)
         champions = champions_of(connection, target, frequencies, DEMAND_CLASSES)
@@ -71,11 +71,12 @@ def forecast_target(
             return forecast_panel(panel, champions, as_of, begin_run, name)
 
         demand = forecast_demand(connection, site, frequencies, as_of, forecast, report)
-        cleaned = demand.cleaned
+        cleaned, histories = demand.cleaned, demand.histories
         return demand.forecasts
 
     def write_more(connection: sa.Connection) -> None:
-        _write_cleaned(connection, cleaned, as_of)
+        _write_of_series(connection, cleaned_period, cleaned, as_of)
+        _write_of_series(connection, series_history, histories, as_of)
         score_overrides(connection, as_of)
 
     with _sharded(target, report, compute or ComputeSettings()) as sharding:
@@ -89,7 +90,13 @@ def forecast_target(
             run_id=run_id,
             progress=report,
         )
-    return replace(summary, shards_computed=sharding.computed, series_found_again=sharding.reused)
+    return replace(
+        summary,
+        shards_computed=sharding.computed,
+        series_found_again=sharding.reused,
+        censored=0 if histories.is_empty() else int((histories["censored"] > 0).sum()),
+        unmatched=0 if histories.is_empty() else int((histories["returns_unmatched"] > 0).sum()),
+    )
 
 
 @contextmanager
@@ -128,13 +135,11 @@ def _observed_forecasts(
     return [dated_forecast(group) for group in groups]
 
 
-def _write_cleaned(connection: sa.Connection, cleaned: pl.DataFrame, as_of: date) -> None:
-    """Write which periods were cut as outliers; replaces those of an earlier run as of the same day."""
+def _write_of_series(connection: sa.Connection, table: sa.Table, rows: pl.DataFrame, as_of: date) -> None:
+    """Write rows about series, told by `frequency` and `name`; those of an earlier run as of the day are replaced."""
     of_demand = sa.select(series.c.id).where(series.c.target == Target.DEMAND.value)
-    connection.execute(
-        sa.delete(cleaned_period).where(cleaned_period.c.as_of == as_of, cleaned_period.c.series_id.in_(of_demand))
-    )
-    if cleaned.is_empty():
+    connection.execute(sa.delete(table).where(table.c.as_of == as_of, table.c.series_id.in_(of_demand)))
+    if rows.is_empty():
         return
     numbered = read_frame(
         connection,
@@ -142,9 +147,5 @@ def _write_cleaned(connection: sa.Connection, cleaned: pl.DataFrame, as_of: date
             series.c.target == Target.DEMAND.value
         ),
     )
-    rows = cleaned.join(numbered, on=["frequency", "name"])
-    insert_frame(
-        connection,
-        cleaned_period,
-        rows.select("series_id", pl.lit(as_of).alias("as_of"), "period", "was", "used", "reason"),
-    )
+    named = rows.join(numbered, on=["frequency", "name"]).drop("frequency", "name")
+    insert_frame(connection, table, named.with_columns(pl.lit(as_of).alias("as_of")))

@@ -104,6 +104,10 @@ class ForecastSummary:
     preview: pl.DataFrame
     shards_computed: int = 0
     series_found_again: int = 0
+    censored: int = 0
+    """series with periods of history that had days without stock"""
+    unmatched: int = 0
+    """series with returns that belong to no sale"""
 
 
 def record_forecast(

@@ -100,6 +100,7 @@ def records_as_known(store: Store, site: Site, first: date, last: date) -> Itera
         for kind, table in accepted.items():
             earlier = _earlier(connection, kind, files, first, last) if kind in changed else None
             _lay_view(connection, table, earlier)
+        _lay_view_of_changes(connection)
         yield connection
 
 
@@ -211,6 +212,16 @@ def _known_until(connection: sa.Connection, kind: str, files: pl.DataFrame, repl
     overtaken = chain.select("id", overtaken=pl.col("known_from").cum_min(reverse=True).over(_PLACE))
     joined = plain.join(overtaken, on="id", how="left")
     return joined.select("id", known_until=pl.coalesce("overtaken", "known_until"))
+
+
+def _lay_view_of_changes(connection: sa.Connection) -> None:
+    """Let a view stand before the records that were replaced: of those that were known, whoever replaced them when."""
+    day = sa.select(_DAY.c.day).scalar_subquery()
+    stored = permanent(connection, changed_record)
+    query = sa.select(*stored.c).join(_FILES, _FILES.c.file_id == stored.c.was_file_id)
+    create_from_query(
+        connection, f"CREATE TEMPORARY VIEW {changed_record.name} AS", query.where(_FILES.c.known_from <= day)
+    )
 
 
 def _lay_view(connection: sa.Connection, table: sa.Table, earlier: sa.Table | None) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.site import Frequency
-from manufacturing_copilot.store.tables import RunPurpose, RunStatus, model, model_run, model_version
+from manufacturing_copilot.store.tables import (
+    RunPurpose,
+    RunStatus,
+    model,
+    model_run,
+    model_version,
+    series_history,
+    supplier_score,
+)
 
 _LENGTHS = {frequency.value: position for position, frequency in enumerate(Frequency)}
 
@@ -32,6 +40,39 @@ class Score:
     coverage_80: float | None
     coverage_95: float | None
     value_added: float | None
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """What a reader of the figures should know: counts of series of the newest forecasts, and of purchase lines.
+
+    `censored`: series with days without stock in their history; `unmatched`: series with returns that belong to no
+    sale. `lines_due`, `lines_redated`, `redatings`: purchase lines of the last year, those whose promise moved, and
+    how often.
+    """
+
+    censored: int
+    unmatched: int
+    lines_due: int
+    lines_redated: int
+    redatings: int
+
+
+def read_remarks(connection: sa.Connection, as_of: date) -> Remarks:
+    """Return the remarks as of the newest forecast up to `as_of`, and as the suppliers' scores stand."""
+    table, score = series_history, supplier_score
+    newest = sa.select(sa.func.max(table.c.as_of)).where(table.c.as_of <= as_of).scalar_subquery()
+    counts = connection.execute(
+        sa.select(
+            sa.func.coalesce(sa.func.sum(sa.case((table.c.censored > 0, 1), else_=0)), 0),
+            sa.func.coalesce(sa.func.sum(sa.case((table.c.returns_unmatched > 0, 1), else_=0)), 0),
+        ).where(table.c.as_of == newest)
+    ).one()
+    lines = connection.execute(
+        sa.select(*(sa.func.coalesce(sa.func.sum(score.c[name]), 0) for name in
+                    ("lines_due", "lines_redated", "redatings")))
+    ).one()  # fmt: skip
+    return Remarks(*(int(count) for count in (*counts, *lines)))
 
 
 def read_scores(connection: sa.Connection, as_of: date) -> tuple[Score, ...]:

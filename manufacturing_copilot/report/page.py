@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from manufacturing_copilot import __version__, formatting
 from manufacturing_copilot.alerts.lifecycle import LIVE
 from manufacturing_copilot.report.cards import Card, read_cards
-from manufacturing_copilot.report.forecast_scores import Score, read_scores
+from manufacturing_copilot.report.forecast_scores import Remarks, Score, read_remarks, read_scores
 from manufacturing_copilot.report.row_problems import RowProblem, duplicate_rows, rejected_rows
 from manufacturing_copilot.report.status import Status, read_status
 from manufacturing_copilot.site import Site
@@ -64,6 +64,7 @@ class Contents:
     as_of: date
     cards: tuple[Card, ...]
     scores: tuple[Score, ...]
+    remarks: Remarks
     rejected: tuple[RowProblem, ...]
     duplicates: tuple[RowProblem, ...]
     sent: tuple[Sent, ...]
@@ -101,6 +102,7 @@ def read_contents(store: Store, site: Site, as_of: date) -> Contents:
             as_of=as_of,
             cards=cards,
             scores=read_scores(connection, as_of),
+            remarks=read_remarks(connection, as_of),
             rejected=rejected_rows(connection, ROW_PROBLEMS),
             duplicates=duplicate_rows(connection, ROW_PROBLEMS),
             sent=_sent(connection),

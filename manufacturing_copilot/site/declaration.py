@@ -91,6 +91,11 @@ class Demand(Declared):
         "requested",
         description="date of an order line's demand; the order date where it is missing; movements have only one date",
     )
+    quantity: Literal["ordered", "shipped"] = Key(
+        "ordered",
+        description="quantity of an order line that counts: what was ordered, or what has left (shipped_quantity; what"
+        " was ordered where a line has none)",
+    )
     returns: Literal["subtract", "leave_out"] = Key(
         "subtract", description="whether returns reduce demand or are ignored"
     )
@@ -100,6 +105,15 @@ class Demand(Declared):
     free_of_charge: Literal["count", "leave_out"] = Key(
         "count",
         description="whether order lines free of charge count: those marked so, or unmarked with a price of 0",
+    )
+
+
+class Supply(Declared):
+    """How suppliers are scored."""
+
+    promise: Literal["first", "latest"] = Key(
+        "first",
+        description="promise that a delivery is held against: the first one made, or the one that stands now",
     )
 
 
@@ -145,6 +159,7 @@ class SiteFile(Declared):
     history_from: date = Key(description="first day of the daily partitions: earlier days cannot be rebuilt")
     sources: dict[str, Source] = Key(description="the systems that send data")
     demand: Demand = Key(default=Demand(), description="what counts as demand")
+    supply: Supply = Key(default=Supply(), description="how suppliers are scored")
     known: Known = Key(default=Known(), description="from which day a record counts when a past day is rebuilt")
     forecasts: dict[Target, tuple[Frequency, ...]] = Key(
         default_factory=dict, description="targets to forecast, each with its frequencies"
@@ -163,6 +178,16 @@ class SiteFile(Declared):
         description="isolated extreme periods of a history: cut before forecasting (and recorded), or kept",
     )
     models: Models = Key(default=Models(), description="how a new model version replaces the champion")
+    without_stock: Literal["leave_out", "count"] = Key(
+        "leave_out",
+        description="days on which an item was known to be out of stock: forecasts learn from the others, or take them"
+        " for days without demand, because customers order all the same",
+    )
+    returned_within: PositiveInt = Key(
+        365,
+        description="number of days before a return within which the sale is looked for that it is taken off, for the"
+        " histories that forecasts learn from",
+    )
     schedule: str = Key("05:30", description="time of day of the daily run, in the site's zone")
     schedule_on: bool = Key(True, description="whether the daily schedule and the sensors are on by default")
 

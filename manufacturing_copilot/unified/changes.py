@@ -34,7 +34,7 @@ from manufacturing_copilot.store.tables import (
 )
 from manufacturing_copilot.unified.codes import feed_sources
 
-RULES = 1
+RULES = 2
 """The number of the rules by which the tables are made from the records: raise it when the same records come to
 something else, and the first refresh of the new version rebuilds everything."""
 

@@ -21,7 +21,15 @@ from manufacturing_copilot.unified.changes import Changes, came, replaced
 from manufacturing_copilot.unified.codes import SEEN_IN, feed_sources, source_priorities
 
 ITEM, LOCATION, SUPPLIER = "item", "location", "supplier"
-_LOCATED = ("stock_levels", "stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders")
+_LOCATED = (
+    "stock_levels",
+    "stock_movements",
+    "order_lines",
+    "purchase_lines",
+    "receipts",
+    "purchase_returns",
+    "work_orders",
+)
 _SUPPLIED = ("items", "purchase_orders", "purchase_lines", "inspections")
 _KEY = ["means", "source", "records", "code", "unit"]
 _CODE = _KEY[:4]

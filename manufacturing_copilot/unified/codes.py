@@ -20,6 +20,7 @@ SEEN_IN = {
     "order_lines": ("item",),
     "purchase_lines": ("item",),
     "receipts": ("item",),
+    "purchase_returns": ("item",),
     "work_orders": ("item",),
     "inspections": ("item",),
     "item_costs": ("item",),
@@ -65,16 +66,20 @@ def source_priorities(site: Site, sources: pl.Series) -> pl.DataFrame:
     )
 
 
-def read_accepted(connection: sa.Connection, site: Site, kind: str, columns: list[str] | None = None) -> pl.DataFrame:
+def read_accepted(
+    connection: sa.Connection, site: Site, kind: str, columns: list[str] | None = None, *, keyed: bool = False
+) -> pl.DataFrame:
     """Return the accepted records of `kind` (all fields, or `columns`) with source, priority, batch_id, file_id, line.
 
-    Sorted by priority, source and record key, so that "the first" always means the same record.
+    Sorted by priority, source and record key, so that "the first" always means the same record. `keyed`: with feed_id
+    and record_key, which name a record through all its versions.
     """
     table = accepted[kind]
     names = columns if columns is not None else [c.name for c in table.c if c.name not in _PROVENANCE]
     query = sa.select(*(table.c[name] for name in (*_PROVENANCE, *names)))
     frame = read_frame(connection, query).join(feed_sources(connection, site), on="feed_id", how="left")
-    return frame.sort("priority", "source", "feed_id", "record_key").drop("feed_id", "record_key")
+    in_order = frame.sort("priority", "source", "feed_id", "record_key")
+    return in_order if keyed else in_order.drop("feed_id", "record_key")
 
 
 _PROVENANCE = ("feed_id", "record_key", "batch_id", "file_id", "line")

@@ -84,13 +84,15 @@ def read_conformed(
     *,
     quantities: Sequence[str] = (),
     prices: Sequence[str] = (),
+    keyed: bool = False,
 ) -> pl.DataFrame:
     """Return the records of `kind` that speak of known goods, and whose unit can be converted.
 
     Columns: `columns`, item_id, location_id (where there is a location), source, priority, batch_id,
-    file_id, line; `quantities` are in the item's base unit, `prices` per base unit. Services are left out.
+    file_id, line; `quantities` are in the item's base unit, `prices` per base unit. Services are left out. `keyed`:
+    as of `read_accepted`.
     """
-    rows = read_accepted(connection, site, kind, columns)
+    rows = read_accepted(connection, site, kind, columns, keyed=keyed)
     known = _NO_MEANINGS if rows.is_empty() else read_meanings(connection)
     return known.of(rows, quantities=quantities, prices=prices)
 

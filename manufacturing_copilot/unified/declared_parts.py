@@ -27,6 +27,7 @@ from manufacturing_copilot.unified.conform import Meanings, read_meanings
 from manufacturing_copilot.unified.findings.unusable import refresh_findings
 from manufacturing_copilot.unified.history.demand import DemandCounts, refresh_demand
 from manufacturing_copilot.unified.history.demand_year import classify_items
+from manufacturing_copilot.unified.history.promises import refresh_promises
 from manufacturing_copilot.unified.history.purchases import Purchases, read_purchases
 from manufacturing_copilot.unified.history.quality import QualityCounts, refresh_quality
 from manufacturing_copilot.unified.history.scorecards import refresh_scorecards
@@ -38,7 +39,15 @@ from manufacturing_copilot.unified.masters import (
     refresh_locations,
     refresh_suppliers,
 )
-from manufacturing_copilot.unified.stock.snapshots import StockCounts, days_to_count, reconcile, refresh_snapshots
+from manufacturing_copilot.unified.stock.snapshots import (
+    StockCounts,
+    StockFacts,
+    days_to_count,
+    read_stock_facts,
+    reconcile,
+    refresh_snapshots,
+)
+from manufacturing_copilot.unified.stock.spells import refresh_spells
 from manufacturing_copilot.unified.structure.processes import ProcessCounts, refresh_processes
 
 Counts = TypeVar("Counts")
@@ -137,6 +146,11 @@ class RefreshContext:
         """What supply, quality and stock rest on; read once, when items and suppliers are up to date."""
         return read_purchases(self.connection, self.site)
 
+    @cached_property
+    def stock_facts(self) -> StockFacts:
+        """What snapshots and spells of stock are made from; read once."""
+        return read_stock_facts(self.connection, self.site, self.purchases)
+
     def counts(self, part: Part[Counts]) -> Counts:
         """Return what the part's refresh counted; it must have been refreshed or left."""
         return cast(Counts, self._counts[part.name])
@@ -173,17 +187,26 @@ def _refresh_demand(context: RefreshContext) -> DemandCounts:
     return refresh_demand(context.connection, context.site, context.as_of, context.changes, rebuild=rebuild)
 
 
+def _refresh_promises(context: RefreshContext) -> None:
+    came = context.changes.of("purchase_lines")
+    refresh_promises(context.connection, came, rebuild=PROMISES.name in context.reasons)
+
+
 def _refresh_scorecards(context: RefreshContext) -> None:
-    refresh_scorecards(context.connection, context.as_of)
+    refresh_scorecards(context.connection, context.site, context.as_of)
 
 
 def _refresh_stock(context: RefreshContext) -> StockCounts:
     codes_moved = context.counts(GONE_ITEMS) > 0 or context.counts(ITEMS).moved_codes > 0
     first, last = days_to_count(context.connection, context.as_of, codes_moved=codes_moved)
-    return refresh_snapshots(context.connection, context.site, first, last, context.purchases)
+    return refresh_snapshots(context.connection, context.site, first, last, context.stock_facts)
 
 
-_PURCHASES = frozenset({"purchase_orders", "purchase_lines", "receipts"})
+def _refresh_spells(context: RefreshContext) -> None:
+    refresh_spells(context.connection, context.stock_facts.states, context.as_of)
+
+
+_PURCHASES = frozenset({"purchase_orders", "purchase_lines", "receipts", "purchase_returns"})
 _COUNTS = frozenset({"stock_levels", "stock_movements"})
 
 CODE_COUNTS = Part(
@@ -265,17 +288,28 @@ DEMAND = Part(
     asset="demand_history",
     reassigned=(t.demand_day,),
 )
+PROMISES = Part(
+    "promises",
+    _refresh_promises,
+    tables=(t.promise_version,),
+    records=frozenset({"purchase_lines"}),
+    upkeep=Upkeep.CARRIED_ON,
+)
 SUPPLY = Part(
     "supply",
     lambda context: refresh_supply(context.connection, context.site, context.as_of, context.purchases),
     tables=(t.supply_line,),
     records=_PURCHASES | {"work_orders"},
-    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
+    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROMISES),
     daily=True,
     noted=Noted(
         "supply",
-        lambda counts: {"rows": counts.rows.rows, "orphans": counts.orphan_receipts},
-        lambda noted: SupplyCounts(SyncCounts(noted["rows"]), noted["orphans"]),
+        lambda counts: {
+            "rows": counts.rows.rows,
+            "orphans": counts.orphan_receipts,
+            "reversals": counts.unmatched_reversals,
+        },
+        lambda noted: SupplyCounts(SyncCounts(noted["rows"]), noted["orphans"], noted["reversals"]),
     ),
     asset="supply_history",
     reassigned=(t.supply_line,),
@@ -336,6 +370,17 @@ STOCK = Part(
     asset="inventory_snapshots",
     reassigned=(t.inventory_snapshot,),
 )
+SPELLS = Part(
+    "spells",
+    _refresh_spells,
+    tables=(t.stock_spell,),
+    records=_PURCHASES | _COUNTS | {"items", "item_costs"},
+    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
+    after=(STOCK,),
+    follows=(ITEMS,),
+    daily=True,
+    reassigned=(t.stock_spell,),
+)
 DIFFERENCES = Part(
     "differences",
     lambda context: reconcile(context.connection, context.site, context.as_of),
@@ -353,7 +398,7 @@ GONE_MASTERS = Part(
     clean_up=True,
     records=frozenset({"suppliers", "locations"}),
     reads=(CODE_COUNTS,),
-    after=(SUPPLIERS, LOCATIONS, ITEMS, DEMAND, SUPPLY, SCORECARDS, QUALITY, STOCK, DIFFERENCES),
+    after=(SUPPLIERS, LOCATIONS, ITEMS, DEMAND, SUPPLY, SCORECARDS, QUALITY, STOCK, SPELLS, DIFFERENCES),
     upkeep=Upkeep.ALWAYS,
 )
 UNUSABLE = Part(
@@ -366,8 +411,8 @@ UNUSABLE = Part(
 )
 
 PARTS: tuple[Part[Any], ...] = (
-    CODE_COUNTS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROCESSES, DEMAND, SUPPLY, SCORECARDS, QUALITY, GONE_ITEMS,
-    CLASSES, STOCK, DIFFERENCES, GONE_MASTERS, UNUSABLE,
+    CODE_COUNTS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROCESSES, DEMAND, PROMISES, SUPPLY, SCORECARDS, QUALITY,
+    GONE_ITEMS, CLASSES, STOCK, SPELLS, DIFFERENCES, GONE_MASTERS, UNUSABLE,
 )  # fmt: skip
 """In the order in which they are refreshed: a part can only name parts that were declared before it."""
 

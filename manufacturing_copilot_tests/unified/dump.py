@@ -14,7 +14,7 @@ from manufacturing_copilot.store import tables as t
 TABLES = (
     t.external_id, t.item_conflict, t.bom_line, t.routing_step, t.process, t.unit_conversion, t.inventory_snapshot,
     t.stock_difference, t.demand_day, t.supplier_score, t.supply_line, t.quality_day, t.quality_reason, t.unmapped_id,
-    t.code_count, t.demand_ahead, t.demand_year, t.item, t.location, t.supplier,
+    t.code_count, t.promise_version, t.stock_spell, t.demand_ahead, t.demand_year, t.item, t.location, t.supplier,
 )  # fmt: skip
 _EXAMPLE = {"example_file_id", "example_line"}
 _LEFT_OUT = {"id", "batch_id", "file_id", "line"}

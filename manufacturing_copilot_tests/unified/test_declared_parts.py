@@ -177,7 +177,7 @@ def test_what_keeps_its_number_and_what_goes_to_another_item_are_tables_of_the_p
 
 
 def test_the_assets_depend_on_what_their_parts_read() -> None:
-    purchases = {"purchase_orders", "purchase_lines", "receipts"}
+    purchases = {"purchase_orders", "purchase_lines", "receipts", "purchase_returns"}
     masters = {"items", "item_references", "item_costs", "suppliers", "locations", "unit_conversions"}
     shown = {part.asset for part in PARTS if part.asset is not None}
     assert {asset: kinds_shown(asset, SITE) for asset in shown} == {

@@ -228,6 +228,8 @@ def _metadata(summary: ForecastSummary) -> dict[str, Any]:
         "seconds": round(summary.seconds, 2),
         "shards_computed": summary.shards_computed,
         "series_found_again": summary.series_found_again,
+        "series_with_days_without_stock": summary.censored,
+        "series_with_unmatched_returns": summary.unmatched,
         "classes": dg.MetadataValue.json({f"{run.frequency} {run.demand_class}": run.series for run in summary.runs}),
     }
     for name in ("coverage_80", "coverage_95", "value_added"):

@@ -17,6 +17,7 @@ from manufacturing_copilot.forecasts.contract import Backtest, Floats, Outcome, 
 from manufacturing_copilot.forecasts.demand import DemandFacts, with_successions
 from manufacturing_copilot.forecasts.evaluation.scores import PooledScores, pooled_metrics, score_series
 from manufacturing_copilot.forecasts.events.adjustments import AdjustedPanel, adjust_panel, restore_events
+from manufacturing_copilot.forecasts.events.censoring import judged_histories
 from manufacturing_copilot.forecasts.history.panel import demand_panel
 from manufacturing_copilot.forecasts.history.periods import EVERY, first_period
 from manufacturing_copilot.forecasts.panel_forecast import forecast_panel
@@ -64,7 +65,7 @@ def past_windows(
     """
     full = demand_panel(facts.demand, facts.items, facts.locations, frequency, as_of, horizon)
     start = first_period(as_of, frequency)
-    history_of = dict(zip(full.keys["name"].to_list(), full.values, strict=True))
+    history_of = dict(zip(full.keys["name"].to_list(), judged_histories(full, facts.without_stock), strict=True))
     windows: list[PastWindow] = []
     gap = 0
     for back in range(1, count + 1):
@@ -81,7 +82,11 @@ def past_windows(
             for name in panel.keys["name"].to_list()
             if len(history_of.get(name, ())) > gap
         }
-        windows.append(PastWindow(cut_off, adjust_panel(panel, facts.events, clean=clean), actual))
+        windows.append(
+            PastWindow(
+                cut_off, adjust_panel(panel, facts.events, clean=clean, without_stock=succeeded.without_stock), actual
+            )
+        )
     return windows
 
 
@@ -106,7 +111,9 @@ def backtest(windows: Sequence[PastWindow], champions: Champions, demand_class: 
             continue
         if not scores:
             failures = [(names[row], reason) for row, reason in group.outcome.failures]
-        judged = _judged_window(window, names, rows, group.outcome)
+        judged = _judged_window(window, names, rows, group.outcome).judgeable()
+        if judged is None:
+            continue
         window_scores = score_series(judged, window.adjusted.panel.season)
         pooled.append(pooled_metrics(window_scores, judged))
         named = pl.DataFrame({"unique_id": range(len(rows)), "name": [names[row] for row in rows]})

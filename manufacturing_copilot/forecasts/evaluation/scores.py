@@ -102,15 +102,16 @@ def pooled_metrics(scores: pl.DataFrame, backtest: Backtest) -> PooledScores:
     """
     both = scores.filter(pl.col("rmsse").is_not_null() & pl.col("naive_rmsse").is_not_null())
     model, naive = _mean(both["rmsse"]), _mean(both["naive_rmsse"])
-    actual = float(np.sum(np.abs(backtest.actual)))
+    known = np.isfinite(backtest.actual)
+    actual = float(np.sum(np.abs(backtest.actual), where=known))
     return {
         "series_scored": scores.height,
         "rmsse": model,
         "naive_rmsse": naive,
         "value_added": value_added(model, naive),
         **{name: _mean(scores[name]) for name in ("mase", "smape", "pinball", "msis_95")},
-        "bias": float(np.sum(backtest.mean - backtest.actual)) / actual if actual > 0 else None,
-        **{name: float(np.mean(_within(backtest, name))) for name in BOUNDS},
+        "bias": float(np.sum(backtest.mean - backtest.actual, where=known)) / actual if actual > 0 else None,
+        **{name: float(np.nanmean(_within(backtest, name))) for name in BOUNDS},
     }
 
 
@@ -150,11 +151,11 @@ def override_value_added(scored: pl.DataFrame) -> pl.DataFrame:
 def _within(backtest: Backtest, name: str) -> Floats:
     low, high = BOUNDS[name]
     inside = (backtest.actual >= backtest.quantiles[:, :, low]) & (backtest.actual <= backtest.quantiles[:, :, high])
-    return inside.astype(float)
+    return np.where(np.isfinite(backtest.actual), inside, np.nan)
 
 
 def _coverage(backtest: Backtest) -> pl.DataFrame:
-    shares = {name: _within(backtest, name).mean(axis=1) for name in BOUNDS}
+    shares = {name: np.nanmean(_within(backtest, name), axis=1) for name in BOUNDS}
     return pl.DataFrame({"unique_id": backtest.rows, **shares}).group_by("unique_id").agg(pl.all().mean())
 
 
@@ -173,6 +174,7 @@ def _long(backtest: Backtest) -> tuple[pl.DataFrame, pl.DataFrame]:
                 "model-hi-95": backtest.quantiles[:, :, BOUNDS["coverage_95"][1]].ravel(),
             }
         )
+        .filter(pl.col("y").is_finite())
         .with_columns(pl.int_range(pl.len()).over("unique_id").alias("ds"))
         .sort("unique_id", "ds")
     )

@@ -1,4 +1,4 @@
-"""Taking events out of the histories before they are forecast, and restoring them in the forecasts."""
+"""Taking events and days without stock out of the histories before they are forecast; restoring events afterwards."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from manufacturing_copilot.forecasts.contract import Backtest, Floats, stretched
 from manufacturing_copilot.forecasts.events.cells import FlatHistories, event_cells, lag_of, usual_demand
+from manufacturing_copilot.forecasts.events.censoring import CENSORED, JUDGED_BELOW, censored_cells, filled
 from manufacturing_copilot.forecasts.events.declared_events import CLOSED, PROMOTION, DeclaredEvents
 from manufacturing_copilot.forecasts.events.effects import Effect, closure, elasticity, promotion
 from manufacturing_copilot.forecasts.events.outliers import OUTLIERS, cut_outliers
@@ -37,7 +38,8 @@ class AdjustedPanel:
 
     `ahead` (series × steps) is what each step ahead is multiplied with; `behind` (series × horizon) the same for the
     last periods past, and `actual` what really came in them. `outliers` are the periods of history that were cut
-    (OUTLIERS); `effects` what was learned of each kind of event.
+    (OUTLIERS); `effects` what was learned of each kind of event; `censored` the periods with days without stock, and
+    what stands in for those (CENSORED). `actual` is NaN where too much of a period was without stock to judge by it.
     """
 
     panel: Panel
@@ -46,25 +48,39 @@ class AdjustedPanel:
     actual: Floats
     outliers: pl.DataFrame
     effects: Mapping[str, EventEffect] = field(default_factory=dict)
+    censored: pl.DataFrame = field(default_factory=CENSORED.empty)
 
 
-def adjust_panel(panel: Panel, events: DeclaredEvents, *, clean: bool = True) -> AdjustedPanel:
-    """Return the panel to forecast from. Without events nothing changes; `clean` cuts outliers as well."""
+def adjust_panel(
+    panel: Panel, events: DeclaredEvents, *, clean: bool = True, without_stock: pl.DataFrame | None = None
+) -> AdjustedPanel:
+    """Return the panel to forecast from. Without events nothing changes; `clean` cuts outliers as well.
+
+    `without_stock`: DAYS_WITHOUT_STOCK. What was recorded in their periods stays, and what other periods of the series
+    brought stands in for the share of the days without stock.
+    """
     flat = FlatHistories.of(panel)
     steps = panel.horizon
     ahead = np.ones((len(panel.values), steps))
     values, factor = flat.values, np.ones(len(flat.values))
     effects: Mapping[str, EventEffect] = {}
+    cells = CENSORED.empty() if without_stock is None else censored_cells(panel, without_stock)
+    out = flat.index(cells["row"].to_numpy(), cells["at"].to_numpy())
     if not (events.days.is_empty() and events.prices.is_empty()):
-        factors, differs, effects = _event_factors(panel, flat, events)
+        factors, differs, effects = _event_factors(panel, flat, events, cells)
         ahead = np.prod([kind.ahead for kind in factors], axis=0)
         factor = np.prod([kind.behind for kind in factors], axis=0)
         values = _without_events(flat, differs, factor, lag_of(panel))
+    if len(out):
+        values, cells = filled(replace(flat, values=values), cells, lag_of(panel))
     outliers = OUTLIERS.empty()
     if clean:
         values, outliers = cut_outliers(replace(flat, values=values))
-    actual, behind = _last(flat, flat.values, steps), _last(flat, factor, steps)
-    return AdjustedPanel(replace(panel, values=flat.split(values)), ahead, behind, actual, outliers, effects)
+    judged = flat.values.copy()
+    judged[out] += cells["filled"].to_numpy()
+    judged[out[cells["share"].to_numpy() >= JUDGED_BELOW]] = np.nan
+    actual, behind = _last(flat, judged, steps), _last(flat, factor, steps)
+    return AdjustedPanel(replace(panel, values=flat.split(values)), ahead, behind, actual, outliers, effects, cells)
 
 
 def restore_events(groups: Sequence[ForecastGroup], adjusted: AdjustedPanel) -> list[ForecastGroup]:
@@ -95,13 +111,11 @@ def _backtest_with_events(
 ) -> Backtest | None:
     if backtest is None:
         return None
-    factor = adjusted.behind[rows][backtest.rows]
-    return replace(
-        backtest,
-        actual=adjusted.actual[rows][backtest.rows],
-        mean=backtest.mean * factor,
-        quantiles=stretched(backtest.quantiles, factor),
+    factor, actual = adjusted.behind[rows][backtest.rows], adjusted.actual[rows][backtest.rows]
+    restored = replace(
+        backtest, actual=actual, mean=backtest.mean * factor, quantiles=stretched(backtest.quantiles, factor)
     )
+    return restored.judgeable()
 
 
 @dataclass(frozen=True)
@@ -113,15 +127,17 @@ class _Factor:
 
 
 def _event_factors(
-    panel: Panel, flat: FlatHistories, events: DeclaredEvents
+    panel: Panel, flat: FlatHistories, events: DeclaredEvents, censored: pl.DataFrame
 ) -> tuple[list[_Factor], NDArray[np.bool_], dict[str, EventEffect]]:
     closed = event_cells(panel, events.days.filter(pl.col("event") == CLOSED))
     promoted = event_cells(panel, events.days.filter(pl.col("event") == PROMOTION))
     changes = price_changes(panel, events.prices)
     lag, categories = lag_of(panel), _category_numbers(panel)
-    differs = _cells_with_events(flat, [closed, promoted])
-    lost = closure(flat, closed, differs, lag)
-    lift = promotion(flat, promoted, differs, lag, categories)
+    differs = _cells_with_events(flat, [closed, promoted, censored])
+    # What came while there was no stock teaches nothing of closures and promotions.
+    seen = [cells.join(censored, on=["row", "at"], how="anti") for cells in (closed, promoted)]
+    lost = closure(flat, seen[0], differs, lag)
+    lift = promotion(flat, seen[1], differs, lag, categories)
     slope = elasticity(flat, changes, differs)
     promotion_factor = 1 + (lift.of(categories[promoted["row"].to_numpy()]) - 1) * promoted["share"].to_numpy()
     factors = [

@@ -42,8 +42,10 @@ SUCCESSIONS = FrameSchema(
         "successor_id": Column(pl.Int64),
         "from_day": Column(pl.Date, "first day on which the successor takes over"),
         "factor": Column(pl.Float64, "number of the successor that stands for one of the predecessor"),
+        "location_id": Column(pl.Int64, "of the history that is taken over; null: every place", nullable=True),
+        "successor_location_id": Column(pl.Int64, "null: where the predecessor was sold", nullable=True),
+        "goes_on": Column(pl.Boolean, "the predecessor is sold on"),
     },
-    key=("item_id",),
 )
 
 
@@ -78,19 +80,36 @@ def _prices(connection: sa.Connection, site: Site) -> pl.DataFrame:
 
 
 def _successions(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    rows = read_accepted(connection, site, "successions", ["item", "successor", "from_day", "factor"])
+    columns = ["item", "successor", "from_day", "factor", "location", "successor_location", "goes_on"]
+    rows = _at_places(connection, read_accepted(connection, site, "successions", columns))
     rows = with_item_ids(connection, rows)
     rows = with_item_ids(connection, rows.rename({"item_id": "from_id"}), "successor")
+    moves = pl.col("location_id").ne_missing(pl.col("successor_location_id"))
+    place = pl.col("successor_location_id")
     return (
-        rows.filter(pl.col("from_id") != pl.col("item_id"))
-        .unique("from_id", keep="first", maintain_order=True)
+        # An item that follows itself only says something where it is another place that it is sold at.
+        rows.filter((pl.col("from_id") != pl.col("item_id")) | (moves & place.is_not_null()))
+        .unique(["from_id", "location_id", "successor_location_id"], keep="first", maintain_order=True)
         .select(
             pl.col("from_id").alias("item_id"),
             pl.col("item_id").alias("successor_id"),
             "from_day",
             pl.col("factor").fill_null(1.0),
+            "location_id",
+            "successor_location_id",
+            pl.col("goes_on").fill_null(False) | pl.col("location_id").is_not_null(),
         )
     )
+
+
+def _at_places(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
+    """Add location_id and successor_location_id; a succession at a place that nobody knows is left out."""
+    places = read_frame(connection, sa.select(location.c.id, location.c.code))
+    for name in ("location", "successor_location"):
+        named = places.rename({"id": f"{name}_id", "code": name})
+        rows = rows.join(named, on=name, how="left", maintain_order="left")
+        rows = rows.filter(pl.col(name).is_null() | pl.col(f"{name}_id").is_not_null())
+    return rows
 
 
 def _placed(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:

@@ -224,7 +224,7 @@ def _correlation(items: Sequence[DatedForecast], tree: Tree, names: Sequence[str
                 errors = np.zeros((len(names), backtest.actual.shape[1]))
             group_names = forecast.group.keys["name"].to_list()
             rows = np.array([row_of.get(group_names[row], -1) for row in backtest.rows.tolist()])
-            errors[rows[rows >= 0]] = (backtest.actual - backtest.mean)[rows >= 0]
+            errors[rows[rows >= 0]] = np.nan_to_num(backtest.actual - backtest.mean)[rows >= 0]
         independent = float(np.sum(errors**2))
         if independent > 0:
             of_branches, of_all = np.sum(tree.sums(errors) ** 2), np.sum(errors.sum(axis=0) ** 2)

@@ -14,12 +14,14 @@ from manufacturing_copilot.store.tables.forecasts import (
     forecast,
     override,
     override_score,
+    series_history,
 )
 from manufacturing_copilot.store.tables.history import (
     SupplyStatus,
     demand_ahead,
     demand_day,
     demand_year,
+    promise_version,
     quality_day,
     quality_reason,
     supplier_score,
@@ -73,7 +75,7 @@ from manufacturing_copilot.store.tables.runtime import (
     series,
     series_score,
 )
-from manufacturing_copilot.store.tables.stock import inventory_snapshot, stock_difference
+from manufacturing_copilot.store.tables.stock import inventory_snapshot, stock_difference, stock_spell
 from manufacturing_copilot.store.tables.structure import bom_line, process, routing_step
 
 __all__ = [
@@ -134,14 +136,17 @@ __all__ = [
     "override_score",
     "past_day",
     "process",
+    "promise_version",
     "quality_day",
     "quality_reason",
     "refresh",
     "rejected_record",
     "routing_step",
     "series",
+    "series_history",
     "series_score",
     "stock_difference",
+    "stock_spell",
     "supplier",
     "supplier_score",
     "supply_line",

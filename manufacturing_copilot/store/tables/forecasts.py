@@ -90,3 +90,18 @@ cleaned_period = sa.Table(
     sa.PrimaryKeyConstraint("series_id", "as_of", "period"),
     comment="history that was not taken as it is: outliers, closures",
 )
+
+series_history = sa.Table(
+    "series_history",
+    metadata,
+    reference("series_id", "series"),
+    sa.Column("as_of", sa.Date),
+    sa.Column("periods", sa.Integer, nullable=False, comment="of its history"),
+    sa.Column("censored", sa.Integer, nullable=False, comment="of them, with days on which there was no stock"),
+    sa.Column("censored_share", sa.Float, nullable=False, comment="share of the history's days without stock"),
+    sa.Column("filled", sa.Float, nullable=False, comment="demand that stands in for those days"),
+    sa.Column("returns_matched", sa.Float, nullable=False, comment="returned, taken off what was sold before"),
+    sa.Column("returns_unmatched", sa.Float, nullable=False, comment="returned, without a sale that it belongs to"),
+    sa.PrimaryKeyConstraint("series_id", "as_of"),
+    comment="series of demand whose history the models did not see as it was recorded",
+)

@@ -16,6 +16,7 @@ class SupplyStatus(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     CANCELLED = "cancelled"
+    DRAFT = "draft"
 
 
 demand_day = sa.Table(
@@ -73,17 +74,34 @@ supply_line = sa.Table(
     reference("supplier_id", "supplier", nullable=True),
     sa.Column("ordered_on", sa.Date),
     sa.Column("promised_on", sa.Date),
+    sa.Column("first_promised_on", sa.Date, comment="the promise that was made first"),
+    sa.Column(
+        "redatings", sa.Integer, nullable=False, default=0, server_default="0", comment="how often the promise moved"
+    ),
     sa.Column("received_on", sa.Date, comment="the day on which deliveries reached the quantity ordered"),
     sa.Column("last_received_on", sa.Date),
     sa.Column("ordered", ExactDecimal, nullable=False),
     sa.Column("received", ExactDecimal, nullable=False),
     sa.Column("rejected", ExactDecimal, nullable=False),
+    sa.Column("returned", ExactDecimal, nullable=False, default=0, server_default="0", comment="sent back for credit"),
     sa.Column("price", ExactDecimal),
     sa.Column("status", sa.Text, nullable=False, comment=listed(SupplyStatus)),
     reference("batch_id", "batch", nullable=True),
     sa.Column("file_id", Id, sa.ForeignKey("batch_file.id")),
     sa.Column("line", sa.BigInteger),
     sa.UniqueConstraint("made", "source", "order_no", "line_no"),
+)
+
+promise_version = sa.Table(
+    "promise_version",
+    metadata,
+    sa.Column("feed_id", Id, primary_key=True, autoincrement=False, comment="feed.id"),
+    sa.Column("record_key", sa.Text, primary_key=True),
+    sa.Column("file_id", Id, primary_key=True, autoincrement=False, comment="batch_file.id"),
+    sa.Column("line", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("promised_on", sa.Date),
+    sa.Column("quantity", ExactDecimal, nullable=False),
+    comment="what purchase lines said before they were replaced: their promise and how much was ordered",
 )
 
 supplier_score = sa.Table(
@@ -106,6 +124,8 @@ supplier_score = sa.Table(
     ),
     sa.Column("late_value_days", ExactDecimal, nullable=False, comment="days late times value, added up"),
     sa.Column("reject_ppm", ExactDecimal, comment="rejected per million received"),
+    sa.Column("lines_redated", sa.Integer, nullable=False, default=0, server_default="0", comment="promise moved"),
+    sa.Column("redatings", sa.Integer, nullable=False, default=0, server_default="0", comment="how often, all lines"),
 )
 
 quality_day = sa.Table(

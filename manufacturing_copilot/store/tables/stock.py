@@ -30,6 +30,17 @@ inventory_snapshot = sa.Table(
     sa.Index("ix_inventory_snapshot_item", "item_id", "day"),
 )
 
+stock_spell = sa.Table(
+    "stock_spell",
+    metadata,
+    soft_reference("item_id", "item", primary_key=True),
+    soft_reference("location_id", "location", primary_key=True),
+    sa.Column("from_day", sa.Date, primary_key=True),
+    sa.Column("to_day", sa.Date, nullable=False, comment="last day; the newest spell ends with the last day known"),
+    sa.Column("in_stock", sa.Boolean, nullable=False, comment="false: there was nothing from morning to evening"),
+    comment="days of which it is known whether there was stock; of all other days nothing is known",
+)
+
 stock_difference = sa.Table(
     "stock_difference",
     metadata,

@@ -46,6 +46,9 @@ bom_line = sa.Table(
         nullable=False,
         comment="the item has several bills, or the line is one of a group of alternates",
     ),
+    sa.Column(
+        "optional", sa.Boolean, nullable=False, default=False, server_default=sa.false(), comment="never used by itself"
+    ),
     reference("batch_id", "batch", nullable=True),
 )
 

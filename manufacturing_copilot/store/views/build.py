@@ -7,11 +7,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from manufacturing_copilot.store.views.alerts import v_alert
-from manufacturing_copilot.store.views.forecasts import v_forecast
+from manufacturing_copilot.store.views.forecasts import v_forecast, v_series_history
 from manufacturing_copilot.store.views.history import v_demand, v_quality, v_quality_reason, v_supplier, v_supply
 from manufacturing_copilot.store.views.items import v_item, v_item_code, v_item_conflict, v_unmapped
 from manufacturing_copilot.store.views.notify import v_delivery
-from manufacturing_copilot.store.views.stock import v_stock, v_stock_day, v_stock_difference, v_stock_value
+from manufacturing_copilot.store.views.stock import (
+    v_stock,
+    v_stock_day,
+    v_stock_difference,
+    v_stock_spell,
+    v_stock_value,
+)
 from manufacturing_copilot.store.views.structure import v_bom, v_process, v_routing
 from manufacturing_copilot.store.views.view import EVERYWHERE, View
 
@@ -29,12 +35,14 @@ VIEWS: dict[str, View] = {
         v_stock_day,
         v_stock_value,
         v_stock_difference,
+        v_stock_spell,
         v_demand,
         v_supply,
         v_supplier,
         v_quality,
         v_quality_reason,
         v_forecast,
+        v_series_history,
         v_alert,
         v_delivery,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.store.tables import forecast, item, location, series, supplier
+from manufacturing_copilot.store.tables import forecast, item, location, series, series_history, supplier
 from manufacturing_copilot.store.views.view import View
 
 
@@ -66,5 +66,47 @@ v_forecast = View(
         "low_95": "lower end of the 95 % bounds",
         "high_95": "upper end of the 95 % bounds",
         "run_id": "number of the run that made it",
+    },
+)
+
+
+def _history(dialect: sa.Dialect) -> sa.Select[Any]:
+    table, others = series_history, series_history.alias("again")
+    newest = sa.select(sa.func.max(others.c.as_of)).where(others.c.series_id == series.c.id).scalar_subquery()
+    names = ("as_of", "periods", "censored", "censored_share", "filled", "returns_matched", "returns_unmatched")
+    return (
+        sa.select(
+            series.c.id.label("series_id"),
+            series.c.frequency,
+            series.c.name.label("series"),
+            series.c.item_id,
+            item.c.sku,
+            location.c.code.label("location"),
+            *(table.c[name] for name in names),
+        )
+        .select_from(
+            table.join(series, series.c.id == table.c.series_id)
+            .outerjoin(item, item.c.id == series.c.item_id)
+            .outerjoin(location, location.c.id == series.c.location_id)
+        )
+        .where(table.c.as_of == newest)
+    )
+
+
+v_series_history = View(
+    "v_series_history",
+    "series of demand whose history the models did not see as it was recorded, as of its newest forecast",
+    _history,
+    {
+        "series_id": "the series' number",
+        "frequency": "daily, weekly, monthly or quarterly",
+        "series": "what it is, in words and codes",
+        "as_of": "the last day whose facts were used",
+        "periods": "of its history",
+        "censored": "of them, with days on which there was no stock",
+        "censored_share": "share of the history's days without stock",
+        "filled": "demand that stands in for those days",
+        "returns_matched": "returned, and taken off what was sold before",
+        "returns_unmatched": "returned, without a sale that it belongs to",
     },
 )

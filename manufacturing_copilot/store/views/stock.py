@@ -6,7 +6,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.store.tables import inventory_snapshot, item, item_conflict, location, stock_difference
+from manufacturing_copilot.store.tables import (
+    inventory_snapshot,
+    item,
+    item_conflict,
+    location,
+    stock_difference,
+    stock_spell,
+)
 from manufacturing_copilot.store.views.view import View, number, plain
 
 
@@ -188,5 +195,33 @@ v_stock_difference = View(
         "counted": "quantity counted",
         "difference": "counted less expected",
         "value": "difference times the item's cost",
+    },
+)
+
+
+def _spells(dialect: sa.Dialect) -> sa.Select[Any]:
+    table = stock_spell
+    return (
+        sa.select(
+            item.c.id.label("item_id"),
+            item.c.sku,
+            location.c.code.label("location"),
+            table.c.from_day,
+            table.c.to_day,
+            table.c.in_stock,
+        )
+        .join(item, item.c.id == table.c.item_id)
+        .join(location, location.c.id == table.c.location_id)
+    )
+
+
+v_stock_spell = View(
+    "v_stock_spell",
+    "spell of days of which it is known whether there was stock, by item and location; of other days nothing is known",
+    _spells,
+    {
+        "from_day": "first day of the spell",
+        "to_day": "last day of the spell, or the last day known",
+        "in_stock": "false: nothing was there from morning to evening",
     },
 )

@@ -53,6 +53,7 @@ def _bom(dialect: sa.Dialect) -> sa.Select[Any]:
             bom_line.c.alternate_group,
             bom_line.c.priority,
             plain(bom_line.c.share, dialect),
+            bom_line.c.optional,
             bom_line.c.valid_from,
             bom_line.c.valid_to,
         )
@@ -78,6 +79,7 @@ v_bom = View(
         "alternate_group": "lines of a bill with the same group are alternatives to each other",
         "priority": "of alternates the one with the lowest number is used",
         "share": "share of the need that this alternate covers",
+        "optional": "not needed to make the item",
     },
 )
 

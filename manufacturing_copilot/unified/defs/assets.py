@@ -187,7 +187,8 @@ def _results(store: Store, counts: RefreshCounts) -> Iterator[dg.MaterializeResu
     yield _result(
         store, SUPPLY, supply_line, supply.rows.rows, counts,
         written=supply.rows.touched, orphan_receipts=supply.orphan_receipts,
-        without_factor=_waiting(counts, "purchase_lines", "receipts"),
+        unmatched_reversals=supply.unmatched_reversals,
+        without_factor=_waiting(counts, "purchase_lines", "receipts", "purchase_returns"),
     )  # fmt: skip
     yield _result(store, QUALITY, quality_day, counts.quality.rows.rows, counts, written=counts.quality.rows.touched)
 

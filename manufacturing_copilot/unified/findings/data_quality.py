@@ -26,7 +26,7 @@ from manufacturing_copilot.store.tables import (
 )
 from manufacturing_copilot.unified.codes import exact, read_accepted
 from manufacturing_copilot.unified.conform import with_item_ids
-from manufacturing_copilot.unified.history.purchases import read_purchases
+from manufacturing_copilot.unified.history.purchases import DELIVERY, read_purchases, unmatched_reversals
 from manufacturing_copilot.unified.telling_codes import NO_CODE, NO_NAME, doubt_of, remark_in, telling
 
 _DAYS = {"stock_levels": "day", "stock_movements": "moved_on"}
@@ -112,20 +112,30 @@ def conflicts(connection: sa.Connection, item_id: int | None = None) -> pl.DataF
 
 
 def orphans(connection: sa.Connection, site: Site) -> pl.DataFrame:
-    """Return facts that point at nothing: receipts without an order line, purchase lines without a supplier.
+    """Return facts that point at nothing.
+
+    Receipts and returns without an order line, reversals of what never came, purchase lines without a supplier.
 
     Columns: what, number (of the order), rows, example.
 
     A line without a supplier is one only where the site delivers suppliers or heads of purchase orders at all.
     """
-    receipts = read_purchases(connection, site).receipts.filter(pl.col("_line").is_null())
+    receipts = read_purchases(connection, site).receipts
     place = ["file_id", "line"]
     names = ["number", "rows", *place]
+    lost = receipts.filter(pl.col("_line").is_null())
+    came = pl.col("receipt_type") == DELIVERY
+    by_what = {
+        "receipt without an order line": lost.filter(came),
+        "return or reversal without an order line": lost.filter(~came),
+        "reversal of more than was received": unmatched_reversals(receipts),
+    }
     found = [
-        receipts.sort(place)
+        rows.sort(place)
         .group_by(number="order_no")
         .agg(pl.col(place).first(), rows=pl.len().cast(pl.Int64))
-        .select(pl.lit("receipt without an order line").alias("what"), *names)
+        .select(pl.lit(what).alias("what"), *names)
+        for what, rows in by_what.items()
     ]
     if any(feed.records in ("suppliers", "purchase_orders") for feed in site.feeds):
         table = supply_line

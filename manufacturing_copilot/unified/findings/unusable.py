@@ -15,7 +15,7 @@ from manufacturing_copilot.unified.units import unit_factors
 NO_ITEM = "no item"
 NO_FACTOR = "no unit factor"
 _KEY = ["source", "records", "external_id", "problem"]
-_COUNTED = ("order_lines", "stock_movements", "stock_levels", "purchase_lines", "receipts")
+_COUNTED = ("order_lines", "stock_movements", "stock_levels", "purchase_lines", "receipts", "purchase_returns")
 """Record kinds whose quantities are turned to base units one by one; those of bills of materials are by parent."""
 
 

@@ -32,12 +32,13 @@ _COLUMNS = {
         "requested_on",
         "shipped_on",
         "quantity",
+        "shipped_quantity",
         "unit",
         "price",
         "status",
         "free_of_charge",
     ],
-    "stock_movements": ["item", "location", "moved_on", "quantity", "movement", "price", "unit"],
+    "stock_movements": ["item", "location", "moved_on", "quantity", "movement", "price", "unit", "reverses"],
 }
 _CELL = ["day", "item_id", "location_id"]
 _SUMS = ["quantity", "value", "order_lines", "priced_lines"]
@@ -128,7 +129,8 @@ def _move_on(connection: sa.Connection, since: date, as_of: date) -> list[SyncCo
 
 def _addends(known: Meanings, rules: Demand, rows: pl.DataFrame) -> pl.DataFrame:
     """Return what each record adds: counts_from, day, item_id, location_id and the sums, in whole millionths."""
-    facts = known.of(rows, quantities=["quantity"], prices=["price"])
+    quantities = [name for name in ("quantity", "shipped_quantity") if name in rows.columns]
+    facts = known.of(rows, quantities=quantities, prices=["price"])
     facts = (_of_order_lines if rules.records == "order_lines" else _of_movements)(facts, rules)
     value = pl.col("quantity") * pl.col("price")
     whole = [(number * 10**SCALE).round().cast(pl.Int64).alias(name)
@@ -142,16 +144,17 @@ def _addends(known: Meanings, rules: Demand, rows: pl.DataFrame) -> pl.DataFrame
 def _of_order_lines(rows: pl.DataFrame, rules: Demand) -> pl.DataFrame:
     day = pl.coalesce(*dict.fromkeys([f"{rules.day}_on", "ordered_on"]))
     returned = pl.col("status").eq_missing("returned")
+    much = pl.coalesce("shipped_quantity", "quantity") if rules.quantity == "shipped" else pl.col("quantity")
     return rows.filter(_counts(rules)).with_columns(
         day=day,
         counts_from=pl.max_horizontal(day, "ordered_on"),
-        quantity=pl.when(returned).then(-pl.col("quantity").abs()).otherwise("quantity"),
+        quantity=pl.when(returned).then(-much.abs()).otherwise(much),
     )
 
 
 def _counts(rules: Demand) -> pl.Expr:
     """Whether an order line is demand by what the site declares."""
-    unwanted = pl.lit(False)
+    unwanted = pl.col("status").eq_missing(SupplyStatus.DRAFT)
     if rules.cancelled == "leave_out":
         unwanted |= pl.col("status").eq_missing(SupplyStatus.CANCELLED)
     if rules.returns == "leave_out":
@@ -163,7 +166,8 @@ def _counts(rules: Demand) -> pl.Expr:
 
 def _of_movements(rows: pl.DataFrame, rules: Demand) -> pl.DataFrame:
     # Some systems write a sale as minus five, others as five: the movement's kind says which way it went.
-    sign = pl.when(pl.col("movement") == "sale").then(1.0).otherwise(-1.0)
+    sold = pl.when(pl.col("movement") == "sale").then(1.0).otherwise(-1.0)
+    sign = pl.when(pl.col("reverses").is_null()).then(sold).otherwise(-sold)
     kinds = ["sale", "sales_return"] if rules.returns == "subtract" else ["sale"]
     return rows.filter(pl.col("movement").is_in(kinds)).with_columns(
         day="moved_on", counts_from="moved_on", quantity=pl.col("quantity").abs() * sign

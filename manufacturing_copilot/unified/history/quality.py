@@ -12,7 +12,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import SupplyStatus, quality_day, quality_reason
 from manufacturing_copilot.unified.conform import read_conformed, with_supplier_ids
-from manufacturing_copilot.unified.history.purchases import Purchases
+from manufacturing_copilot.unified.history.purchases import Purchases, kept_receipts
 
 _PLACE = ["day", "item_id", "operation", "supplier_id", "origin"]
 _ROW = [*_PLACE, "inspected", "defective", "scrapped", "reason"]
@@ -34,7 +34,7 @@ def refresh_quality(connection: sa.Connection, site: Site, as_of: date, purchase
     parts = [
         _inspected(connection, site),
         _scrapped(connection, site),
-        _refused(purchases),
+        _refused(purchases, as_of),
     ]
     rows = pl.concat([part.select(_ROW) for part in parts]).filter(pl.col("day") <= as_of)
     sync_frame(connection, quality_reason, _by_reason(rows))
@@ -51,8 +51,9 @@ def _inspected(connection: sa.Connection, site: Site) -> pl.DataFrame:
 
 def _scrapped(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Finished work orders: everything that was made was looked at."""
-    columns = ["item", "quantity", "completed", "scrapped", "scrap_reason", "operation", "finished_on", "status"]
-    rows = read_conformed(connection, site, "work_orders", columns)
+    columns = ["item", "quantity", "completed", "scrapped", "scrap_reason", "operation", "finished_on", "status",
+               "reverses"]  # fmt: skip
+    rows = read_conformed(connection, site, "work_orders", columns).filter(pl.col("reverses").is_null())
     lost = pl.col("scrapped").fill_null(0.0)
     finished = rows.filter(pl.col("finished_on").is_not_null(), pl.col("status").ne_missing(SupplyStatus.CANCELLED))
     return finished.with_columns(
@@ -66,14 +67,16 @@ def _scrapped(connection: sa.Connection, site: Site) -> pl.DataFrame:
     )
 
 
-def _refused(purchases: Purchases) -> pl.DataFrame:
+def _refused(purchases: Purchases, as_of: date) -> pl.DataFrame:
     """Deliveries of which the system says how many were refused, by receipt, else by purchase line.
 
-    A purchase line that names no day of receipt counts on the day that was promised: the nearest that is known.
+    A receipt that was taken back by `as_of` was no delivery. A purchase line that names no day of receipt counts on
+    the day that was promised: the nearest that is known.
     """
     columns = {"origin": pl.lit("receipts"), "scrapped": pl.lit(0.0), "operation": pl.lit(None, pl.String),
                "reason": pl.lit(None, pl.String)}  # fmt: skip
-    receipts = purchases.receipts.drop_nulls("rejected_quantity").with_columns(
+    came = kept_receipts(purchases.receipts.filter(pl.col("received_on") <= as_of))
+    receipts = came.drop_nulls("rejected_quantity").with_columns(
         day="received_on", inspected="quantity", defective="rejected_quantity", **columns
     )
     lines = purchases.lines.join(purchases.receipts.drop_nulls("_line"), on="_line", how="anti")

@@ -120,6 +120,9 @@ def _copy(
     until = day if day < today else date.max
     with records_as_known(store, site, until, until) as connection:
         _copy_ledger(connection, files, target)
+        for rows in read_frames(connection, sa.select(t.changed_record)):
+            insert_frame(target, t.changed_record, rows)
+        advance_sequence(target, t.changed_record)
         records = 0
         for kind, table in t.accepted.items():
             copied = sum(insert_frame(target, table, rows) for rows in read_frames(connection, sa.select(table)))

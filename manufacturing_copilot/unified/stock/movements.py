@@ -20,7 +20,9 @@ RECONCILED_DAYS = 28
 """Counts of so many days before the as-of day are held against the movements."""
 
 _IN = ("sales_return", "purchase", "production")
-_OUT = ("sale", "consumption", "scrap")
+_OUT = ("sale", "consumption", "scrap", "purchase_return")
+_SIGNED = ("purchase", "production")
+"""What came by these may be taken back under the same name, with the other sign."""
 _PLACE = ["item_id", "location_id"]
 
 
@@ -36,12 +38,23 @@ def read_movements(connection: sa.Connection, site: Site) -> pl.DataFrame:
     Columns: item_id, location_id, located, source, priority, day, change, batch_id.
 
     Some systems write an issue as minus five, others as five: what was sold, consumed or scrapped left, what was
-    bought, made or taken back came, whatever its sign. Adjustments and transfers go by the sign in the source.
+    bought, made or taken back came, whatever its sign. Adjustments and transfers go by the sign in the source; so does
+    what was bought or made, where a source writes both signs: the negative ones are taken back. A movement that names
+    the one it reverses goes the other way.
     """
-    columns = ["item", "location", "moved_on", "quantity", "movement", "unit"]
+    columns = ["item", "location", "moved_on", "quantity", "movement", "unit", "reverses"]
     rows = read_conformed(connection, site, "stock_movements", columns, quantities=["quantity"])
     kind, much = pl.col("movement"), (pl.col("quantity") * 10**SCALE).round().cast(pl.Int64)
-    change = pl.when(kind.is_in(_IN)).then(much.abs()).when(kind.is_in(_OUT)).then(-much.abs()).otherwise(much)
+    plain = pl.col("reverses").is_null()
+    signed = kind.is_in(_SIGNED) & plain & (plain & (pl.col("quantity") > 0)).any().over("source", "movement")
+    change = (
+        pl.when(signed).then(much)
+        .when(kind.is_in(_IN)).then(much.abs())
+        .when(kind.is_in(_OUT)).then(-much.abs())
+        .otherwise(much)
+    )  # fmt: skip
+    back = pl.col("reverses").is_not_null() & kind.is_in([*_IN, *_OUT])
+    change = pl.when(back).then(-change).otherwise(change)
     return rows.select(
         *_PLACE, "source", "priority", "batch_id",
         day="moved_on", change=change, located=(pl.col("location") != MAIN).any().over("source"),

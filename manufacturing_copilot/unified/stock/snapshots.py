@@ -49,14 +49,14 @@ class StockFacts:
 
 
 def refresh_snapshots(
-    connection: sa.Connection, site: Site, first: date, last: date, purchases: Purchases | None = None
+    connection: sa.Connection, site: Site, first: date, last: date, facts: StockFacts | None = None
 ) -> StockCounts:
     """Bring the snapshots of the days `first` to `last` up to date in one pass; needs items and locations.
 
     Each day is what it would be alone: only counts (or movements, where the site has no feed of counts), purchase
-    lines, receipts and costs up to that day are used. `purchases`: as of `read_purchases`, where they are read already.
+    lines, receipts and costs up to that day are used. `facts`: as of `read_stock_facts`, where they are read already.
     """
-    facts = read_stock_facts(connection, site, purchases)
+    facts = facts or read_stock_facts(connection, site)
     table = inventory_snapshot
     rows = touched = negative = 0
     for start, end in _spans(facts, first, last):

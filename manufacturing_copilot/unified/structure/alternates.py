@@ -19,10 +19,13 @@ def usage(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the lines with `usage`: how much of what a line says is needed, 0 to 1.
 
     `lines`: parent, child, and from bill to has_alternative as bom_line has them; those that hold on one day, and all
-    such of a parent where one of its has_alternative. Shares
-    that do not add up to one are scaled to it: what is needed is needed. Without shares the lowest priority takes
-    all; of equals, the bill whose code comes first, the component that was known first.
+    such of a parent where one of its has_alternative. Shares that do not add up to one are scaled to it: what is needed
+    is needed. Without shares the lowest priority takes all; of equals, the bill whose code comes first, the component
+    that was known first. Of `optional` lines nothing is needed, and they stand in for no other.
     """
+    if "optional" in lines.columns and lines["optional"].any():
+        needed = usage(lines.filter(~pl.col("optional")))
+        return pl.concat([needed, lines.filter("optional").with_columns(usage=pl.lit(0.0)).select(needed.columns)])
     chosen = lines.filter("has_alternative")
     if chosen.is_empty():
         return lines.with_columns(usage=pl.lit(1.0))

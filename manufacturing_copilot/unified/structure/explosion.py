@@ -239,7 +239,7 @@ def _by(frame: pl.DataFrame, column: str, names: Sequence[str]) -> dict[int, lis
 
 def _lines() -> sa.Select[Any]:
     names = ("quantity_per", "scrap_ratio", "valid_from", "valid_to", "bill", "bill_priority", "bill_share",
-             "alternate_group", "priority", "share", "has_alternative")  # fmt: skip
+             "alternate_group", "priority", "share", "has_alternative", "optional")  # fmt: skip
     return sa.select(
         bom_line.c.id,
         bom_line.c.item_id.label("parent"),

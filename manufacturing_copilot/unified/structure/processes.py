@@ -21,8 +21,10 @@ from manufacturing_copilot.unified.structure.versions import process_versions
 from manufacturing_copilot.unified.units import unit_factors
 
 _BOM = ["item", "component", "quantity_per", "unit", "scrap_ratio", "valid_from", "valid_to",
-        "reference", "bill", "bill_priority", "bill_share", "alternate_group", "priority", "share"]  # fmt: skip
-_ALTERNATIVES = ["bill", "bill_priority", "bill_share", "alternate_group", "priority", "share", "has_alternative"]
+        "reference", "bill", "bill_priority", "bill_share", "alternate_group", "priority", "share",
+        "substitute_for", "optional"]  # fmt: skip
+_ALTERNATIVES = ["bill", "bill_priority", "bill_share", "alternate_group", "priority", "share", "has_alternative",
+                 "optional"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,39 @@ def _bom_lines(connection: sa.Connection, site: Site) -> pl.DataFrame:
     write_missing_factors(connection, "boms", lost)
     return factored.filter(~lacking).select(
         "item_id", "component_id", "component", pl.col("quantity_per") * pl.col("factor"),
-        "scrap_ratio", "valid_from", "valid_to", *_ALTERNATIVES, "batch_id",
+        "scrap_ratio", "valid_from", "valid_to", *_ALTERNATIVES, "substitute_for", "batch_id",
     )  # fmt: skip
 
 
 def _with_alternatives(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the lines with has_alternative, and with the priority and the share of their bill, whichever names it."""
+    """Return the lines with has_alternative, and with the priority and the share of their bill, whichever names it.
+
+    A substitute and the component that it may replace are alternates; the component comes first.
+    """
     bill = ["item_id", "bill"]
+    rows = _with_substitutes(rows)
     several = pl.col("bill").n_unique().over("item_id") > 1
     return rows.with_columns(
         pl.col("bill_priority").min().over(bill),
         pl.col("bill_share").max().over(bill),
-        has_alternative=several | pl.col("alternate_group").is_not_null(),
+        has_alternative=several | pl.col("alternate_group").is_not_null() | pl.col("optional").fill_null(False),
+        optional=pl.col("optional").fill_null(False),
     )
+
+
+def _with_substitutes(rows: pl.DataFrame) -> pl.DataFrame:
+    replaced = rows.select("item_id", "bill", component="substitute_for", _replaced=pl.lit(True)).drop_nulls(
+        "component"
+    )
+    joined = rows.join(
+        replaced.unique(), on=["item_id", "bill", "component"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    first = pl.col("_replaced").fill_null(False) & pl.col("substitute_for").is_null()
+    of = pl.coalesce("substitute_for", pl.when(first).then("component"))
+    return joined.with_columns(
+        alternate_group=pl.coalesce("alternate_group", pl.format("for {}", of)),
+        priority=pl.when(first).then(pl.col("priority").fill_null(0)).otherwise("priority"),
+    ).drop("_replaced")
 
 
 def _routing_steps(connection: sa.Connection, site: Site) -> pl.DataFrame:
@@ -119,7 +141,9 @@ def _processes(connection: sa.Connection, lines: pl.DataFrame, steps: pl.DataFra
     edges = holding.rename({"item_id": "parent", "component_id": "child"})
     shares = bill_usage(edges).select("bill", item_id="parent", usage="usage")
     uneven = uneven_shares(edges).rename({"parent": "item_id"})
-    problems = pl.concat([_missing(holding), _all_lost(holding), _circular(connection, edges), uneven])
+    problems = pl.concat(
+        [_missing(holding), _unanchored(holding), _all_lost(holding), _circular(connection, edges), uneven]
+    )
     problems = problems.sort("item_id", "problem").group_by("item_id").agg(pl.col("problem").str.join("; "))
     now = valid_on(as_of)
     found = versions.join(shares, on=["item_id", "bill"], how="left", nulls_equal=True, maintain_order="left").join(
@@ -138,6 +162,17 @@ def _missing(lines: pl.DataFrame) -> pl.DataFrame:
     return unknown.sort("component").select(
         "item_id", problem=pl.format("the component {} is not a known item", "component")
     )
+
+
+def _unanchored(lines: pl.DataFrame) -> pl.DataFrame:
+    place = ["item_id", "bill"]
+    substitutes = lines.drop_nulls("substitute_for")
+    there = lines.select(*place, substitute_for="component").unique()
+    alone = substitutes.join(there, on=[*place, "substitute_for"], how="anti", nulls_equal=True)
+    return alone.unique(["item_id", "component", "substitute_for"]).sort("component").select(
+        "item_id",
+        problem=pl.format("{} may replace {}, which is no component of the bill", "component", "substitute_for"),
+    )  # fmt: skip
 
 
 def _all_lost(lines: pl.DataFrame) -> pl.DataFrame:

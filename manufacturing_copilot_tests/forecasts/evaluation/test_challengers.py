@@ -134,7 +134,9 @@ def test_versions_are_judged_on_histories_without_closures_and_outliers_and_on_t
 
 
 def test_a_successor_begins_with_the_history_of_its_predecessor_but_is_judged_by_its_own_demand() -> None:
-    successions = pl.DataFrame([(1, 2, date(2024, 4, 1), 1.0)], schema=SUCCESSIONS.dtypes, orient="row")
+    successions = pl.DataFrame(
+        [(1, 2, date(2024, 4, 1), 1.0, None, None, False)], schema=SUCCESSIONS.dtypes, orient="row"
+    )
     demand = pl.concat([weekly_demand(1, [20.0] * 29 + [0.0] * 11, SUNDAY), weekly_demand(2, [20.0] * 11, SUNDAY)])
     newest, oldest = past_windows(some_facts(demand, successions=successions), Frequency.WEEKLY, SUNDAY, 6, 2)
     for window, own in ((newest, 5), (oldest, 0)):

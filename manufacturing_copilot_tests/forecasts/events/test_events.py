@@ -212,7 +212,7 @@ def demand_of(item: int, quantity: float, start: date, count: int) -> pl.DataFra
 
 
 def successions(*rows: tuple[int, int, date, float]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), schema=SUCCESSIONS.dtypes, orient="row")
+    return pl.DataFrame([(*row, None, None, False) for row in rows], schema=SUCCESSIONS.dtypes, orient="row")
 
 
 def test_a_successor_begins_with_its_predecessors_history_and_the_other_ends() -> None:
@@ -282,4 +282,36 @@ def test_feeds_say_what_is_known_and_codes_that_nobody_knows_are_left_out(store:
     )
     assert known.days["location_id"].null_count() == 2
     assert PRICES.check(known.prices)["price"].to_list() in ([10.0], [99.0])
-    assert SUCCESSIONS.check(known.successions).rows() == [(ids["A"], ids["B"], day, 1.0)]
+    assert SUCCESSIONS.check(known.successions).rows() == [(ids["A"], ids["B"], day, 1.0, None, None, False)]
+
+
+def test_an_item_at_a_new_place_begins_with_the_history_of_another_place() -> None:
+    demand = pl.DataFrame(
+        {
+            "item_id": [1, 1, 1],
+            "location_id": [1, 2, 1],
+            "day": [week(-3), week(-3), week(0)],
+            "quantity": [4.0, 9.0, 5.0],
+        }
+    )
+    opening = pl.DataFrame(
+        [(1, 1, week(-1), 0.5, 1, 3, True)], schema=SUCCESSIONS.dtypes, orient="row"
+    )  # half of what place 1 sells
+    begun = inherit_history(demand, opening).filter(pl.col("location_id") == 3)
+    assert begun.rows() == [(1, 3, week(-3), 2.0)]
+    items = pl.DataFrame({"item_id": [1], "discontinued_on": [None]}, schema_overrides={"discontinued_on": pl.Date})
+    assert discontinue_predecessors(items, opening)["discontinued_on"].to_list() == [None]
+
+
+def test_a_place_that_nobody_knows_begins_with_nothing(store: Store) -> None:
+    site = make_site("erp/items", "erp/locations", "plan/successions")
+    add_records(store, "erp/items", [{"item": "A"}])
+    add_records(store, "erp/locations", [{"location": "OLD"}, {"location": "NEW"}])
+    shop = {"item": "A", "successor": "A", "from_day": week(-1), "location": "OLD", "factor": 0.5}
+    add_records(store, "plan/successions", [{**shop, "successor_location": "NEW"}])
+    refresh(store, site, AS_OF)
+    with store.read() as connection:
+        assert read_declared_events(connection, site).successions.select("factor", "goes_on").rows() == [(0.5, True)]
+    add_records(store, "plan/successions", [{**shop, "successor_location": "MOON"}])
+    with store.read() as connection:
+        assert read_declared_events(connection, site).successions.is_empty()

@@ -196,3 +196,30 @@ def test_a_chain_that_ends_nowhere_leaves_the_line_waiting_with_a_sentence(store
             "A is counted in BOX, and no factor leads from there to EA; add it to unit_conversions"
         ]
     assert _demand(store) == []
+
+
+def test_a_quotation_is_no_demand(store: Store) -> None:
+    _items(store)
+    _sold(store, {"quantity": 3.0, "status": "draft"}, {"quantity": 2.0, "status": "open"})
+    refresh(store, SITE, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 2.0, None, 1)]
+
+
+def test_what_was_shipped_counts_where_the_site_says_so(store: Store) -> None:
+    _items(store)
+    _sold(store, {"quantity": 9.0, "shipped_quantity": 4.0}, {"quantity": 5.0, "shipped_quantity": 0.0}, {})
+    refresh(store, SITE, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 15.0, None, 3)]
+    shipped = make_site("erp/items", "erp/unit_conversions", "shop/order_lines", demand={"quantity": "shipped"})
+    refresh(store, shipped, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 5.0, None, 3)]
+
+
+def test_a_sale_that_is_taken_back_by_name_is_taken_off(store: Store) -> None:
+    site = make_site("erp/items", "wms/stock_movements", demand={"records": "stock_movements"})
+    _items(store)
+    sale = {"item": "A", "moved_on": MONDAY, "movement": "sale"}
+    rows = [{**sale, "reference": "1", "quantity": -5.0}, {**sale, "reference": "2", "quantity": 2.0, "reverses": "1"}]
+    add_records(store, "wms/stock_movements", rows)
+    refresh(store, site, DAY)
+    assert _demand(store) == [(MONDAY, "A", "MAIN", 3.0, None, 2)]

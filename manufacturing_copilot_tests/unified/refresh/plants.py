@@ -34,6 +34,10 @@ ONE_OF_EACH_FEED: dict[str, list[dict[str, Any]]] = {
         {"receipt_no": "R1", "order_no": "P1", "line_no": "1", "item": "B", "received_on": DAY, "quantity": 3.0,
          "rejected_quantity": 1.0, "unit": "EA"},
     ],
+    "erp/purchase_returns": [
+        {"return_no": "B1", "order_no": "P1", "line_no": "1", "item": "B", "returned_on": DAY, "quantity": 1.0,
+         "unit": "EA"},
+    ],
     "erp/work_orders": [
         {"work_order": "W1", "item": "A", "quantity": 5.0, "completed": 4.0, "scrapped": 1.0, "scrap_reason": "dust",
          "started_on": BEFORE, "finished_on": DAY},
@@ -65,5 +69,7 @@ SITE = make_site(*ONE_OF_EACH_FEED)
 
 def one_of_each(store: Store) -> None:
     """Load a batch of every feed; loaded again, every record replaces itself."""
+    for line in ONE_OF_EACH_FEED["erp/purchase_lines"]:
+        add_records(store, "erp/purchase_lines", [{**line, "promised_on": BEFORE}])
     for feed, rows in ONE_OF_EACH_FEED.items():
         add_records(store, feed, rows)

@@ -159,3 +159,23 @@ def test_stock_is_ranked_by_what_it_is_worth_in_the_books_beside_what_others_bel
     assert (rows[0]["other_source"], float(rows[0]["other_cost"]), float(rows[0]["difference"])) == ("erp", 2.0, -12.0)
     assert float(rows[0]["share"]) == pytest.approx(0.8)
     assert rows[1]["difference"] is None
+
+
+def test_what_was_bought_made_or_used_can_be_taken_back(store: Store) -> None:
+    _items(store)
+    moves = [
+        _moved(0, "purchase", 100.0), _moved(0, "purchase", -40.0), _moved(0, "production", 10.0),
+        _moved(0, "production", 4.0, reverses="3"), _moved(0, "purchase_return", 20.0),
+        _moved(0, "consumption", -30.0), _moved(0, "consumption", 5.0, reverses="6"),
+    ]  # fmt: skip
+    rows = [{**row, "reference": str(number)} for number, row in enumerate(moves, start=1)]
+    add_records(store, "erp/stock_movements", rows)
+    refresh(store, MOVED, _day(3))
+    assert {row[1] for row in _stock(store)} == {100.0 - 40 + 10 - 4 - 20 - 30 + 5}
+
+
+def test_a_source_that_writes_all_it_buys_below_zero_still_buys(store: Store) -> None:
+    _items(store)
+    add_records(store, "erp/stock_movements", [{**_moved(0, "purchase", -7.0), "reference": "1"}])
+    refresh(store, MOVED, _day(3))
+    assert {row[1] for row in _stock(store)} == {7.0}

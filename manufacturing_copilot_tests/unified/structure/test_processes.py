@@ -10,6 +10,7 @@ from manufacturing_copilot.store.tables import bom_line, item, process, routing_
 from manufacturing_copilot.unified.findings.data_quality import process_problems
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot.unified.structure.cycles import cycles
+from manufacturing_copilot.unified.structure.explosion import explode_each, in_use, read_lines, structure
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
 
 SITE = make_site("erp/items", "erp/boms", "erp/routings", "erp/unit_conversions", "plm/boms")
@@ -241,3 +242,47 @@ def test_shares_that_do_not_add_up_are_a_problem_of_the_process(store: Store) ->
         "bike": "the shares of its bills add up to 0.8, not to 1; "
         "the shares of the alternates paint add up to 1.2, not to 1"
     }
+
+
+def _needed(store: Store, parent: str) -> dict[str, float]:
+    with store.read() as connection:
+        root = connection.execute(sa.select(item.c.id).where(item.c.sku == parent)).scalar_one()
+        skus = {row.id: row.sku for row in connection.execute(sa.select(item.c.id, item.c.sku))}
+        lines = in_use(read_lines(connection), DAY)
+    needed = explode_each(structure(lines, DAY)).filter(pl.col("root") == root)
+    return {skus[row["item_id"]]: row["quantity"] for row in needed.iter_rows(named=True)}
+
+
+def test_a_substitute_is_used_only_where_its_component_is_not(store: Store) -> None:
+    _items(store, "bike", "bell", "horn", "gong", "wheel")
+    lines = [_line("bike", "bell"), _line("bike", "gong", substitute_for="bell"), _line("bike", "wheel", 2.0)]
+    add_records(store, "erp/boms", [*lines, _line("bike", "horn", substitute_for="bell")])
+    refresh(store, SITE, DAY)
+    assert _needed(store, "bike") == {"bell": 1.0, "wheel": 2.0}
+    assert _problems(store) == {}
+
+
+def test_substitutes_share_the_need_where_shares_are_given(store: Store) -> None:
+    _items(store, "bike", "bell", "gong")
+    lines = [_line("bike", "bell", share=0.75), _line("bike", "gong", substitute_for="bell", share=0.25)]
+    add_records(store, "erp/boms", lines)
+    refresh(store, SITE, DAY)
+    assert _needed(store, "bike") == {"bell": 0.75, "gong": 0.25}
+
+
+def test_a_substitute_of_nothing_in_the_bill_is_told(store: Store) -> None:
+    _items(store, "bike", "gong")
+    add_records(store, "erp/boms", [_line("bike", "gong", substitute_for="bell")])
+    refresh(store, SITE, DAY)
+    assert _problems(store) == {"bike": "gong may replace bell, which is no component of the bill"}
+
+
+def test_what_is_optional_is_shown_and_not_needed(store: Store) -> None:
+    _items(store, "bike", "bell", "gong", "wheel")
+    lines = [_line("bike", "wheel", 2.0), _line("bike", "bell", optional=True)]
+    add_records(store, "erp/boms", [*lines, _line("bike", "gong", substitute_for="bell", optional=True)])
+    refresh(store, SITE, DAY)
+    assert _needed(store, "bike") == {"wheel": 2.0}
+    with store.read() as connection:
+        shown = connection.execute(sa.text("select component, optional from v_bom order by component")).all()
+    assert [(row.component, bool(row.optional)) for row in shown] == [("bell", True), ("gong", True), ("wheel", False)]
