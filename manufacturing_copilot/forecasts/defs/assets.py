@@ -228,10 +228,11 @@ def _metadata(summary: ForecastSummary) -> dict[str, Any]:
         "seconds": round(summary.seconds, 2),
         "shards_computed": summary.shards_computed,
         "series_found_again": summary.series_found_again,
-        "series_with_days_without_stock": summary.censored,
-        "series_with_unmatched_returns": summary.unmatched,
         "classes": dg.MetadataValue.json({f"{run.frequency} {run.demand_class}": run.series for run in summary.runs}),
     }
+    if summary.target is Target.DEMAND:
+        metadata["series_with_days_without_stock"] = summary.censored
+        metadata["series_with_unmatched_returns"] = summary.unmatched
     for name in ("coverage_80", "coverage_95", "value_added"):
         measures = [(run.metrics.measure(name), run.metrics.measure("series_scored") or 0) for run in scored]
         weighted = [(value, weight) for value, weight in measures if value is not None]

@@ -167,7 +167,7 @@ def _refresh_span(connection: sa.Connection, store: Store, site: Site, first: da
     context = refresh_names(connection, store, site, last)
     refreshed = {*parts_read_by(*_NAMED), *_NAMED}
     _rebuild(context, [part for part in parts_read_by(STOCK) if part not in refreshed])
-    counts = refresh_snapshots(connection, site, first, last, context.purchases)
+    counts = refresh_snapshots(connection, site, first, last, context.stock_facts)
     to_todays_items(connection)
     table = t.inventory_snapshot
     days = table.c.day.between(first, last)
