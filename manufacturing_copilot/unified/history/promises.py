@@ -77,12 +77,17 @@ def _moved_by_itself(lines: pl.DataFrame) -> pl.Series:
 
 def _versions(connection: sa.Connection, which: sa.ColumnElement[bool] | None = None) -> pl.DataFrame:
     """Return the versions of purchase lines that were replaced, of all changes or some: the rows of promise_version."""
-    table = changed_record
+    table, standing = changed_record, accepted[_RECORDS]
+    # As known on a past day, a version that was replaced since stands: it is the record, and none of its versions.
+    stands = sa.exists().where(
+        standing.c.feed_id == batch_file.c.feed_id, standing.c.record_key == table.c.record_key,
+        standing.c.file_id == table.c.was_file_id, standing.c.line == table.c.was_line,
+    )  # fmt: skip
     query = (
         sa.select(batch_file.c.feed_id, table.c.record_key, table.c.was_file_id.label("file_id"),
                   table.c.was_line.label("line"), table.c.was)
         .join(batch_file, batch_file.c.id == table.c.was_file_id)
-        .where(table.c.records == _RECORDS)
+        .where(table.c.records == _RECORDS, ~stands)
     )  # fmt: skip
     rows = read_frame(connection, query if which is None else query.where(which))
     content = pl.Struct({"promised_on": pl.Date, "quantity": pl.Float64})
