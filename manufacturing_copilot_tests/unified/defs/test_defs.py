@@ -76,7 +76,7 @@ def test_one_run_of_a_day_brings_all_facts_up_to_date_and_says_what_is_wrong(
     shown = events[DEMAND].step_materialization_data.materialization.metadata
     assert "| 2026-03-02 | A | MAIN | 2.0 |" in str(shown["preview"].value)
     described = {column.name: column.description for column in shown["dagster/column_schema"].value.columns}
-    assert described["quantity"] == "wanted, less what came back"
+    assert described["quantity"] == "quantity demanded, less returns"
     checks = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
     assert said == {ITEMS: 2, PROCESSES: 0, DEMAND: 1, SUPPLY: 0, QUALITY: 0, SNAPSHOTS: 1}
     assert _days(embedded) == [DAY]
