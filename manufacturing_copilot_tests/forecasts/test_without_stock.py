@@ -57,7 +57,7 @@ def test_an_item_that_was_out_for_eight_of_ten_weeks_sells_as_before_once_it_is_
         row = connection.execute(sa.text("select * from v_series_history")).mappings().one()
         spells = connection.execute(sa.text("select count(*) from v_stock_spell where not in_stock")).scalar_one()
     assert (row["frequency"], row["censored"], row["returns_unmatched"]) == (Frequency.WEEKLY, 8, 0.0)
-    assert spells == 4
+    assert spells == 3
 
 
 def test_weeks_without_sales_are_weeks_without_demand_where_stock_is_not_known(store: Store) -> None:
