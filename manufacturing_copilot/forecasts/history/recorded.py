@@ -14,7 +14,7 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.tables import location, stock_spell
 from manufacturing_copilot.unified.conform import MAIN
-from manufacturing_copilot.unified.history.netting import net_of_returns
+from manufacturing_copilot.unified.history.taken_back import net_of_returns
 
 LEAST_STOCKED_DAYS = 12
 LEAST_STOCKED_SHARE = 0.1

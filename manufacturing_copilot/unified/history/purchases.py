@@ -13,7 +13,7 @@ from manufacturing_copilot.store.tables import SupplyStatus, batch_file
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.conform import read_conformed, with_supplier_ids
 from manufacturing_copilot.unified.costs import ALWAYS
-from manufacturing_copilot.unified.history.netting import net_of_returns
+from manufacturing_copilot.unified.history.taken_back import net_of_returns
 
 ENOUGH = 1e-6
 """A delivery is complete when no more than this is missing: the smallest quantity that is stored."""

@@ -11,7 +11,7 @@ from manufacturing_copilot.planning.stock_inputs import open_supply
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import inventory_snapshot, quality_day, supply_line
 from manufacturing_copilot.unified.findings.data_quality import orphans
-from manufacturing_copilot.unified.history.netting import net_of_returns
+from manufacturing_copilot.unified.history.taken_back import net_of_returns
 from manufacturing_copilot.unified.refresh.refresh import refresh
 from manufacturing_copilot_tests.factories import DAY, MOMENT, add_records, make_site
 from manufacturing_copilot_tests.unified.dump import canonical
