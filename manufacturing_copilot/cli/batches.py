@@ -18,6 +18,7 @@ rejected_app = typer.Typer(help="Rejected rows: list, export, correct and replay
 Reference = Annotated[str, typer.Argument(help="the batch's number in `copilot batch list`, such as 00000012")]
 BatchOfRows = Annotated[str, typer.Option(help="reference of the batch that contains the rows")]
 OnlyBatch = Annotated[str | None, typer.Option(help="only this batch, such as 00000012")]
+_SENTENCES = 100
 FeedName = Annotated[str | None, typer.Option("--feed", help="only this feed, such as shop/order_lines")]
 
 
@@ -128,10 +129,16 @@ def replay(source: Annotated[Path, typer.Argument(help="the corrected CSV file")
     with site_and_store() as (site, store):
         outcome = replay_rows(store, site, source, home=home_folder(), actor=actor(), reason=reason)
     before = f", {outcome.before} corrected before" if outcome.before else ""
-    out.print(f"{outcome.mended} rows corrected, {outcome.rejected} still rejected{before}")
-    for sentence in outcome.not_taken:
+    elsewhere = f", {outcome.elsewhere} of other feeds that read the same file" if outcome.elsewhere else ""
+    out.print(f"{outcome.mended} rows corrected{elsewhere}, {outcome.rejected} still rejected{before}")
+    if outcome.waiting:
+        out.print(f"{outcome.waiting} rejected rows of these batches are not in the file; they still wait")
+    sentences = (*outcome.not_taken, *outcome.still_wrong)
+    for sentence in sentences[:_SENTENCES]:
         complain(sentence)
-    if outcome.not_taken:
+    if len(sentences) > _SENTENCES:
+        complain(f"and {len(sentences) - _SENTENCES:,} more; `copilot rejected list` shows them")
+    if sentences or outcome.rejected:
         raise typer.Exit(1)
 
 

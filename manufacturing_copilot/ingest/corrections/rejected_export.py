@@ -15,6 +15,7 @@ import polars.selectors as cs
 import sqlalchemy as sa
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.corrections.broken_lines import laid_out, shapes_of
 from manufacturing_copilot.ingest.file_contract import FileFindings
 from manufacturing_copilot.ingest.loading.archive import kept_columns
 from manufacturing_copilot.ingest.loading.reprocess import RAW
@@ -32,6 +33,8 @@ RELEASE, TEXT = "copilot_release", "copilot_text"
 OURS = (REASON, REFERENCE, PATH, AT_LINE, RELEASE, TEXT)
 """Columns that stand beside the original ones. A filled `copilot_release` lets a row pass its guard."""
 
+_AT = "_at"
+_LOOKED_AT = 500  # rows of a file by which its columns are known
 _STANDS_FOR = "\x1f"
 _FORMULA = r"^'*[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
 _NEUTRALISED = r"^'+[=+\-@\t\r\n\x{ff1d}\x{ff0b}\x{ff0d}\x{ff20}]"
@@ -84,8 +87,9 @@ def export_rejected(
         rows = _rejected(connection, feed.feed, reference)
         if rows.is_empty():
             raise BatchError(f"nothing of {feed_name} is rejected; there is nothing to export")
-        delimiter, encoding = _dialect(connection, feed.feed)
-    frame = pl.concat([_unpacked(part, home) for part in rows.partition_by("received_as")], how="diagonal")
+        delimiter, encoding = dialect_of(connection, feed.feed)
+    parts = [_unpacked(part, home, delimiter) for part in rows.partition_by("received_as")]
+    frame = pl.concat(parts, how="diagonal")
     columns = [name for name in frame.columns if name not in OURS]
     frame = frame.sort(REFERENCE, PATH, AT_LINE).with_columns(
         pl.col(AT_LINE).cast(pl.String), pl.lit(None, pl.String).alias(RELEASE)
@@ -118,15 +122,31 @@ def _rejected(connection: sa.Connection, feed_name: str, reference: str | None) 
     return rows.with_columns(joined_sentences(pl.col("reasons")).alias(REASON)).drop("reasons")
 
 
-def _unpacked(rows: pl.DataFrame, home: Path) -> pl.DataFrame:
-    """Return the rejected rows of one file with their original columns."""
-    names = kept_columns(rows["received_as"][0], home)
+def _unpacked(rows: pl.DataFrame, home: Path, delimiter: str) -> pl.DataFrame:
+    """Return the rejected rows of one file with their original columns, lines that were no rows laid out in them."""
+    received_as = rows["received_as"][0]
+    names = kept_columns(received_as, home)
     wanted = pl.Struct(dict.fromkeys([*names, RAW], pl.String))
     frame = rows.with_columns(pl.col("received").str.json_decode(wanted)).unnest("received").drop("received_as")
-    return frame.drop(RAW) if frame[RAW].is_null().all() else frame.rename({RAW: TEXT})
+    if frame[RAW].is_null().all():
+        return frame.drop(RAW)
+    frame = frame.with_row_index(_AT)
+    broken = frame.filter(pl.col(RAW).is_not_null())
+    cells = split_lines(broken[RAW].to_list(), received_as, home, delimiter).with_columns(broken[_AT])
+    return frame.update(cells, on=_AT).drop(_AT).rename({RAW: TEXT})
 
 
-def _dialect(connection: sa.Connection, feed_name: str) -> tuple[str, str]:
+def split_lines(texts: list[str], received_as: str, home: Path, delimiter: str) -> pl.DataFrame:
+    """Return lines of a kept file that were no rows, as texts under the file's own columns."""
+    names = kept_columns(received_as, home)
+    shapes = shapes_of(pl.scan_parquet(home / received_as).select(names).head(_LOOKED_AT).collect())
+    return pl.DataFrame(
+        [laid_out(text, delimiter, shapes) for text in texts], schema=dict.fromkeys(names, pl.String), orient="row"
+    )
+
+
+def dialect_of(connection: sa.Connection, feed_name: str) -> tuple[str, str]:
+    """Return delimiter and encoding of a feed's last file, those of a CSV file where it is none."""
     stored = connection.scalar(
         sa.select(batch_file.c.found)
         .join(feed_table, feed_table.c.id == batch_file.c.feed_id)

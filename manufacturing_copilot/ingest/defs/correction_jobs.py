@@ -22,6 +22,8 @@ from manufacturing_copilot.store.types import utc_now
 
 _EVENTS_SHOWN = 20
 
+_SENTENCES = 20  # of a mended file, in the message of a failed run
+
 
 class BatchDecision(dg.Config):
     """A batch by its reference, who decides about it, and why."""
@@ -103,8 +105,10 @@ def replay_rows_op(context: dg.OpExecutionContext, config: MendedRows, plant: Pl
     context.add_output_metadata(
         {"rows mended": done.mended, "rows still rejected": done.rejected, "rows mended before": done.before}
     )
-    if done.not_taken:
-        raise dg.Failure("; ".join(done.not_taken), allow_retries=False)
+    wrong = (*done.not_taken, *done.still_wrong)
+    if wrong:
+        more = f"; and {len(wrong) - _SENTENCES:,} more" if len(wrong) > _SENTENCES else ""
+        raise dg.Failure("; ".join(wrong[:_SENTENCES]) + more, allow_retries=False)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.corrections.broken_lines import laid_out, shapes_of
 from manufacturing_copilot.ingest.corrections.rejected_export import Written, as_they_were, export_rejected, neutralise
 from manufacturing_copilot.ingest.corrections.replay import Replayed, release, replay
 from manufacturing_copilot.ingest.corrections.withdraw import restore
@@ -54,7 +55,7 @@ def test_rejected_rows_are_exported_with_their_columns_and_why(store: Store, hom
     assert [(row["order"], row["item"], row["quantity"], row["copilot_line"]) for row in found] == [
         ("A1", "007", "two", "2"),
         ("A3", "'=1+1", "x", "4"),
-        ("", "", "", "5"),
+        ("A4", "007", "", "5"),
     ]
     assert found[2]["copilot_text"] == "A4,1,007"
     assert {row["copilot_batch"] for row in found} == {"00000001"}
@@ -278,3 +279,123 @@ def test_a_header_that_would_be_computed_gets_one_too() -> None:
 def test_every_cell_comes_back_as_it_was(cells: list[str]) -> None:
     frame = pl.DataFrame({"a": pl.Series(cells, dtype=pl.String)})
     assert as_they_were(neutralise(frame)).equals(frame)
+
+
+# --- lines that were no rows, and the way through a spreadsheet ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"),
+    [
+        ("A4,1,007,2026-03-01", ("A4", "1", "007", "", "2026-03-01")),
+        ("A4,1,007", ("A4", "1", "007", "", "")),
+        ("A4,1,bolt, long,4,2026-03-01", ("A4", "1", "bolt, long", "4", "2026-03-01")),
+        ('A4,1,"bolt,4,2026-03-01', ("A4", "1", "bolt", "4", "2026-03-01")),
+        ("", ("", "", "", "", "")),
+    ],
+)
+def test_a_broken_line_is_laid_out_where_its_cells_look_like_their_columns(line: str, cells: tuple[str, ...]) -> None:
+    rows = [[f"A{n}", str(n), f"00{n}", str(n), f"2026-03-0{n}"] for n in range(1, 9)]
+    shapes = shapes_of(pl.DataFrame(rows, schema=["order", "line", "item", "quantity", "ordered"], orient="row"))
+    assert tuple(laid_out(line, ",", shapes)) == cells
+
+
+BROKEN = (ORDERS_HEADER, "A1,1,007,1,2026-03-01", "A4,1,007,2026-03-01", "A5,1,bolt, long,4,2026-03-01")
+
+
+def test_a_broken_line_waits_until_its_cells_are_changed_or_said_to_be_right(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BROKEN)
+    path = exported(store, site, home)
+    untouched = played(store, site, home, path)
+    assert untouched == Replayed(rejected=2)
+    assert "rejected.csv, line 2: orders.csv, line 3: the row" in untouched.still_wrong[0]
+    assert "fill copilot_release where they are right" in untouched.still_wrong[0]
+    path = mended(path, line_3={"quantity": "7"}, line_4={"copilot_release": "yes"})
+    assert played(store, site, home, path) == Replayed(mended=2)
+    assert rows(store, accepted["order_lines"], "order_no", "item", "quantity") == [
+        ("A1", "007", 1.0),
+        ("A4", "007", 7.0),
+        ("A5", "bolt, long", 4.0),
+    ]
+
+
+def test_a_broken_line_is_mended_once_for_all_feeds_that_read_its_file(store: Store, home: Path) -> None:
+    items = {"feed": "shop/items", "records": "items", "files": "inbox/shop/orders*.csv", "columns": {"item": "item"}}
+    site = site_of(home / "site", ORDERS, items)
+    drop(home, "inbox/shop/orders.csv", *BROKEN)
+    deliver_there(store, site, home)
+    path = mended(exported(store, site, home), line_3={"quantity": "7"}, line_4={"item": "bolt", "quantity": "4"})
+    done = played(store, site, home, path)
+    assert (done.mended, done.elsewhere, done.still_wrong) == (2, 2, ())
+    assert sorted(rows(store, accepted["items"], "item")) == [("007",), ("bolt",)]
+    assert rows(store, rejected_record, "line") == []
+
+
+def test_replay_says_of_each_row_what_is_still_wrong(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BAD[:4])
+    done = played(store, site, home, mended(exported(store, site, home), line_4={"quantity": "many"}))
+    assert [sentence.partition(":")[0] for sentence in done.still_wrong] == [
+        "rejected.csv, line 2",
+        "rejected.csv, line 3",
+    ]
+    assert "the column 'quantity' holds 'many'" in done.still_wrong[1]
+
+
+@pytest.mark.parametrize("form", ["semicolons", "workbook", "other order"])
+def test_the_mended_file_may_come_back_as_a_spreadsheet_writes_it(store: Store, home: Path, form: str) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BAD[:4])
+    path = mended(exported(store, site, home), line_2={"quantity": "2"}, line_4={"quantity": "3"})
+    frame = pl.read_csv(path, infer_schema=False)
+    back = home / ("back.xlsx" if form == "workbook" else "back.csv")
+    if form == "workbook":
+        from openpyxl import Workbook
+
+        book = Workbook()
+        for row in [frame.columns, *frame.rows()]:
+            book.active.append(list(row))
+        book.save(back)
+    else:
+        frame = frame.select(reversed(frame.columns)) if form == "other order" else frame
+        back.write_bytes(b"\xef\xbb\xbf" + frame.write_csv(separator=";", line_terminator="\r\n").encode())
+    assert played(store, site, home, back) == Replayed(mended=2)
+
+
+def test_rows_taken_out_wait_and_rows_added_are_told(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BAD)
+    lines = mended(exported(store, site, home), line_2={"quantity": "2"}).read_text("utf-8-sig").splitlines()
+    added = "A9,1,007,1,2026-03-01" + "," * (lines[0].count(",") - 4)
+    (home / "back.csv").write_text("\n".join([*lines[:2], added]) + "\n")
+    done = played(store, site, home, home / "back.csv")
+    assert (done.mended, done.waiting) == (1, 2)
+    assert done.not_taken == (
+        "back.csv, line 3: the row was added here and came from no file; deliver it in a file of its feed",
+    )
+
+
+def test_a_column_that_was_taken_out_is_asked_for(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BAD[:4])
+    frame = pl.read_csv(exported(store, site, home), infer_schema=False).drop("ordered")
+    frame.write_csv(home / "back.csv")
+    with pytest.raises(BatchError, match=r"the column 'ordered' of inbox/shop/orders.csv is missing"):
+        played(store, site, home, home / "back.csv")
+
+
+def test_one_row_mended_in_two_ways_is_not_taken(store: Store, home: Path) -> None:
+    site = site_of(home / "site", ORDERS)
+    deliver(store, site, home, "inbox/shop/orders.csv", *BAD[:2])
+    frame = pl.read_csv(exported(store, site, home), infer_schema=False)
+    two = pl.concat([frame.with_columns(quantity=pl.lit(number)) for number in ("2", "3")])
+    two.write_csv(home / "two.csv")
+    done = played(store, site, home, home / "two.csv")
+    assert (done.mended, len(done.not_taken)) == (0, 2)
+    assert "stands in the file twice with different content; none was taken" in done.not_taken[0]
+    for number, mended_rows in (("2", 1), ("3", 0)):
+        frame.with_columns(quantity=pl.lit(number)).write_csv(home / "one.csv")
+        done = played(store, site, home, home / "one.csv")
+        assert done.mended == mended_rows
+    assert "was mended before with other content, which holds" in done.not_taken[0]
