@@ -9,7 +9,9 @@ import polars as pl
 from manufacturing_copilot.ingest.suggesting.column_profile import ColumnEvidence
 from manufacturing_copilot.records import FieldType, RecordKind
 
-EVENTS = frozenset({"stock_movements", "order_lines", "purchase_lines", "receipts", "work_orders", "inspections"})
+EVENTS = frozenset(
+    {"stock_movements", "order_lines", "purchase_lines", "purchase_returns", "receipts", "work_orders", "inspections"}
+)
 """Kinds whose rows happen: two rows that are alike may be two events."""
 
 _NAMES = 0.995
