@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from manufacturing_copilot.planning.stock_inputs import open_supply
+from manufacturing_copilot.planning.scheduled_supply import open_supply
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import inventory_snapshot, quality_day, supply_line
 from manufacturing_copilot.unified.findings.data_quality import orphans
