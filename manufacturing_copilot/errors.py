@@ -14,7 +14,16 @@ class StoreError(CopilotError):
 
 
 class BatchError(CopilotError):
-    """A batch cannot be loaded at all; it is marked failed and nothing of it is kept."""
+    """A batch, or a file of it, cannot be loaded; it is marked failed and nothing of it is kept."""
+
+
+class UnreadableFilesError(BatchError):
+    """Files of a batch that cannot be loaded while its others can: number of the file → the sentence."""
+
+    def __init__(self, problems: dict[int, str]) -> None:
+        """Report the problems of these files."""
+        super().__init__("; ".join(problems.values()))
+        self.problems = problems
 
 
 class ModelError(CopilotError):

@@ -164,6 +164,9 @@ class FileFindings:
     from typed numbers, None where the type of file has no such. `packing` and `member`: how the file was packed, and
     the name of what was inside.
 
+    `earlier_encoding`: that of earlier files, where this one is written in another. `damaged`: texts hold stand-ins
+    for bytes that are no text; only while a file is read.
+
     Of checking it, None before. `matched`: the column that each field is read from. `unmapped_columns`: read by
     no field. `new_columns`: that earlier files did not have. `missing_columns`: declared, and not there.
     `discarded_columns`: dropped, as the feed lets in no new ones. `decided`: how values were read.
@@ -184,6 +187,8 @@ class FileFindings:
     plain_numbers: tuple[str, ...] | None = None
     packing: str | None = None
     member: str | None = None
+    earlier_encoding: str | None = None
+    damaged: bool = False
     matched: Mapping[str, str] | None = None
     unmapped_columns: tuple[str, ...] = ()
     new_columns: tuple[str, ...] = ()
@@ -221,6 +226,7 @@ class FileFindings:
             plain_numbers=None if plain is None else tuple(plain),
             packing=stored.get("packing"),
             member=stored.get("member"),
+            earlier_encoding=stored.get("earlier_encoding"),
             matched=matched,
             unmapped_columns=tuple(stored.get("unmapped_columns", ())),
             new_columns=tuple(stored.get("new_columns", ())),
@@ -236,7 +242,7 @@ class FileFindings:
 
         `columns` is the file's own until it was checked, then the column of each field.
         """
-        first = ("type", "encoding", "delimiter", "sheet", "element", "packing", "member")
+        first = ("type", "encoding", "earlier_encoding", "delimiter", "sheet", "element", "packing", "member")
         found: dict[str, Any] = {name: value for name in first if (value := getattr(self, name)) is not None}
         if self.delimiter is not None:
             found["header_line"] = self.header_line

@@ -17,6 +17,7 @@ from pydantic import Field as Key
 from manufacturing_copilot.errors import SiteError
 from manufacturing_copilot.site.durations import parse_time_of_day
 from manufacturing_copilot.site.feeds import SOURCE_NAME, Feed
+from manufacturing_copilot.site.file_bounds import Bounds
 from manufacturing_copilot.site.people import Person, known_zone
 from manufacturing_copilot.site.rules import Rule
 from manufacturing_copilot.site.yaml_documents import Declared, Document, KeyProblemError, did_you_mean
@@ -177,6 +178,9 @@ class SiteFile(Declared):
         "cut",
         description="isolated extreme periods of a history: cut before forecasting (and recorded), or kept",
     )
+    bounds: Bounds = Key(
+        default=Bounds(), description="the most that one file of any feed may be; a feed may have bounds of its own"
+    )
     models: Models = Key(default=Models(), description="how a new model version replaces the champion")
     without_stock: Literal["leave_out", "count"] = Key(
         "leave_out",
@@ -272,7 +276,7 @@ def _feeds(folder: Path, declared: SiteFile) -> tuple[Feed, ...]:
             )
         if feed.feed in feeds:
             raise document.complaint(("feed",), f"another file declares the feed {feed.feed!r} too; keep one")
-        feeds[feed.feed] = feed
+        feeds[feed.feed] = feed.model_copy(update={"bounds": feed.bounds.over(declared.bounds)})
     if not feeds:
         raise SiteError(f"{folder / 'feeds'}: no feed is declared; expected at least one .yaml file")
     return tuple(feeds.values())

@@ -13,6 +13,7 @@ from pydantic import Field as Key
 from manufacturing_copilot.records import RECORD_KINDS, FieldType, RecordKind
 from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
+from manufacturing_copilot.site.file_bounds import Bounds
 from manufacturing_copilot.site.people import known_zone
 from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
@@ -269,6 +270,9 @@ class FileFormat(Declared):
     delimiter: str | None = Key(None, description="separator between the cells of a row")
     encoding: str | None = Key(None, description="such as utf-8, cp1252 or utf-16")
     quote: str | None = Key('"', description="quote character around cells; empty: none")
+    escape: str | None = Key(
+        None, description='character that makes a quote, a delimiter or itself plain text, such as "\\"; default: none'
+    )
     header: bool | int = Key(True, description="false: no header; a number: its line, counted from 1")
     columns: tuple[str, ...] = Key((), description="names of the columns, for a file without a header")
     line_end: str | None = Key(None, description="end of a row, if it is not a line break")
@@ -363,6 +367,7 @@ class Feed(Declared):
     )
     drift: Drift = Key(Drift.EVOLVE, description="what to do with columns that earlier files did not have")
     guards: Guards = Key(default=Guards(), description="checks that hold rows or batches for a person")
+    bounds: Bounds = Key(default=Bounds(), description="the most that one file may be; default: those of the site")
     fresh_within: Duration | None = Key(None, description="maximum time without data; after it the feed is stale")
     owner: str | None = Key(None, description="contact person")
     note: str | None = Key(None, description="free text for colleagues")

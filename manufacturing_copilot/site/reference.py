@@ -24,13 +24,18 @@ from manufacturing_copilot.site.feeds import (
     SignColumn,
     SqlTable,
 )
+from manufacturing_copilot.site.file_bounds import Bounds
 from manufacturing_copilot.site.people import Hears, Person, QuietHours
 from manufacturing_copilot.site.rules import Condition, Rule
 
 _MADE = "<!-- Made by `make docs` from the declarations in the code; edit those. -->\n"
 
 _DOCUMENTS: tuple[tuple[str, str, tuple[tuple[str, type[BaseModel]], ...]], ...] = (
-    ("site.yaml", "The plant.", (("", SiteFile), ("sources.NAME", Source), ("demand", Demand), ("known", Known))),
+    (
+        "site.yaml",
+        "The plant.",
+        (("", SiteFile), ("sources.NAME", Source), ("demand", Demand), ("known", Known), ("bounds", Bounds)),
+    ),
     (
         "feeds/NAME.yaml",
         "One kind of record from one source.",
@@ -43,6 +48,7 @@ _DOCUMENTS: tuple[tuple[str, str, tuple[tuple[str, type[BaseModel]], ...]], ...]
             ("columns.FIELD.negative_where", SignColumn),
             ("columns.FIELD.currency", RowCurrency),
             ("guards", Guards),
+            ("bounds", Bounds),
         ),
     ),
     ("rules.yaml", "A list; each entry one rule.", (("", Rule),)),

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from manufacturing_copilot.errors import SiteError
-from manufacturing_copilot.site.plain_yaml import SiteLoader
+from manufacturing_copilot.site.plain_yaml import BYTES_AT_MOST, SiteLoader, what_is_too_much
 from manufacturing_copilot.site.sentences import KeyProblemError, Position, did_you_mean, sentence, shown
 
 __all__ = ["Declared", "Document", "KeyProblemError", "did_you_mean", "shown"]
@@ -27,9 +27,11 @@ class Document:
     """One YAML file: its plain content, and the line on which every key stands."""
 
     def __init__(self, path: Path) -> None:
-        """Read `path`; raises SiteError where it is missing, not UTF-8 or not YAML."""
+        """Read `path`; raises SiteError where it is missing, not UTF-8, not YAML, or far more than a site needs."""
         self.path = path
         try:
+            if path.stat().st_size > BYTES_AT_MOST:
+                raise SiteError(f"{path}: the file is larger than {BYTES_AT_MOST:,} bytes, which no site's file is")
             text = path.read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             raise SiteError(f"{path}: the file is missing; `copilot init DIR` writes a site to start from") from None
@@ -37,6 +39,8 @@ class Document:
             raise SiteError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
         self._lines: dict[Position, int] = {}
         try:
+            if (excess := what_is_too_much(text)) is not None:
+                raise SiteError(f"{path}, line {excess[0]}: {excess[1]}")
             node = yaml.compose(text, Loader=SiteLoader)
             if node is not None:
                 self._note_lines(node, ())

@@ -75,7 +75,7 @@ def _waiting(store: Store, site: Site, home: Path, source: str | None) -> tuple[
     for declared in site.feeds:
         if source is None or declared.source == source:
             try:
-                matching[declared.feed] = files_of(declared, home)
+                matching[declared.feed] = files_of(declared, home, problems)
             except SiteError as problem:
                 problems.append(str(problem))
             except FileNotFoundError as problem:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from stat import S_ISREG
+from stat import S_ISDIR, S_ISREG
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -43,33 +43,37 @@ class FoundFile:
     modified_ns: int
 
 
-def files_of(feed: Feed, home: Path) -> list[FoundFile]:
+def files_of(feed: Feed, home: Path, told: list[str] | None = None) -> list[FoundFile]:
     """Return the files that match the feed's patterns, oldest first and by name where equally old.
 
     Left out is what goes by a name for unfinished files, and where the feed names an ending for `done`, every file
     beside which no such mark lies. A relative pattern stays below the home folder. Raises SiteError where it leads out
-    of it, by `..` or by a link, names an environment variable that is not set, or a place that cannot be looked into.
+    of it by `..`, names an environment variable that is not set, or a place that cannot be looked into.
+    `told` takes a sentence for each thing that matches and is no file to be read: a link out of the home folder, a
+    pipe, a name that is no text.
     """
+    told = [] if told is None else told
     files: dict[str, FoundFile] = {}
     for pattern in feed.files:
         expanded = _expanded(pattern, feed)
-        matching = {file.path: file for file in _matching(expanded, home, feed)}
+        matching = {file.path: file for file in _matching(expanded, home, feed, told)}
         if feed.done is not None:
             marks = {path.removesuffix(feed.done) for path in matching if path.endswith(feed.done)}
-            marks |= {file.path.removesuffix(feed.done) for file in _matching(expanded + feed.done, home, feed)}
+            marks |= {file.path.removesuffix(feed.done) for file in _matching(expanded + feed.done, home, feed, told)}
             stem, dot, _ = expanded.rpartition(".")
             if dot and "/" not in _:
-                marks |= {file.path.removesuffix(feed.done) for file in _matching(stem + feed.done, home, feed)}
+                marks |= {file.path.removesuffix(feed.done) for file in _matching(stem + feed.done, home, feed, told)}
             matching = {path: file for path, file in matching.items() if {path, _without_ending(path)} & marks}
         unfinished = UNFINISHED_ENDINGS if feed.done is None else (*UNFINISHED_ENDINGS, feed.done)
         files |= {path: file for path, file in matching.items() if not path.endswith(unfinished)}
     return sorted(files.values(), key=lambda file: (file.modified_ns, file.path))
 
 
-def _matching(pattern: str, home: Path, feed: Feed) -> Iterator[FoundFile]:
+def _matching(pattern: str, home: Path, feed: Feed, told: list[str]) -> Iterator[FoundFile]:
     if "://" in pattern:
         return _remote(pattern, feed)
-    return _local(pattern, home) if os.path.isabs(pattern) else _below(pattern, home, feed)  # noqa: PTH117  (a pattern)
+    found = _local(pattern, home, told)
+    return found if os.path.isabs(pattern) else _below(pattern, home, feed, told)  # noqa: PTH117  (a pattern)
 
 
 def _without_ending(path: str) -> str:
@@ -80,7 +84,7 @@ def _without_ending(path: str) -> str:
 def look_again(file: FoundFile, home: Path) -> FoundFile | None:
     """Return the file as it is now, None where it is gone; raises BatchError where its place does not answer."""
     if "://" not in file.path:
-        return next(_local(glob.escape(str(home / file.path)), home), None)
+        return next(_local(glob.escape(str(home / file.path)), home, []), None)
     with _answering(file.path, BatchError, "run `copilot batch retry` once it does"):
         system, path = fsspec.url_to_fs(file.path)
         system.invalidate_cache()
@@ -131,18 +135,33 @@ def _expanded(pattern: str, feed: Feed) -> str:
     return expanded
 
 
-def _local(pattern: str, home: Path) -> Iterator[FoundFile]:
+def _local(pattern: str, home: Path, told: list[str]) -> Iterator[FoundFile]:
+    """Give the regular files that match; what else lies there under such a name is `told` in a sentence."""
     below = f"{home}{os.sep}"
     for path in glob.iglob(pattern, recursive=True):  # noqa: PTH207  (absolute patterns; 4 times faster than Path.glob)
         try:
             status = os.stat(path)  # noqa: PTH116
         except FileNotFoundError:
             continue  # taken away between the listing and the look
-        if S_ISREG(status.st_mode):
-            yield FoundFile(path.removeprefix(below), status.st_size, status.st_mtime_ns)
+        except OSError as error:
+            told.append(f"{_shown(path)}: the file cannot be looked at ({error.strerror}); correct it or take it away")
+            continue
+        if S_ISDIR(status.st_mode):
+            continue
+        if not S_ISREG(status.st_mode):
+            told.append(f"{_shown(path)}: this is no file but a pipe, a socket or a device; take it out of the folder")
+            continue
+        if (shown := _shown(path)) != path:
+            told.append(f"{shown}: the file's name is no UTF-8 text; rename it, then it is loaded")
+            continue
+        yield FoundFile(path.removeprefix(below), status.st_size, status.st_mtime_ns)
 
 
-def _below(pattern: str, home: Path, feed: Feed) -> Iterator[FoundFile]:
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _below(pattern: str, home: Path, feed: Feed, told: list[str]) -> Iterator[FoundFile]:
     """Give what matches a relative pattern, which may not lead out of the home folder."""
     if ".." in Path(pattern).parts:
         raise SiteError(
@@ -151,16 +170,17 @@ def _below(pattern: str, home: Path, feed: Feed) -> Iterator[FoundFile]:
         )
     root = os.path.realpath(home)
     inside: dict[str, bool] = {}
-    for file in _local(str(home / pattern), home):
+    for file in _local(str(home / pattern), home, told):
         path = home / file.path
         folder = str(path.parent)
         if folder not in inside:
             inside[folder] = Path(os.path.realpath(folder)).is_relative_to(root)
         if not inside[folder] or (path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root)):
-            raise SiteError(
+            told.append(
                 f"feed {feed.feed}: {file.path} is a link that leads out of the home folder, to"
                 f" {os.path.realpath(path)}; declare that folder under files: with its whole path if it is meant"
             )
+            continue
         yield file
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -10,8 +12,11 @@ from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
 from manufacturing_copilot.store.locks import named_lock
-from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, feed
+from manufacturing_copilot.store.tables import BatchStatus, batch, batch_event, batch_file, feed
 from manufacturing_copilot.store.types import utc_now
+
+UNREADABLE = "unreadable"
+"""Key of `batch_file.found` of a file that could not be loaded: why."""
 
 ATTEMPTS_AT_MOST = 5
 """So often a batch whose run dies without a word is tried again by itself; then it waits for a person."""
@@ -179,10 +184,13 @@ def succeed(connection: sa.Connection, attempt: Attempt, counts: BatchCounts, *,
     )
 
 
-def fail(store: Store, attempt: Attempt, problem: str, *, actor: str) -> None:
-    """Write the status failed and why."""
+def fail(
+    store: Store, attempt: Attempt, problem: str, *, actor: str, unreadable: Mapping[int, str] | None = None
+) -> None:
+    """Write the status failed and why; `unreadable`: files by their number that are looked at anew by a retry."""
     with store.write() as connection:
         _end(connection, attempt, status=BatchStatus.FAILED, problem=problem)
+        _mark_unreadable(connection, unreadable or {})
         note(
             connection,
             attempt.batch_id,
@@ -191,6 +199,55 @@ def fail(store: Store, attempt: Attempt, problem: str, *, actor: str) -> None:
             to_status=BatchStatus.FAILED,
             reason=problem,
         )
+
+
+def set_apart(store: Store, attempt: Attempt, problems: Mapping[int, str], *, actor: str) -> list[str]:
+    """Give each of these files, which cannot be loaded, a failed batch of its own; return their references.
+
+    They keep their place in the order of files. Raises BatchError where another run has taken the batch over.
+    """
+    references = []
+    with store.write() as connection:
+        ours = (
+            (batch.c.id == attempt.batch_id)
+            & (batch.c.attempts == attempt.number)
+            & (batch.c.status == BatchStatus.IN_PROGRESS)
+        )
+        whole = connection.execute(sa.select(batch.c.claimed_at, batch.c.run_id).where(ours)).one_or_none()
+        if whole is None:
+            raise BatchError(f"batch {attempt.reference} was taken over by another run; this one's work is dropped")
+        for file_id, problem in problems.items():
+            values = {
+                "feed_id": attempt.feed_id,
+                "reference": uuid.uuid4().hex,
+                "status": BatchStatus.FAILED,
+                "claimed_at": whole.claimed_at,
+                "run_id": whole.run_id,
+                "started_at": utc_now(),
+                "finished_at": utc_now(),
+                "attempts": 1,
+                "problem": problem,
+            }
+            batch_id = connection.execute(sa.insert(batch).values(values).returning(batch.c.id)).scalar_one()
+            reference = f"{batch_id:08d}"
+            connection.execute(sa.update(batch).where(batch.c.id == batch_id).values(reference=reference))
+            connection.execute(sa.update(batch_file).where(batch_file.c.id == file_id).values(batch_id=batch_id))
+            for number, status in ((attempt.batch_id, BatchStatus.IN_PROGRESS), (batch_id, BatchStatus.FAILED)):
+                other = reference if number == attempt.batch_id else attempt.reference
+                reason = f"set apart as batch {other}: {problem}"
+                if number == batch_id:
+                    reason = f"set apart from batch {other}, whose other files are loaded: {problem}"
+                from_status = BatchStatus.IN_PROGRESS
+                note(connection, number, actor=actor, from_status=from_status, to_status=status, reason=reason)
+            references.append(reference)
+        _mark_unreadable(connection, problems)
+    return references
+
+
+def _mark_unreadable(connection: sa.Connection, problems: Mapping[int, str]) -> None:
+    for file_id, problem in problems.items():
+        values = {"found": {UNREADABLE: problem}}
+        connection.execute(sa.update(batch_file).where(batch_file.c.id == file_id).values(values))
 
 
 def put_back(store: Store, attempt: Attempt, trouble: str, *, actor: str) -> None:

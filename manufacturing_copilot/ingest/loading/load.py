@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.errors import BatchError, CopilotError, StoreError
-from manufacturing_copilot.ingest.discovery.file_order import IN_ORDER
+from manufacturing_copilot.errors import BatchError, CopilotError, StoreError, UnreadableFilesError
+from manufacturing_copilot.ingest.discovery.file_order import IN_ORDER, newest_ns, order_ns
 from manufacturing_copilot.ingest.discovery.locations import FoundFile, look_again, opened
 from manufacturing_copilot.ingest.discovery.sql_source import Increment, rows_of
 from manufacturing_copilot.ingest.file_contract import FileContract
@@ -27,10 +27,11 @@ from manufacturing_copilot.ingest.loading.reprocess import KnownFile
 from manufacturing_copilot.ingest.record_keys import as_keyed, refuse_other_key
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import Store
-from manufacturing_copilot.store.locks import named_lock
+from manufacturing_copilot.store.locks import lock_until_commit, named_lock
 from manufacturing_copilot.store.machine_errors import describe_machine_error, translate_machine_errors
-from manufacturing_copilot.store.tables import batch_file
+from manufacturing_copilot.store.tables import batch, batch_file
 from manufacturing_copilot.store.tables import feed as feed_table
+from manufacturing_copilot.store.types import utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ def load_batch(
         try:
             counts = _load(context)
         except BatchError as error:
-            attempts.fail(store, attempt, str(error), actor=actor)
+            unreadable = error.problems if isinstance(error, UnreadableFilesError) else {}
+            attempts.fail(store, attempt, str(error), actor=actor, unreadable=unreadable)
             return attempts.counts_of(store, reference)
         except Exception as error:  # whatever it is, the ledger must say that it happened
             _record_error(context, error)
@@ -73,6 +75,14 @@ def load_batch(
 def _load(context: LoadContext) -> BatchCounts:
     """Load the batch by the plan that is chosen for it, or by the one that loading shows to be needed instead."""
     context = _with_originals(context)
+    while True:
+        try:
+            return _load_files(context)
+        except UnreadableFilesError as error:
+            context = _without_unreadable(context, error.problems)
+
+
+def _load_files(context: LoadContext) -> BatchCounts:
     with context.store.read() as connection:
         refuse_other_key(connection, context.feed, context.attempt.feed_id, context.contract)
         plan = choose_plan(context, standing_of(connection, context))
@@ -82,6 +92,21 @@ def _load(context: LoadContext) -> BatchCounts:
         if isinstance(outcome, BatchCounts):
             return outcome
         plan = outcome
+
+
+def _without_unreadable(context: LoadContext, problems: dict[int, str]) -> LoadContext:
+    """Set the files apart that cannot be loaded; return the load of the others. Raises where there are none."""
+    others = tuple(file for file in context.files if file.known.file_id not in problems)
+    if not others:
+        raise UnreadableFilesError(problems)
+    _set_apart(context, problems)
+    return replace(context, files=others)
+
+
+def _set_apart(context: LoadContext, problems: dict[int, str]) -> None:
+    apart = attempts.set_apart(context.store, context.attempt, problems, actor=context.actor)
+    for reference, problem in zip(apart, problems.values(), strict=True):
+        logger.warning("batch %s: set apart as batch %s: %s", context.attempt.reference, reference, problem)
 
 
 def _record_error(context: LoadContext, error: Exception) -> None:
@@ -107,18 +132,57 @@ def _with_originals(context: LoadContext) -> LoadContext:
             sa.select(batch_file).where(batch_file.c.batch_id == attempt.batch_id).order_by(*IN_ORDER)
         ).all()
         stored = connection.scalar(sa.select(feed_table.c.contract).where(feed_table.c.id == attempt.feed_id))
-    files = tuple(
-        BatchFile(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), _archive(context, row)) for row in rows
-    )
+    files, problems = [], {}
+    for row in rows:
+        try:
+            row = _newest(context, row)
+            kept = _archive(context, row)
+            files.append(BatchFile(KnownFile(row.id, row.batch_id, row.path, row.modified_ns), kept))
+        except BatchError as error:
+            problems[row.id] = str(error)
+    if problems and not files:
+        raise UnreadableFilesError(problems)
+    if problems:
+        _set_apart(context, problems)
     # From here on a retry needs the original no more: it reads the archive.
     values = [
         {"of_id": file.known.file_id, "sha256": file.original.sha256, "archived_as": file.original.archived_as}
         for file in files
     ]
-    with context.store.write() as connection:
-        connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
+    if values:
+        with context.store.write() as connection:
+            connection.execute(sa.update(batch_file).where(batch_file.c.id == sa.bindparam("of_id")), values)
     contract = FileContract.from_json(stored)
-    return replace(context, files=files, contract=contract, feed=as_keyed(context.feed, contract))
+    return replace(context, files=tuple(files), contract=contract, feed=as_keyed(context.feed, contract))
+
+
+def _newest(context: LoadContext, row: sa.Row[Any]) -> sa.Row[Any]:
+    """Return a file as it is claimed, in its newest version where it could not be loaded before and has changed.
+
+    Raises BatchError where that version is another batch's.
+    """
+    if row.watermark is not None or not row.found or attempts.UNREADABLE not in row.found:
+        return row
+    now = look_again(FoundFile(row.path, row.size, row.modified_ns), context.home)
+    if now is None or (now.size, now.modified_ns) == (row.size, row.modified_ns):
+        return row
+    version = (batch_file.c.path == now.path) & (batch_file.c.size == now.size)
+    version &= (batch_file.c.modified_ns == now.modified_ns) & (batch_file.c.feed_id == row.feed_id)
+    with context.store.write() as connection:
+        lock_until_commit(connection, "claim")
+        other = connection.scalar(
+            sa.select(batch.c.reference).join(batch_file, batch_file.c.batch_id == batch.c.id).where(version)
+        )
+        if other is not None:
+            raise BatchError(
+                f"{row.path}: its newest version is batch {other}; withdraw this one if that is loaded"
+                f" (`copilot batch withdraw {context.attempt.reference}`)"
+            )
+        [moment] = order_ns([now.modified_ns], utc_now(), context.feed.order, newest=newest_ns(connection, row.feed_id))
+        values = {"size": now.size, "modified_ns": now.modified_ns, "order_ns": moment, "found": None}
+        values |= {"sha256": None, "archived_as": None}
+        connection.execute(sa.update(batch_file).where(batch_file.c.id == row.id).values(values))
+        return connection.execute(sa.select(batch_file).where(batch_file.c.id == row.id)).one()
 
 
 def _archive(context: LoadContext, row: sa.Row[Any]) -> Kept:
@@ -133,6 +197,11 @@ def _archive_file(row: sa.Row[Any], home: Path) -> Kept:
     try:
         with opened(row.path, home) as source:
             kept = keep_original(source, home)
+    except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        raise BatchError(
+            f"{row.path}: the file cannot be opened ({error.strerror}); let the user that runs copilot read it and run"
+            " `copilot batch retry`"
+        ) from None
     except FileNotFoundError:
         raise BatchError(
             f"{row.path}: the file was claimed and is no longer there; put it back and run `copilot batch retry`"

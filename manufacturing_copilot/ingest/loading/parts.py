@@ -8,6 +8,7 @@ from functools import partial
 
 import polars as pl
 
+from manufacturing_copilot.errors import BatchError, UnreadableFilesError
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings
 from manufacturing_copilot.ingest.loading.archive import in_json, keep_received, original_bytes, received_texts
 from manufacturing_copilot.ingest.loading.classify import Classified, classify
@@ -26,6 +27,7 @@ from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import assert_schema
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
+from manufacturing_copilot.ingest.validation.headers import columns_read
 from manufacturing_copilot.ingest.validation.same_key import ADDED_ROWS, OF_LINE
 from manufacturing_copilot.site import Feed
 
@@ -87,14 +89,21 @@ class Part:
 def whole_part(context: LoadContext, plan: Plan) -> Iterator[Part]:
     """Give all files of a batch, one after the other, as one part.
 
-    Raises BatchError where a file cannot be read without guessing.
+    Raises UnreadableFilesError, naming all of them, where files cannot be read without guessing.
     """
     parts, contract, received_as = [], context.contract, {}
+    problems: dict[int, str] = {}
     for file in context.files:
-        part = _file_part(context, file, contract, plan)
+        try:
+            part = _file_part(context, file, contract, plan)
+        except BatchError as error:
+            problems[file.known.file_id] = str(error)
+            continue
         [end] = part.ends
         contract, received_as[end.file_id] = end.contract, end.received_as
         parts.append(part)
+    if problems:
+        raise UnreadableFilesError(problems)
     records = [part.records for part in parts if not part.records.is_empty()]
     joined = pl.concat(records) if records else pl.DataFrame()
     if records:
@@ -129,7 +138,9 @@ def _file_part(context: LoadContext, file: BatchFile, contract: FileContract, pl
 
 def read_received(content: bytes, file: KnownFile, feed: Feed, contract: FileContract) -> Received:
     """Return the rows of a whole file with the columns that the feed lets in; raises BatchError as reading does."""
-    return held_to_contract(read_file(content, file.name, feed.format, contract), feed, file.name)
+    limits = feed.bounds.limits
+    received = read_file(content, file.name, feed.format, contract, limits, partial(columns_read, feed=feed))
+    return held_to_contract(received, feed, file.name)
 
 
 def part_of(rows: Records, feed: Feed, file_id: int, received: int) -> Part:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.errors import BatchError, UnreadableFilesError
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, ValueFormats
 from manufacturing_copilot.ingest.loading.archive import ReceivedWriter, original_stream
 from manufacturing_copilot.ingest.loading.context import BatchFile, LoadContext
@@ -50,7 +50,7 @@ from manufacturing_copilot.site.feeds import Repeats, SameKey
 def streamed_parts(context: LoadContext, plan: Plan) -> Iterator[Part | Reading]:
     """Give the files of a batch part by part; a Reading ends them, where the batch has to be read that way instead.
 
-    Raises BatchError where a file cannot be read without guessing.
+    Raises UnreadableFilesError where a file cannot be read without guessing.
     """
     keys, contract = Keys(), context.contract
     for file in context.files:
@@ -60,12 +60,25 @@ def streamed_parts(context: LoadContext, plan: Plan) -> Iterator[Part | Reading]
             if of_file_id is None
             else _repeated_parts(context, file, contract, of_file_id)
         )
-        for part in parts:
+        for part in _named(parts, file):
             yield part
             if isinstance(part, Reading):
                 return
             for end in part.ends:
                 contract = end.contract
+
+
+def _named(parts: Iterator[Part | Reading], file: BatchFile) -> Iterator[Part | Reading]:
+    """Give the parts; what stops them is said of their file."""
+    try:
+        yield from parts
+    except BatchError as error:
+        raise UnreadableFilesError({file.known.file_id: str(error)}) from None
+
+
+def _pieces(context: LoadContext, source: BinaryIO, name: str, contract: FileContract) -> PieceReader:
+    feed = context.feed
+    return PieceReader(source, name, feed.format, contract, context.settings.part_bytes, feed.bounds.limits)
 
 
 def _file_parts(
@@ -88,7 +101,7 @@ def _file_parts(
         original_stream(file.original.archived_as, context.home) as source,
         ReceivedWriter(context.home, context.attempt.reference, known.file_id) as writer,
     ):
-        reader = PieceReader(source, known.name, feed.format, contract, context.settings.part_bytes)
+        reader = _pieces(context, source, known.name, contract)
         for piece in reader:
             received = held_to_contract(piece, feed, known.name)
             writer.write(received)
@@ -170,7 +183,7 @@ def _repeated_parts(
         original_stream(file.original.archived_as, context.home) as source,
         ReceivedWriter(context.home, context.attempt.reference, file_id) as writer,
     ):
-        reader = PieceReader(source, file.known.name, context.feed.format, contract, context.settings.part_bytes)
+        reader = _pieces(context, source, file.known.name, contract)
         for piece in reader:
             received = held_to_contract(piece, context.feed, file.known.name)
             writer.write(received)
@@ -191,7 +204,7 @@ def _decided_over_all(context: LoadContext, file: BatchFile, contract: FileContr
     """
     name, evidence = file.known.name, None
     with original_stream(file.original.archived_as, context.home) as source:
-        reader = PieceReader(source, name, context.feed.format, contract, context.settings.part_bytes)
+        reader = _pieces(context, source, name, contract)
         for piece in reader:
             look = look_at(held_to_contract(piece, context.feed, name), context.feed, file_name=name)
             evidence = look.evidence if evidence is None else evidence.with_more(look.evidence)

@@ -6,37 +6,31 @@ import json
 from decimal import Decimal
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FileFindings, FileReading
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS
+from manufacturing_copilot.ingest.reading.isolated.opener import OPENER
 from manufacturing_copilot.ingest.reading.rows import column_names, take_out_nul, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
+from manufacturing_copilot.site.file_bounds import Limits
 
 PLAIN_NUMBERS = "copilot_plain_numbers"
 """Key of a Parquet file's metadata: the columns whose texts are plain numbers, as a JSON list."""
 
 
-def read_parquet(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
-    """Return the rows of a Parquet file as text; a null stays null. Raises BatchError where it is damaged."""
-    try:
-        table = pq.read_table(pa.BufferReader(content))
-        table.validate(full=True)  # bytes that are no text in a column of texts would break whoever reads them later
-        frame = pl.from_arrow(table)
-    except (
-        pa.ArrowInvalid,
-        pa.ArrowNotImplementedError,
-        OSError,
-        UnicodeDecodeError,
-        pl.exceptions.PolarsError,
-    ) as error:
-        raise BatchError(
-            f"{name}: the Parquet file cannot be read ({str(error).splitlines()[0]}); export it again"
-        ) from None
+def read_parquet(
+    content: bytes, name: str, format: FileFormat, earlier: FileReading, limits: Limits = DEFAULTS
+) -> Received:
+    """Return the rows of a Parquet file as text; a null stays null.
+
+    UUIDs are written as people do, bytes that are no text as hexadecimal digits. Raises BatchError where the file is
+    damaged or over a bound.
+    """
+    _, table = OPENER.open("parquet", content, name, limits)
+    frame = pl.from_arrow(table.rename_columns([str(place) for place in range(table.num_columns)]))
     assert isinstance(frame, pl.DataFrame)
-    frame.columns = column_names(frame.columns)
+    frame.columns = column_names(table.column_names)
     plain = [column for column, dtype in frame.schema.items() if dtype.is_numeric()]
     # Rows that were read from a table are kept as texts, with a note of which columns were numbers.
     plain += json.loads((table.schema.metadata or {}).get(PLAIN_NUMBERS.encode(), b"[]"))

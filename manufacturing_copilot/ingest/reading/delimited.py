@@ -6,8 +6,9 @@ file in which rows and lines are not one to one is first made plain (see `logica
 
 from __future__ import annotations
 
+import re
 from codecs import BOM_UTF8
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -18,19 +19,23 @@ import pyarrow.csv as pacsv
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading, LeftOut
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS, refuse_over
 from manufacturing_copilot.ingest.reading.encoding import to_utf8
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
-from manufacturing_copilot.ingest.reading.logical import BadLine, opens_quote, plain_rows
+from manufacturing_copilot.ingest.reading.logical import BadLine, opens_quote, plain_rows, split_quotes
 from manufacturing_copilot.ingest.reading.rows import bad_frame, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
+from manufacturing_copilot.site.file_bounds import Limits
 
 _BLOCK = 4 << 20
 _SPARE = bytes(range(31, 13, -1)) + bytes(range(8, 0, -1))
 """Control characters that no export means anything by: stand-ins for what the parser cannot take."""
 
 
-def read_delimited(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
+def read_delimited(
+    content: bytes, name: str, format: FileFormat, earlier: FileReading, limits: Limits = DEFAULTS
+) -> Received:
     """Return the rows of a delimited text file and the lines that are none.
 
     `_line` is the physical line on which a row starts. Raises BatchError where there is no header, or the declared
@@ -38,20 +43,27 @@ def read_delimited(content: bytes, name: str, format: FileFormat, earlier: FileR
     """
     decoded = to_utf8(content, name, format.encoding, earlier.encoding)
     text = line_feeds(decoded.content)
-    stand_ins = _StandIns(text, name)
+    stand_ins = _StandIns(text, name, escapes=format.escape is not None)
     if format.line_end is not None:
         text = _own_line_ends(text, format.line_end, stand_ins.line_break)
+    if format.escape is not None:
+        text = _without_escapes(text, format, earlier.delimiter, stand_ins)
     layout = find_layout(text, name, format, earlier.delimiter)
+    refuse_over(name, "columns", len(layout.names), limits.columns)
     body = text[layout.start :] if layout.start else text
     delimiter = layout.delimiter.encode()
     if len(delimiter) > 1:
         body, delimiter = body.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
-    parsed = _parse(body, delimiter, format, layout, decoded.lossy, stand_ins.line_break)
+    parsed = _parse(body, delimiter, format, layout, stand_ins.line_break)
     del body
+    refuse_over(name, "rows", parsed.table.num_rows, limits.rows)
+    refuse_over(name, "cells", parsed.table.num_rows * len(layout.names), limits.cells)
     rows = _rows(parsed, layout, stand_ins.line_break)
     bad = [
         (line + layout.line, _shown(text, layout, stand_ins), reason, rule) for line, text, reason, rule in parsed.bad
     ]
+    if format.escape is not None:
+        rows = stand_ins.unescaped(rows)
     rows, left_out = tidy(rows, format, name)
     bad, no_rows = _without_totals(bad, format, layout.delimiter)
     found = FileFindings(
@@ -65,7 +77,7 @@ def read_delimited(content: bytes, name: str, format: FileFormat, earlier: FileR
         encoding=decoded.encoding if decoded.decided else earlier.encoding,
         delimiter=layout.delimiter if layout.decided else earlier.delimiter,
     )
-    return Received(rows, bad_frame(bad), found, FileContract(reading))
+    return Received(rows, bad_frame(bad), replace(found, damaged=decoded.lossy), FileContract(reading))
 
 
 def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> Received | None:
@@ -82,7 +94,7 @@ def parsed_plain(text: bytes, name: str, format: FileFormat, layout: Layout) -> 
     if len(delimiter) > 1:
         text, delimiter = text.replace(delimiter, stand_ins.delimiter), stand_ins.delimiter
     table, ragged = _cells(text, delimiter, format.quote, layout.names)
-    if table is None:
+    if table is None or (format.quote and split_quotes(text, delimiter, format.quote)):
         return None
     lines, count = None, _line_count(text)
     if table.num_rows + len(ragged) != count:  # blank lines, or rows of several lines
@@ -124,11 +136,33 @@ def _own_line_ends(text: bytes, line_end: str, line_break: bytes) -> bytes:
 class _StandIns:
     """Bytes that the file does not use itself."""
 
-    def __init__(self, text: bytes, name: str) -> None:
-        free = list(islice((bytes([byte]) for byte in _SPARE if bytes([byte]) not in text), 2))
-        if len(free) < 2:
+    def __init__(self, text: bytes, name: str, *, escapes: bool = False) -> None:
+        needed = 5 if escapes else 2
+        free = list(islice((bytes([byte]) for byte in _SPARE if bytes([byte]) not in text), needed))
+        if len(free) < needed:
             raise BatchError(f"{name}: the file is full of control characters; this is no text, export it again")
-        self.delimiter, self.line_break = free
+        self.delimiter, self.line_break, *self._escaped = free
+        self._plain: dict[str, str] = {}
+
+    def of_escapes(self, quote: bytes, delimiter: bytes, escape: bytes) -> dict[bytes, bytes]:
+        """Return what stands for each character that an escape makes plain text."""
+        plain = (quote, delimiter, escape)
+        self._plain = {mark.decode(): text.decode() for mark, text in zip(self._escaped, plain, strict=True)}
+        return {**dict(zip(plain, self._escaped, strict=True)), b"\n": self.line_break}
+
+    def unescaped(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows with the plain characters instead."""
+        cells = pl.exclude(LINE).str.replace_many({**self._plain, self.line_break.decode(): "\n"})
+        return rows.with_columns(cells)
+
+
+def _without_escapes(text: bytes, format: FileFormat, earlier: str | None, stand_ins: _StandIns) -> bytes:
+    """Return `text` with stand-ins for the quotes, delimiters, line breaks and escapes that are plain text."""
+    escape = (format.escape or "\\").encode()
+    delimiter = format.delimiter or earlier or find_layout(text, "", format, None).delimiter
+    plain = stand_ins.of_escapes((format.quote or '"').encode(), delimiter.encode(), escape)
+    either = b"|".join(re.escape(character) for character in plain)
+    return re.sub(re.escape(escape) + b"(" + either + b")", lambda match: plain[match.group(1)], text)
 
 
 @dataclass(frozen=True)
@@ -141,22 +175,45 @@ class _Parsed:
     joined: bool
 
 
-def _parse(
-    body: bytes, delimiter: bytes, format: FileFormat, layout: Layout, lossy: bool, line_break: bytes
-) -> _Parsed:
+def _parse(body: bytes, delimiter: bytes, format: FileFormat, layout: Layout, line_break: bytes) -> _Parsed:
     own_ends = format.line_end is not None
     physical = _physical_lines(body, line_break) if own_ends else None
-    if not lossy and b"\x00" not in body:
+    if b"\x00" not in body:
         table, ragged = _cells(body, delimiter, format.quote, layout.names)
         lines = _filled_lines(body)
         count = _line_count(body) if lines is None else len(lines)
         if table is not None and table.num_rows + len(ragged) == count:
-            return _at_physical_lines(_numbered(table, ragged, lines, count, [], layout, joined=own_ends), physical)
-    plain = plain_rows(body, delimiter, format.quote, len(layout.names), line_break, lossy)
+            numbered = _numbered(table, ragged, lines, count, [], layout, joined=own_ends)
+            return _at_physical_lines(_without_split(numbered, body, delimiter, format.quote), physical)
+    plain = plain_rows(body, delimiter, format.quote, len(layout.names), line_break)
     table, ragged = _cells(plain.body, delimiter, format.quote, layout.names)
     assert table is not None and table.num_rows + len(ragged) == len(plain.lines), "plain rows are one line each"
     numbered = _numbered(table, ragged, plain.lines, len(plain.lines), plain.bad, layout, joined=True)
+    numbered = _without_split(numbered, plain.body, delimiter, format.quote, plain.lines)
     return _at_physical_lines(numbered, physical)
+
+
+def _without_split(
+    parsed: _Parsed, body: bytes, delimiter: bytes, quote: str | None, of_rows: npt.NDArray[np.int64] | None = None
+) -> _Parsed:
+    """Take out the rows whose quoted cell goes on after its quote: the parser has lost that quote.
+
+    `of_rows`: the line of each line of `body`, where they are not the same.
+    """
+    split = split_quotes(body, delimiter, quote) if quote else []
+    if not split:
+        return parsed
+    texts = body.split(b"\n")
+    lines = parsed.lines if parsed.lines is not None else np.arange(parsed.table.num_rows, dtype=np.int64)
+    at = {(line if of_rows is None else int(of_rows[line])): texts[line].decode("utf-8", "replace") for line in split}
+    wrong = np.isin(lines, np.fromiter(at, dtype=np.int64))
+    told = set(lines[wrong].tolist())  # a row with too few or too many cells is told as that
+    reason = (
+        f"has a quoted cell that goes on after its {quote}; a {quote} within a cell is written twice, or the feed"
+        " declares format: {escape: …} or {quote: ''}"
+    )
+    bad = [*parsed.bad, *((line, text, reason, "quote") for line, text in at.items() if line in told)]
+    return _Parsed(parsed.table.filter(pa.array(~wrong)), lines[~wrong], bad, parsed.joined)
 
 
 def _physical_lines(body: bytes, line_break: bytes) -> npt.NDArray[np.int64] | None:

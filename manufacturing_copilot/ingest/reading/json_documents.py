@@ -10,13 +10,17 @@ from typing import Any
 import polars as pl
 
 from manufacturing_copilot.errors import BatchError
-from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading
+from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading, LeftOut
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS, refuse_large_table, refuse_over
 from manufacturing_copilot.ingest.reading.encoding import to_utf8
 from manufacturing_copilot.ingest.reading.rows import bad_frame, column_names, tidy
 from manufacturing_copilot.ingest.received import LINE, Received
 from manufacturing_copilot.site import FileFormat
+from manufacturing_copilot.site.file_bounds import Limits
 
 _DEEPEST = 8
+_BYTES_A_VALUE = 128
+"""What a value, a key or a list takes at least while JSON is read."""
 
 
 def _parse(text: str) -> Any:
@@ -24,12 +28,14 @@ def _parse(text: str) -> Any:
     return json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
 
 
-def read_json(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
+def read_json(
+    content: bytes, name: str, format: FileFormat, earlier: FileReading, limits: Limits = DEFAULTS
+) -> Received:
     """Return the rows of a JSON array of objects, or of an object that holds one list of them.
 
     `_line` is the object's number. Raises BatchError where the file is no JSON, or holds no such list.
     """
-    text, encoding = _text(content, name, format)
+    text, encoding, damaged = _text(content, name, format, limits)
     try:
         document = _parse(text) if text.strip() else []
     except json.JSONDecodeError as error:
@@ -47,12 +53,16 @@ def read_json(content: bytes, name: str, format: FileFormat, earlier: FileReadin
         else:
             reason = f"is {_kind(entry)}, expected an object with keys and values"
             bad.append((number, json.dumps(entry), reason, "object"))
-    return received_objects(objects, bad, FileFindings(encoding=encoding, list_key=inside), format, name)
+    return received_objects(
+        objects, bad, FileFindings(encoding=encoding, list_key=inside, damaged=damaged), format, name, limits=limits
+    )
 
 
-def read_json_lines(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
+def read_json_lines(
+    content: bytes, name: str, format: FileFormat, earlier: FileReading, limits: Limits = DEFAULTS
+) -> Received:
     """Return the rows of a file with one JSON object a line; a line that is none is a bad line."""
-    text, encoding = _text(content, name, format)
+    text, encoding, damaged = _text(content, name, format, limits)
     objects, bad = [], []
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         if not line.strip():
@@ -67,12 +77,14 @@ def read_json_lines(content: bytes, name: str, format: FileFormat, earlier: File
             objects.append((number, entry))
         else:
             bad.append((number, line, f"is {_kind(entry)}, expected an object with keys and values", "object"))
-    return received_objects(objects, bad, FileFindings(encoding=encoding), format, name)
+    return received_objects(objects, bad, FileFindings(encoding=encoding, damaged=damaged), format, name, limits=limits)
 
 
-def _text(content: bytes, name: str, format: FileFormat) -> tuple[str, str]:
+def _text(content: bytes, name: str, format: FileFormat, limits: Limits) -> tuple[str, str, bool]:
     decoded = to_utf8(content, name, format.encoding, None)
-    return decoded.content.decode("utf-8"), decoded.encoding
+    values = sum(map(decoded.content.count, (b",", b":", b"{", b"[")))
+    refuse_over(name, "memory", 3 * len(decoded.content) + _BYTES_A_VALUE * values, limits.memory)
+    return decoded.content.decode("utf-8"), decoded.encoding, decoded.lossy
 
 
 def _entries(document: Any, name: str) -> tuple[list[Any], str | None]:
@@ -98,6 +110,7 @@ def received_objects(
     format: FileFormat,
     name: str,
     reading: FileReading | None = None,
+    limits: Limits = DEFAULTS,
 ) -> Received:
     """Return objects, each with its number or line, as rows; `reading` is what holds for the next file."""
     columns: dict[str, list[str | None]] = {}
@@ -108,7 +121,10 @@ def received_objects(
         if wrong is not None:
             bad.append((number, json.dumps(entry), *wrong))
             continue
-        for key in flat.keys() - columns.keys():
+        new = flat.keys() - columns.keys()
+        if new:
+            refuse_large_table(name, len(objects), len(columns) + len(new), limits)
+        for key in new:
             columns[key] = [None] * len(kept)
         for key, values in columns.items():
             values.append(flat.get(key))
@@ -117,6 +133,13 @@ def received_objects(
     order = dict.fromkeys(key for _, entry in objects[:1000] for key in _flat(entry))
     keys = [key for key in order if key in columns] + [key for key in columns if key not in order]
     names = column_names(keys)
+    if not names:  # objects without keys are blank rows
+        return Received(
+            pl.DataFrame(schema={LINE: pl.Int64}),
+            bad_frame(bad),
+            replace(found, left_out=LeftOut(blank_rows=len(kept)), columns=()),
+            FileContract(reading),
+        )
     rows = pl.DataFrame(
         {one: pl.Series(columns[key], dtype=pl.String) for one, key in zip(names, keys, strict=True)}
     ).with_columns(pl.Series(LINE, kept, dtype=pl.Int64))

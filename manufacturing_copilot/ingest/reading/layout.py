@@ -8,11 +8,13 @@ import statistics
 from dataclasses import dataclass
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.logical import Grammar
 from manufacturing_copilot.ingest.reading.rows import column_names
 from manufacturing_copilot.site import FileFormat
 
 _DELIMITERS = (";", "\t", "|", ",", "+|", "^")
 _SAMPLE_LINES = 200
+_HEADER_LINES = 21
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,18 @@ def find_layout(content: bytes, name: str, format: FileFormat, expected: str | N
     while start < len(content) and not content[start : content.find(b"\n", start) % (len(content) + 1)].strip():
         start, line = content.find(b"\n", start) + 1, line + 1
     try:
-        cells, consumed = _header_cells(content, start, delimiter, format.quote)
+        header = _header_cells(content, start, delimiter, format.quote)
     except csv.Error:
         raise BatchError(
             f"{name}, line {line}: a column name is longer than {csv.field_size_limit():,} characters; expected a line"
             " with the names of the columns; correct header: or delimiter: in the feed, or the export"
         ) from None
+    if header is None:
+        raise BatchError(
+            f"{name}, line {line}: a {format.quote} opens a column name and is not closed; correct the line with the"
+            " names of the columns, or declare format: {quote: ''} where it is no quote"
+        )
+    cells, consumed = header
     end = start
     for _ in range(consumed):
         position = content.find(b"\n", end)
@@ -124,14 +132,22 @@ def _declared_names(lines: list[str], delimiter: str, format: FileFormat) -> lis
     return [f"column {place}" for place in range(1, width + 1)]
 
 
-def _header_cells(content: bytes, start: int, delimiter: str, quote: str | None) -> tuple[list[str], int]:
-    """Return the header's cells, and how many lines they take (a name may hold a quoted line break)."""
-    text = content[start : start + (1 << 18)].decode("utf-8", "ignore")
+def _header_cells(content: bytes, start: int, delimiter: str, quote: str | None) -> tuple[list[str], int] | None:
+    """Return the header's cells, and how many lines they take (a name may hold a quoted line break).
+
+    None where a quote opens in it that is not closed within its next lines.
+    """
+    line_end = content.find(b"\n", start)
+    line_end = len(content) if line_end < 0 else line_end
+    text = content[start : max(start + (1 << 18), line_end)].decode("utf-8", "ignore")
     if len(delimiter) > 1:
         return text.split("\n", 1)[0].split(delimiter), 1
     options = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
     reader = csv.reader(io.StringIO(text), delimiter=delimiter, **options)  # type: ignore[arg-type]
     cells = next(reader, [])
-    if reader.line_num > 20:  # an unclosed quote in the header, not a name of twenty lines
-        return text.split("\n", 1)[0].split(delimiter), 1
+    if reader.line_num > 1 and quote:
+        lines = [line.encode() for line in text.split("\n", _HEADER_LINES)[:_HEADER_LINES]]
+        closing = Grammar(delimiter.encode(), quote.encode()).closing_line(lines)
+        if closing is None or closing + 1 != reader.line_num:
+            return None
     return cells, reader.line_num

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from manufacturing_copilot.ingest.reading.encoding import REPLACED
-
 BadLine = tuple[int, str, str, str]
 
 _LONGEST_CELL = 1000  # lines; a quote still open after them was never closed
 _LOOKED_AT = 20
+_BLOCK = 1 << 20
+_LONGEST_RUN = 64
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PlainRows:
     bad: list[BadLine]
 
 
-def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, stand_in: bytes, lossy: bool) -> PlainRows:
+def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, stand_in: bytes) -> PlainRows:
     """Return the rows of `body`; `bad` counts lines from 0 as well.
 
     A quoted line break is believed if the quote is closed properly, the row then has `width` cells, and the lines
@@ -42,7 +42,7 @@ def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, sta
     """
     lines = body.split(b"\n")
     ends = np.flatnonzero(np.frombuffer(body, dtype=np.uint8) == ord("\n"))
-    spoilt = _spoilt(body, ends, lossy)
+    spoilt = _spoilt(body, ends)
     joins, bad = _joins(lines, delimiter, quote, width, spoilt) if quote and quote.encode() in body else ({}, [])
     keep = np.diff(np.concatenate([[-1], ends, [len(body)]])) > 1  # the filled ones
     for start, *_ in bad:
@@ -64,20 +64,17 @@ def plain_rows(body: bytes, delimiter: bytes, quote: str | None, width: int, sta
 
 def opens_quote(line: bytes, delimiter: bytes, quote: str) -> bool:
     """Say whether a line that begins a row ends within a quoted cell."""
-    return quote.encode() in line and _Grammar(delimiter, quote.encode()).opens(line)
+    return quote.encode() in line and Grammar(delimiter, quote.encode()).opens(line)
 
 
-def _spoilt(body: bytes, ends: npt.NDArray[np.int64], lossy: bool) -> dict[int, tuple[str, str]]:
+def _spoilt(body: bytes, ends: npt.NDArray[np.int64]) -> dict[int, tuple[str, str]]:
     """Return the lines that hold what is no text, and why."""
-    reasons = {REPLACED: ("holds bytes that are no text in the file's encoding", "encoding")} if lossy else {}
-    reasons[b"\x00"] = ("holds a NUL byte, which no text may hold", "nul")
     spoilt: dict[int, tuple[str, str]] = {}
-    for mark, reason in reasons.items():
-        position = body.find(mark)
-        while position >= 0:
-            line = int(np.searchsorted(ends, position))
-            spoilt[line] = reason
-            position = body.find(mark, int(ends[line])) if line < len(ends) else -1
+    position = body.find(b"\x00")
+    while position >= 0:
+        line = int(np.searchsorted(ends, position))
+        spoilt[line] = ("holds a NUL byte, which no text may hold", "nul")
+        position = body.find(b"\x00", int(ends[line])) if line < len(ends) else -1
     return spoilt
 
 
@@ -85,7 +82,7 @@ def _joins(
     lines: list[bytes], delimiter: bytes, quote: str, width: int, spoilt: dict[int, tuple[str, str]]
 ) -> tuple[dict[int, int], list[BadLine]]:
     """Return which line a row goes on to, by the line it starts on; and the lines that open a quote for nothing."""
-    grammar = _Grammar(delimiter, quote.encode())
+    grammar = Grammar(delimiter, quote.encode())
     quoted = [number for number, line in enumerate(lines) if grammar.quote in line]
     texts = pl.Series([lines[number].decode("utf-8", "replace") for number in quoted], dtype=pl.String)
     opening = texts.str.contains(grammar.open_pattern)
@@ -104,7 +101,7 @@ def _joins(
     return joins, bad
 
 
-def _close(lines: list[bytes], quoted: list[int], start: int, grammar: _Grammar, width: int) -> int | None:
+def _close(lines: list[bytes], quoted: list[int], start: int, grammar: Grammar, width: int) -> int | None:
     """Return the line on which the quote opened on `start` is closed, if it is closed and makes a whole row."""
     index = bisect_right(quoted, start)
     while index < len(quoted) and quoted[index] - start <= _LONGEST_CELL:
@@ -120,15 +117,66 @@ def _close(lines: list[bytes], quoted: list[int], start: int, grammar: _Grammar,
     return None
 
 
-def _swallows_rows(inner: list[bytes], grammar: _Grammar, width: int) -> bool:
+def _swallows_rows(inner: list[bytes], grammar: Grammar, width: int) -> bool:
     filled = [line for line in inner[:_LOOKED_AT] if line.strip()]
     return width > 2 and bool(filled) and all(grammar.is_row(line, width) for line in filled)
 
 
-class _Grammar:
+def split_quotes(body: bytes, delimiter: bytes, quote: str) -> list[int]:
+    """Return the lines (from 0) of rows, one a line, whose quoted cell goes on after its quote was closed.
+
+    As in `A,"1/2" BOLT",5`: a parser would give such a cell without that quote. Blanks after a quote are no text.
+    """
+    mark = quote.encode()
+    if mark not in body:
+        return []
+    codes = np.frombuffer(b"\n" + body + b"\n", dtype=np.uint8)
+    suspects = _quotes_before_text(codes, mark[0], delimiter[-1]) - 1
+    if not len(suspects):
+        return []
+    codes = codes[1:-1]
+    line_ends = np.flatnonzero(codes == 10)
+    grammar = Grammar(delimiter, mark)
+    told = []
+    for line in np.unique(np.searchsorted(line_ends, suspects)).tolist():
+        start = int(line_ends[line - 1]) + 1 if line else 0
+        stop = int(line_ends[line]) if line < len(line_ends) else len(body)
+        if grammar.goes_on_after_quote(body[start:stop]):
+            told.append(line)
+    return told
+
+
+def _quotes_before_text(codes: npt.NDArray[np.uint8], quote: int, delimiter: int) -> npt.NDArray[np.int64]:
+    """Return the quotes that text follows though they close a cell: the first and the last of `codes` are line ends.
+
+    Within a quoted cell two quotes are one that is meant; a quote at the begin of a cell opens it.
+    """
+    parts = []
+    for begin in range(1, len(codes) - 1, _BLOCK):
+        end = min(begin + _BLOCK, len(codes) - 1)
+        before, here, after = codes[begin - 1 : end - 1], codes[begin:end], codes[begin + 1 : end + 1]
+        last = (here == quote) & (after != quote) & (after != delimiter) & (after != 10)
+        parts.append(np.flatnonzero(last & (before != delimiter) & (before != 10)) + begin)
+    places = np.concatenate(parts) if parts else np.array([], dtype=np.int64)
+    length = np.ones(len(places), dtype=np.int64)
+    open_ = np.arange(len(places))
+    for _ in range(_LONGEST_RUN):
+        open_ = open_[codes[places[open_] - length[open_]] == quote]
+        if not len(open_):
+            break
+        length[open_] += 1
+    before = codes[places - length]
+    at_begin = (before == delimiter) | (before == 10)
+    wrong = (length % 2 == 0) == at_begin
+    wrong[open_] = True  # too many quotes to count: its line is looked at
+    return places[wrong]
+
+
+class Grammar:
     """How one delimiter and quote cut a row."""
 
     def __init__(self, delimiter: bytes, quote: bytes) -> None:
+        """Cut by `delimiter`, outside of what stands between two times `quote`."""
         self.quote = quote
         self._delimiter, self._quote = delimiter.decode(), quote.decode()
         d, q = re.escape(self._delimiter), re.escape(self._quote)
@@ -141,6 +189,10 @@ class _Grammar:
         whole = f"(?:{q}(?:[^{q}]|{q}{q})*+{q}|[^{q}{d}]*+)"
         self._row = re.compile(f"{whole}(?:{d}{whole})*+".encode())
         self._inside = re.compile(f"(?:[^{q}]|{q}{q})*+".encode())
+        closed = f"{q}(?:[^{q}]|{q}{q})*+{q}"
+        self._goes_on = re.compile(
+            f"(?:(?:{closed}[ \\t]*+|[^{q}{d}][^{d}]*+|){d})*+{closed}[ \\t]*+[^ \\t{d}{q}]".encode()
+        )
 
     def after(self, line: bytes) -> str:
         """Say what a line that begins inside a quoted cell does: "inside", "closed" (a row ends) or "malformed"."""
@@ -158,6 +210,18 @@ class _Grammar:
     def opens(self, line: bytes) -> bool:
         """Say whether a line that begins a row ends within a quoted cell."""
         return self._open.fullmatch(line) is not None
+
+    def goes_on_after_quote(self, line: bytes) -> bool:
+        """Say whether text follows the closing quote of one of a row's cells."""
+        return self._goes_on.match(line) is not None
+
+    def closing_line(self, lines: list[bytes]) -> int | None:
+        """Return on which of the lines a quote is closed that the first one leaves open; None where on none."""
+        for number, line in enumerate(lines[1:], start=1):
+            state = self.after(line)
+            if state != "inside":
+                return number if state == "closed" else None
+        return None
 
     def is_row(self, line: bytes, width: int) -> bool:
         """Say whether a line is, taken alone, a properly written row of so many cells."""

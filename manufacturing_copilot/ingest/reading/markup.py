@@ -13,11 +13,14 @@ from xml.parsers import expat
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FileFindings, FileReading
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS, refuse_over
 from manufacturing_copilot.ingest.reading.json_documents import received_objects
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
+from manufacturing_copilot.site.file_bounds import Limits
 
 _DEEPEST = 32
+_BYTES_A_TAG = 100
 _DECLARED = re.compile(rb"""^<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]+)["']""")
 _OF_EXPAT = ("utf-8", "utf-16", "iso-8859-1", "us-ascii")
 _VALUES = ("value", "ref", "eval")
@@ -26,7 +29,9 @@ _VALUES = ("value", "ref", "eval")
 Path = tuple[str, ...]
 
 
-def read_xml(content: bytes, name: str, format: FileFormat, earlier: FileReading) -> Received:
+def read_xml(
+    content: bytes, name: str, format: FileFormat, earlier: FileReading, limits: Limits = DEFAULTS
+) -> Received:
     """Return the rows of an XML file: the elements that the feed names as `record`, else those that repeat.
 
     Attributes and inner elements are columns, nested ones dotted; where an element has a `name`, as Odoo's fields have,
@@ -42,14 +47,15 @@ def read_xml(content: bytes, name: str, format: FileFormat, earlier: FileReading
         raise BatchError(f"{name}: this is a spreadsheet in XML of 2003; save it as a workbook (.xlsx) or as CSV")
     content = _recoded(content, name)
     paths = Counter[Path]()
-    _parse(content, name, _Paths(paths))
+    refuse_over(name, "memory", 2 * len(content) + _BYTES_A_TAG * content.count(b"<"), limits.memory)
+    _parse(content, name, _Paths(paths, name, limits))
     if not paths:
         raise BatchError(f"{name}: the file is empty; expected XML with an element for each row")
     path = _rows_at(paths, format.record or earlier.record, name, declared=format.record is not None)
     rows = _Rows(path)
     _parse(content, name, rows)
     found = FileFindings(element="/".join(path))
-    return received_objects(rows.objects, [], found, format, name, reading=FileReading(record=path[-1]))
+    return received_objects(rows.objects, [], found, format, name, FileReading(record=path[-1]), limits)
 
 
 def _recoded(content: bytes, name: str) -> bytes:
@@ -94,12 +100,16 @@ def _parse(content: bytes, name: str, handler: _Paths | _Rows) -> None:
 class _Paths:
     """Counts the elements by the path that leads to them."""
 
-    def __init__(self, paths: Counter[Path]) -> None:
+    def __init__(self, paths: Counter[Path], name: str, limits: Limits) -> None:
         self._paths, self._open = paths, []  # type: tuple[Counter[Path], list[str]]
+        self._name, self._limits, self._cells = name, limits, 0
 
     def start(self, tag: str, attributes: dict[str, str], line: int) -> None:
         if len(self._open) >= _DEEPEST:
             raise RecursionError
+        refuse_over(self._name, "columns", len(attributes), self._limits.columns, where=f", line {line}")
+        self._cells += len(attributes) + 1
+        refuse_over(self._name, "cells", self._cells, self._limits.cells)
         self._open.append(tag)
         self._paths[tuple(self._open)] += 1
 
@@ -149,13 +159,20 @@ class _Rows:
         if not self._inner:
             return
         key, inside, texts = self._inner.pop()
-        if not self._inner:
-            return
         text = "".join(texts).strip()
-        _add(self._inner[-1][1], key, _value(inside, text))
+        if not self._inner:
+            if text:  # the row's own text stands in a column of the element's name
+                _add(inside, key, text)
+            return
+        row = self._inner[-1][1]
+        _add(row, key, _value(inside, text))
+        if text:
+            for attribute, value in inside.items():
+                if isinstance(value, str) and attribute not in _VALUES:
+                    _add(row, f"{key}.{attribute}", value)
 
     def text(self, text: str) -> None:
-        if len(self._inner) > 1:
+        if self._inner:
             self._inner[-1][2].append(text)
 
 

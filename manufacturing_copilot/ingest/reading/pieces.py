@@ -13,12 +13,14 @@ from typing import BinaryIO
 
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.file_contract import FileContract, FileFindings, FileReading, LeftOut
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS, refuse_over
 from manufacturing_copilot.ingest.reading.delimited import line_feeds, parsed_plain
 from manufacturing_copilot.ingest.reading.files import ENDINGS
 from manufacturing_copilot.ingest.reading.layout import Layout, find_layout
 from manufacturing_copilot.ingest.reading.rows import tidy
 from manufacturing_copilot.ingest.received import Received
 from manufacturing_copilot.site import FileFormat
+from manufacturing_copilot.site.file_bounds import Limits
 
 PIECE_BYTES = 6 << 20
 _BOM = b"\xef\xbb\xbf"
@@ -37,12 +39,14 @@ class PieceReader:
     format: FileFormat
     earlier: FileContract
     piece_bytes: int = PIECE_BYTES
+    limits: Limits = DEFAULTS
     ascii: bool = True
 
     def __post_init__(self) -> None:
         """Look at what the declared format and the name already say."""
         declared = (self.format.encoding or "utf-8").lower().replace("_", "-")
         of_csv = self.format.type in (None, "csv") and declared in ("utf-8", "utf8") and not self.format.line_end
+        of_csv = of_csv and self.format.escape is None
         of_another_type = self.format.type is None and Path(self.name).suffix.lower() in ENDINGS
         self.plain = of_csv and not of_another_type
         self.layout: Layout | None = None
@@ -66,6 +70,8 @@ class PieceReader:
                 self.plain = False
                 return
             line += body.count(b"\n")
+            refuse_over(self.name, "columns", len(self.layout.names), self.limits.columns)
+            refuse_over(self.name, "rows", line, self.limits.rows)
             rows, left_out = tidy(parsed.rows, self.format, self.name)
             self.left_out = self.left_out + left_out + parsed.found.left_out
             found = FileFindings(type="csv", delimiter=self.layout.delimiter, columns=tuple(self.layout.names))

@@ -6,12 +6,14 @@ the feed says so, and rows of which `only:` says that they are another feed's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import polars as pl
 
 from manufacturing_copilot.ingest.file_contract import LeftOut
 from manufacturing_copilot.ingest.reading.conditions import keep_only
+from manufacturing_copilot.ingest.reading.encoding import STAND_IN
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.site import FileFormat
 
@@ -30,13 +32,18 @@ def column_names(cells: Sequence[str | None]) -> list[str]:
     """Return usable names for the header's cells: empty ones get their place, repeated ones a number."""
     names: list[str] = []
     seen: set[str] = set()
+    next_numbers: dict[str, int] = {}
     for place, cell in enumerate(cells, start=1):
-        plain = (cell or "").replace("\ufeff", "").replace("\x00", "\u2400").strip() or f"column {place}"
+        plain = (
+            re.sub(STAND_IN, "\ufffd", cell or "").replace("\ufeff", "").replace("\x00", "\u2400").strip()
+            or f"column {place}"
+        )
         if plain == "*" or (plain.startswith("^") and plain.endswith("$")):
             plain = f"'{plain}'"  # polars would take it for a pattern of names
-        name, number = plain, 2
+        name, number = plain, next_numbers.get(plain, 2)
         while name in seen or name == LINE:
             name, number = f"{plain} ({number})", number + 1
+        next_numbers[plain] = number
         seen.add(name)
         names.append(name)
     return names

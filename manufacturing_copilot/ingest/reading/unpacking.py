@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from manufacturing_copilot.errors import BatchError
+from manufacturing_copilot.ingest.reading.bounded import DEFAULTS, refuse_over
+from manufacturing_copilot.site.file_bounds import Limits
 
 _STEP = 1 << 20
+_TAKEN = 1 << 16
+_PADDING = re.compile(rb"\x00*+")
 # a damaged directory leads to places outside the file, a damaged stream to each packing's own error
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, OSError, ValueError)
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-@dataclass(frozen=True)
-class UnpackingLimits:
-    """How large a packed file may become.
-
-    `most_bytes`: largest size of one unpacked file. `free_bytes`: up to this size any ratio of packing is believed.
-    `highest_ratio`: beyond that, unpacked bytes per packed byte. Exports pack 5 to 50 times; bombs, 1,000 times and
-    more.
-    """
-
-    most_bytes: int = 4 * 2**30
-    free_bytes: int = 64 * 2**20
-    highest_ratio: int = 250
-
-
-LIMITS = UnpackingLimits()
+FREE_BYTES = 64 * 2**20
+"""Up to this size any ratio of packing is believed."""
+HIGHEST_RATIO = 250
+"""Beyond it, unpacked bytes per packed byte. Exports pack 5 to 50 times; bombs, 1,000 times and more."""
 
 
 def is_workbook(content: bytes) -> bool:
@@ -47,11 +40,15 @@ def is_workbook(content: bytes) -> bool:
     return "[Content_Types].xml" in names or ("mimetype" in names and "content.xml" in names)
 
 
-def unpack(content: bytes, name: str, limits: UnpackingLimits = LIMITS) -> tuple[bytes, str, str | None]:
+def unpack(content: bytes, name: str, limits: Limits = DEFAULTS) -> tuple[bytes, str, str | None]:
     """Return the bytes inside a gzip or zip file, the name of what was inside, and the packing (None where none).
 
     Raises BatchError for damaged or encrypted packing, several files in one zip, or one that unpacks too large.
     """
+    if content.startswith((b"\x1f\x8b", b"PK", b"PAR1", _OLE)):
+        refuse_over(name, "packed", len(content), limits.packed)
+    else:
+        refuse_over(name, "unpacked", len(content), limits.unpacked)
     if content.startswith(b"\x1f\x8b"):
         inner = name[:-3] if name.lower().endswith(".gz") else name
         return _gunzip(content, name, limits), inner, "gzip"
@@ -75,37 +72,41 @@ def _is_litter(path: str) -> bool:
     return path.startswith("__MACOSX/") or PurePosixPath(path).name in (".DS_Store", "Thumbs.db")
 
 
-def _bounded(unpacked: int, packed: int, name: str, limits: UnpackingLimits) -> None:
-    is_bomb = unpacked > limits.free_bytes and unpacked > limits.highest_ratio * packed
-    if is_bomb or unpacked > limits.most_bytes:
+def _bounded(unpacked: int, packed: int, name: str, limits: Limits) -> None:
+    refuse_over(name, "unpacked", unpacked, limits.unpacked)
+    if unpacked > FREE_BYTES and unpacked > HIGHEST_RATIO * packed:
         raise BatchError(
-            f"{name}: {packed:,} packed bytes unpack to more than {min(unpacked, limits.most_bytes):,};"
-            " that is refused as a zip bomb; deliver the file unpacked or in parts"
+            f"{name}: {packed:,} packed bytes unpack to more than {unpacked:,}; that is refused as a zip bomb;"
+            " deliver the file unpacked or in parts"
         )
 
 
-def _gunzip(content: bytes, name: str, limits: UnpackingLimits) -> bytes:
+def _gunzip(content: bytes, name: str, limits: Limits) -> bytes:
+    """Unpack all members of a gzip file; some writers pad the end with zeros."""
     pieces: list[bytes] = []
-    size, rest = 0, content
+    size, position = 0, 0
     try:
-        while rest:
+        while position < len(content):
             decoder = zlib.decompressobj(wbits=31)
-            piece = decoder.decompress(rest, _STEP)
-            while piece or decoder.unconsumed_tail:
+            while not decoder.eof:
+                # what the decoder has not taken is handed in again, so it gets little at a time
+                given = content[position : position + _TAKEN]
+                if not given:
+                    raise BatchError(f"{name}: the gzip file is cut off; fetch it again")
+                piece = decoder.decompress(given, _STEP)
+                left = len(decoder.unused_data) if decoder.eof else len(decoder.unconsumed_tail)
+                position += len(given) - left
                 size += len(piece)
                 _bounded(size, len(content), name, limits)
                 pieces.append(piece)
-                piece = decoder.decompress(decoder.unconsumed_tail, _STEP)
-            if not decoder.eof:
-                raise BatchError(f"{name}: the gzip file is cut off; fetch it again")
-            # gzip allows several members in a row, and some writers pad the end with zeros
-            rest = decoder.unused_data.lstrip(b"\x00")
+            padding = _PADDING.match(content, position)
+            position = padding.end() if padding else position
     except zlib.error:
         raise BatchError(f"{name}: the gzip file is damaged; fetch it again") from None
     return b"".join(pieces)
 
 
-def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, packed: int, limits: UnpackingLimits) -> bytes:
+def _unzip(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, packed: int, limits: Limits) -> bytes:
     _bounded(member.file_size, packed, name, limits)
     if member.flag_bits & 0x1:
         raise BatchError(f"{name}: {member.filename} in the zip is encrypted; deliver it without a password")

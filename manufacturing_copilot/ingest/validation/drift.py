@@ -37,7 +37,7 @@ def held_to_contract(received: Received, feed: Feed, file_name: str) -> Received
 
 
 def drift_of(found: Sequence[FileFindings]) -> dict[str, list[str]]:
-    """Return in what the columns of a batch's files differed from before: new, discarded and missing ones, by name.
+    """Return in what a batch's files differed from before: new, discarded and missing columns, and their encoding.
 
     `found`: what was found of each file. Empty where nothing differed.
     """
@@ -45,6 +45,9 @@ def drift_of(found: Sequence[FileFindings]) -> dict[str, list[str]]:
         "new columns": [name for file in found for name in file.new_columns],
         "discarded columns": [name for file in found for name in file.discarded_columns],
         "missing columns": [name for file in found for name in file.missing_columns],
+        "another encoding": [
+            f"{file.encoding} after {file.earlier_encoding}" for file in found if file.earlier_encoding is not None
+        ],
     }
     return {word: list(dict.fromkeys(names)) for word, names in named.items() if names}
 

@@ -39,6 +39,19 @@ def match_columns(received: Received, feed: Feed, file_name: str) -> dict[str, s
     return matched
 
 
+def columns_read(received: Received, feed: Feed) -> set[str]:
+    """Return the columns of the file that the feed reads: of its fields, their factors and signs, and of `only:`."""
+    names = [name for name in received.rows.columns if name != LINE]
+    specs = feed.columns.values()
+    wanted: list[str | int | float] = [*feed.format.only]
+    for spec in specs:
+        wanted += [*spec.times, *spec.divided_by]
+        wanted += [spec.negative_where.column] if spec.negative_where is not None else []
+    read = {match_name(names, column) for column in wanted if isinstance(column, str)}
+    read |= {_match(names, spec) for spec in specs if spec.constant is None}
+    return {name for name in read if name is not None}
+
+
 def _refuse_row_as_header(matched: Mapping[str, str], received: Received, feed: Feed, file_name: str) -> None:
     """Refuse a file without header where columns are named by place: its first row would pass for the header."""
     if feed.format.header is not True or received.found.type not in ("csv", "excel"):

@@ -196,12 +196,12 @@ def test_a_file_whose_first_batch_failed_is_no_repeat(store: Store, home: Path) 
 
 def test_a_batch_that_cannot_be_loaded_says_why_and_keeps_nothing(store: Store, home: Path) -> None:
     site = site_of(home / "site")
-    drop(home, "inbox/shop/orders_1.csv", ORDERS_HEADER, "A1,1,007,2.5,2026-03-01", age=90)
+    drop(home, "inbox/shop/orders_1.csv", "order,line,amount,ordered", "A1,1,3,2026-03-01", age=90)
     drop(home, "inbox/shop/orders_2.csv", "order,line,amount,ordered", "A2,1,3,2026-03-01")
     [counts] = load_all(store, site, home)
     assert counts.status == "failed"
     assert counts.problem is not None
-    assert "orders_2.csv" in counts.problem
+    assert "orders_1.csv" in counts.problem and "orders_2.csv" in counts.problem
     assert fates(counts) == (0, 0, 0, 0)
     assert rows(store, accepted["order_lines"], "record_key") == []
     assert events(store) == ["pending", "in_progress", "failed"]

@@ -2,7 +2,6 @@ import datetime as dt
 import io
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import openpyxl
 import polars as pl
@@ -182,25 +181,3 @@ def as_parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
-
-
-FAR_DAY = pa.table({"item": ["A"], "days": pa.array([[2**30]], pa.list_(pa.int32())).cast(pa.list_(pa.date32()))})
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("far.parquet", as_parquet(FAR_DAY)),
-        ("empties.json", b"[{},{}]"),
-        ("texts.xml", b"<r><a>1</a><a>2</a></r>"),
-        ("header.csv", b"x" * 140_000 + b",b\n1,2\n"),
-    ],
-)
-def test_what_a_library_cannot_read_is_a_sentence(name: str, content: bytes) -> None:
-    with pytest.raises(BatchError, match=name):
-        read_file(content, name, FileFormat())
-
-
-def test_a_workbook_that_makes_its_library_panic_is_a_sentence(shared_data: Path) -> None:
-    with pytest.raises(BatchError, match=r"panic\.xls: the excel file is damaged"):
-        read_file(shared_data / "reader_cases" / "panic.xls", "panic.xls", FileFormat())
