@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from manufacturing_copilot.dagster_support import days
-from manufacturing_copilot.site import Site
+from manufacturing_copilot.site import Site, Target
 
 if TYPE_CHECKING:  # dagster gives this type no public name
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -15,15 +15,18 @@ if TYPE_CHECKING:  # dagster gives this type no public name
 DAILY = "daily"
 FACTS = "facts_and_alerts"
 """Not just `facts`: the step that brings unified up to date is called so, and Dagster wants names to differ."""
+PLANNING = "planning"
+"""There is nothing to plan where no demand is forecast: the job is missing there, as the stage is."""
 _GROUPS = {
-    DAILY: ("unified", "runtime", "forecasts", "alerts", "report"),
-    FACTS: ("unified", "alerts", "report"),
+    DAILY: ("unified", "runtime", "forecasts", "planning", "alerts", "report"),
+    FACTS: ("unified", "planning", "alerts", "report"),
     "unified": ("unified",),
     "forecasts": ("runtime", "forecasts"),
+    PLANNING: ("planning",),
     "alerts": ("alerts",),
     "report": ("report",),
 }
-_BY_DAY = {"unified", "forecasts"}
+_BY_DAY = {"unified", "forecasts", PLANNING}
 """The groups that hold assets with a partition a day; the others are about now."""
 
 
@@ -43,6 +46,7 @@ def flow_jobs(site: Site) -> dict[str, UnresolvedAssetJobDefinition]:
             description=_in_words(name, groups),
         )
         for name, groups in _GROUPS.items()
+        if name != PLANNING or Target.DEMAND in site.forecasts
     }
 
 

@@ -7,7 +7,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from manufacturing_copilot.progress import is_current
-from manufacturing_copilot.site import Site
+from manufacturing_copilot.site import Site, Target
 
 
 def stages_behind(connection: sa.Connection, site: Site, as_of: date) -> list[str]:
@@ -18,6 +18,7 @@ def stages_behind(connection: sa.Connection, site: Site, as_of: date) -> list[st
     parts: dict[str, list[str]] = {
         "unified": ["unified"],
         "forecasts": [f"forecasts/{target.value}" for target in site.forecasts],
+        "planning": ["planning"] if Target.DEMAND in site.forecasts else [],
         "alerts": ["alerts"],
         "report": ["report"],
     }

@@ -131,20 +131,20 @@ def _order_quantities(paths: StockPaths, leads: Floats, mean: Floats, variance: 
     upto = np.where(expected > 0, upto, 0.0)
     # The position: stock and what comes within lead time and review, less the firm orders of that time.
     position = paths.keys["available"].to_numpy() + _at_day(np.cumsum(paths.expected_flow(), axis=1), cover)
-    return _lots(paths.keys, upto - position)
+    lots: list[float] = order_total(upto - position, lot_rules(paths.keys)).tolist()
+    return lots
 
 
-def _lots(keys: pl.DataFrame, net: Floats) -> list[float]:
+def lot_rules(keys: pl.DataFrame) -> LotRules:
+    """Return the lot rules of items (minimum_order, order_multiple, base_unit); whole units of what is counted."""
     unit = pl.col("base_unit").str.strip_chars().str.to_lowercase().fill_null("")
     counted = keys.select(unit.is_in(["", *COUNTED_UNITS])).to_series().to_numpy()
     multiple = keys["order_multiple"].fill_null(0.0).to_numpy()
-    rules = LotRules(
+    return LotRules(
         keys["minimum_order"].fill_null(0.0).to_numpy(),
         np.where((multiple <= 0) & counted, 1.0, np.maximum(multiple, 0.0)),
         np.full(keys.height, np.inf),
     )
-    lots: list[float] = order_total(net, rules).tolist()
-    return lots
 
 
 def _order_by(chances: Floats, lead: Floats, quantity: list[float], as_of: date) -> list[date | None]:

@@ -107,8 +107,8 @@ def read_paths(
     rows = read_frame(connection, _demand_forecasts(as_of))
     if rows.is_empty():
         return None
-    stock = _stock(connection, as_of)
-    main = connection.scalar(sa.select(location.c.id).where(location.c.code == MAIN))
+    stock = stock_records(connection, as_of)
+    main = main_place(connection)
     rows = _forecasts_at_their_places(rows, stock, main)
     keys = _keys(connection, rows, stock)
     leads = lead_times(connection, keys, as_of) if keys.height else np.zeros((0, len(POINTS)))
@@ -129,7 +129,7 @@ def read_paths(
     firm = _by_day(orders.join(row_numbers, on=["item_id", "location_id"]), as_of, demand.shape)
     left, firm = _consumed(keys, demand, firm)
     share = np.divide(left, demand, out=np.ones_like(demand), where=demand > 0)
-    supply, keys = _supply(connection, keys, row_numbers, leads, stock, as_of, main)
+    supply, keys = counted_supply(connection, keys, row_numbers, leads, stock, as_of, main)
     return StockPaths(as_of, keys.select(*STOCK_KEYS.columns), left, variance * share, factor, firm, supply, leads)
 
 
@@ -208,6 +208,11 @@ def _daily(rows: pl.DataFrame, as_of: date, days: int) -> pl.DataFrame:
     return pl.concat([spread.drop("order"), tail], how="vertical_relaxed")
 
 
+def main_place(connection: sa.Connection) -> int | None:
+    """Return the location of records that name none."""
+    return connection.scalar(sa.select(location.c.id).where(location.c.code == MAIN))
+
+
 def _at_their_places(rows: pl.DataFrame, stock: pl.DataFrame, main: int | None) -> pl.DataFrame:
     """Return rows of records that name no place where their item lies, if it lies at one place alone."""
     only = stock.group_by("item_id").agg(places=pl.len(), _only=pl.col("location_id").first())
@@ -256,7 +261,8 @@ def _keys(connection: sa.Connection, rows: pl.DataFrame, stock: pl.DataFrame) ->
     )
 
 
-def _stock(connection: sa.Connection, as_of: date) -> pl.DataFrame:
+def stock_records(connection: sa.Connection, as_of: date) -> pl.DataFrame:
+    """Return item_id, location_id, on_hand, reserved, said_on_order and available of the newest snapshot by then."""
     newest = sa.select(sa.func.max(inventory_snapshot.c.day)).where(inventory_snapshot.c.day <= as_of).scalar_subquery()
     frame = read_frame(
         connection,
@@ -302,7 +308,7 @@ def _consumed(keys: pl.DataFrame, demand: Floats, firm: Floats) -> tuple[Floats,
     return left - becomes_firm, firm
 
 
-def _supply(
+def counted_supply(
     connection: sa.Connection,
     keys: pl.DataFrame,
     row_numbers: pl.DataFrame,

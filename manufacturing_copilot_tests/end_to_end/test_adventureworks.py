@@ -83,7 +83,7 @@ def test_every_stage_is_a_recorded_run_that_succeeded(plant: Running, outcome: O
     names = [step.name for step in outcome.steps]
     loads = [f"ingest_{declared.source}_{declared.name}" for declared in plant.site.feeds]
     assert sorted(names[: len(loads)]) == sorted(loads)
-    assert names[len(loads) :] == ["unified", "forecasts", "alerts", "notify", "report"]
+    assert names[len(loads) :] == ["unified", "forecasts", "planning", "alerts", "notify", "report"]
     assert outcome.success
     assert len({step.run_id for step in outcome.steps}) == len(names)
 

@@ -61,7 +61,7 @@ def test_dagster_can_load_every_site(folder: Path) -> None:
 
 def test_every_asset_has_an_owner_a_kind_a_description_and_the_group_of_its_stage() -> None:
     graph = build(DEMO).resolve_asset_graph()
-    stages = {"ingest", "unified", "runtime", "forecasts", "alerts", "report"}
+    stages = {"ingest", "unified", "runtime", "forecasts", "planning", "alerts", "report"}
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.group_name == key.path[0] and node.group_name in stages, key
@@ -83,7 +83,7 @@ def test_every_column_of_every_asset_says_what_it_means() -> None:
 
 def test_data_moves_down_only() -> None:
     graph = build(DEMO).resolve_asset_graph()
-    order = ["ingest", "unified", "runtime", "forecasts", "alerts", "report"]
+    order = ["ingest", "unified", "runtime", "forecasts", "planning", "alerts", "report"]
     for key in graph.get_all_asset_keys():
         for parent in graph.get(key).parent_keys:
             assert order.index(parent.path[0]) <= order.index(key.path[0]), (parent, key)
@@ -96,8 +96,8 @@ def test_the_daily_job_holds_every_stage_after_ingest_and_the_facts_job_no_forec
         selected = definitions.resolve_job_def(name).asset_layer.selected_asset_keys
         return {key.path[0] for key in selected}
 
-    assert groups(DAILY) == {"unified", "runtime", "forecasts", "alerts", "report"}
-    assert groups(FACTS) == {"unified", "alerts", "report"}
+    assert groups(DAILY) == {"unified", "runtime", "forecasts", "planning", "alerts", "report"}
+    assert groups(FACTS) == {"unified", "planning", "alerts", "report"}
     for name in (DAILY, FACTS):
         assert is_by_day(name)
         assert definitions.resolve_job_def(name).partitions_def is not None

@@ -17,7 +17,7 @@ from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site, remove_records
 from manufacturing_copilot_tests.ingest.plants import MOVES_HEADER, drop, site_of
 
-PARTS = ("unified", "forecasts/demand", "alerts", "report")
+PARTS = ("unified", "forecasts/demand", "planning", "alerts", "report")
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def bring_up(store: Store, site: Site, *parts: str) -> None:
 
 def test_stages_catch_up_one_by_one_in_the_order_of_the_flow(store: Store, site: Site) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
-    assert behind(store, site) == ["unified", "forecasts", "alerts", "report"]
+    assert behind(store, site) == ["unified", "forecasts", "planning", "alerts", "report"]
     bring_up(store, site, "unified")
-    assert behind(store, site) == ["forecasts", "alerts", "report"]
+    assert behind(store, site) == ["forecasts", "planning", "alerts", "report"]
     bring_up(store, site, *PARTS)
     assert behind(store, site) == []
 
@@ -66,27 +66,27 @@ def test_a_new_batch_puts_every_stage_behind(store: Store, site: Site) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
     bring_up(store, site, *PARTS)
     add_records(store, "erp/items", [{"item": "B"}])
-    assert behind(store, site) == ["unified", "forecasts", "alerts", "report"]
+    assert behind(store, site) == ["unified", "forecasts", "planning", "alerts", "report"]
 
 
 def test_a_withdrawn_batch_puts_every_stage_behind(store: Store, site: Site) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
     bring_up(store, site, *PARTS)
     remove_records(store, "erp/items")
-    assert behind(store, site) == ["unified", "forecasts", "alerts", "report"]
+    assert behind(store, site) == ["unified", "forecasts", "planning", "alerts", "report"]
 
 
 def test_another_day_puts_every_stage_behind(store: Store, site: Site) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
     bring_up(store, site, *PARTS)
-    assert behind(store, site, DAY + timedelta(days=1)) == ["unified", "forecasts", "alerts", "report"]
+    assert behind(store, site, DAY + timedelta(days=1)) == ["unified", "forecasts", "planning", "alerts", "report"]
 
 
 def test_another_declaration_puts_every_stage_behind(store: Store, site: Site) -> None:
     add_records(store, "erp/items", [{"item": "A"}])
     bring_up(store, site, *PARTS)
     changed = make_site("erp/items", clock=DAY, forecasts={Target.DEMAND: (Frequency.MONTHLY,)})
-    assert behind(store, changed) == ["unified", "forecasts", "alerts", "report"]
+    assert behind(store, changed) == ["unified", "forecasts", "planning", "alerts", "report"]
 
 
 def test_a_file_without_keys_that_comes_again_runs_no_stage_again(store: Store, home: Path) -> None:

@@ -11,6 +11,7 @@ from manufacturing_copilot.store import tables as t
 CONSTRAINTS = {
     "ck_batch_status": (t.batch, "status in ('pending', 'in_progress', 'success', 'failed', 'withdrawn')"),
     "ck_item_event_kind": (t.item_event, "kind in ('merge', 'split', 'undo')"),
+    "ck_planned_order_source": (t.planned_order, "source in ('buy', 'make')"),
     "ck_override_kind": (t.override, "kind in ('quantity', 'factor')"),
     "ck_delivery_status": (t.delivery, "status in ('pending', 'sending', 'accepted', 'failed', 'unknown')"),
 }

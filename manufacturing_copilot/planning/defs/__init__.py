@@ -1,13 +1,17 @@
-"""The planning stage for Dagster: the inventory forecast as an asset, and its check."""
+"""The planning stage for Dagster: stock ahead and planned orders as assets, and their checks."""
 
 import dagster as dg
 
-from manufacturing_copilot.planning.defs.assets import inventory_asset, inventory_check
+from manufacturing_copilot.planning.defs.assets import inventory_asset, inventory_check, planned_orders_asset
 from manufacturing_copilot.site import Site, Target
 
 
 def build_definitions(site: Site) -> dg.Definitions:
     """Return the definitions of planning; the resource `plant` is bound by whoever joins the stages."""
-    if Target.INVENTORY not in site.forecasts:
-        return dg.Definitions()
-    return dg.Definitions(assets=[inventory_asset(site)], asset_checks=[inventory_check()])
+    assets, checks = [], []
+    if Target.INVENTORY in site.forecasts:
+        assets.append(inventory_asset(site))
+        checks.append(inventory_check())
+    if Target.DEMAND in site.forecasts:
+        assets.append(planned_orders_asset(site))
+    return dg.Definitions(assets=assets, asset_checks=checks)

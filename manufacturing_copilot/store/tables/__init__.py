@@ -60,6 +60,7 @@ from manufacturing_copilot.store.tables.notify import (
     notification,
     notification_alert,
 )
+from manufacturing_copilot.store.tables.planning import OrderSource, planned_order
 from manufacturing_copilot.store.tables.progress import batch_seen, past_day, refresh
 from manufacturing_copilot.store.tables.runtime import (
     ModelOrigin,
@@ -91,6 +92,7 @@ __all__ = [
     "ModelOrigin",
     "ModelRole",
     "NotificationKind",
+    "OrderSource",
     "OverrideKind",
     "RunPurpose",
     "RunStatus",
@@ -135,6 +137,7 @@ __all__ = [
     "override",
     "override_score",
     "past_day",
+    "planned_order",
     "process",
     "promise_version",
     "quality_day",

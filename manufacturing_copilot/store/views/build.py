@@ -11,6 +11,7 @@ from manufacturing_copilot.store.views.forecasts import v_forecast, v_series_his
 from manufacturing_copilot.store.views.history import v_demand, v_quality, v_quality_reason, v_supplier, v_supply
 from manufacturing_copilot.store.views.items import v_item, v_item_code, v_item_conflict, v_unmapped
 from manufacturing_copilot.store.views.notify import v_delivery
+from manufacturing_copilot.store.views.planning import v_planned_order
 from manufacturing_copilot.store.views.stock import (
     v_stock,
     v_stock_day,
@@ -43,6 +44,7 @@ VIEWS: dict[str, View] = {
         v_quality_reason,
         v_forecast,
         v_series_history,
+        v_planned_order,
         v_alert,
         v_delivery,
     )
