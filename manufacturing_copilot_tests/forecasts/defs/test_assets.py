@@ -48,7 +48,7 @@ def stored(home: Path) -> Store:
 
 
 def materialized(
-    store: Store, home: Path, site: Site, tags: dict[str, str], key: str | None
+    store: Store, home: Path, site: Site, tags: dict[str, str], key: str | None, *, then: str | None = None
 ) -> dg.ExecuteInProcessResult:
     definitions = dg.Definitions.merge(
         runtime_definitions(site),
@@ -56,14 +56,20 @@ def materialized(
         planning_definitions(site),
         dg.Definitions(
             resources={"plant": plant_over(store, site.folder, home)},
-            jobs=[dg.define_asset_job(stage, dg.AssetSelection.groups(stage)) for stage in ("runtime", "forecasts")],
+            jobs=[
+                dg.define_asset_job(stage, dg.AssetSelection.groups(stage))
+                for stage in ("runtime", "forecasts", "planning")
+            ],
         ),
     )
     with dg.DagsterInstance.ephemeral() as instance:
         assert definitions.resolve_job_def("runtime").execute_in_process(instance=instance).success
-        return definitions.resolve_job_def("forecasts").execute_in_process(
+        result = definitions.resolve_job_def("forecasts").execute_in_process(
             instance=instance, partition_key=key, tags=tags
         )
+        if then is None:
+            return result
+        return definitions.resolve_job_def(then).execute_in_process(instance=instance, partition_key=key, tags=tags)
 
 
 def test_a_day_is_forecast_with_figures_a_picture_and_checks(stored: Store, home: Path, site: Site) -> None:
@@ -116,3 +122,13 @@ def test_only_what_the_site_declares_has_an_asset_and_each_says_what_it_is(site:
     assert upstream == {
         "runtime/models", "unified/inventory_snapshots", "unified/supply_history", "forecasts/demand",
     }  # fmt: skip
+
+
+def test_the_orders_of_a_day_are_planned_with_figures_and_a_check(stored: Store, home: Path, site: Site) -> None:
+    result = materialized(stored, home, site, {}, DAY, then="planning")
+    assert result.success
+    [check] = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("plans_everything", True)
+    with stored.read() as connection:
+        orders = connection.execute(sa.select(t.planned_order.c.item_id, t.planned_order.c.as_of)).all()
+    assert {row.item_id for row in orders} == set(range(1, 9)) and {row.as_of for row in orders} == {AS_OF}
