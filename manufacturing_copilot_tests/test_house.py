@@ -33,6 +33,7 @@ SAME_MEANING = {
     "models": "registered models: their facts for rules, and the verbs about them",
     "notify": "telling people: what does it, and its tables",
     "overrides": "what a planner says of demand instead of the models, and the verbs about it",
+    "planning": "what has to be ordered or made: what plans it, and its tables",
     "quality": "good and bad pieces by item and operation: their history, and facts for rules",
     "reference": "a page of the documentation that is made from declarations",
     "runtime": "running models: what does it, and its tables",
