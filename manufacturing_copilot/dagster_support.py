@@ -22,6 +22,7 @@ import pydantic
 import sqlalchemy as sa
 
 from manufacturing_copilot import __version__
+from manufacturing_copilot.clock import refuse_days_to_come
 from manufacturing_copilot.errors import CopilotError, StoreError
 from manufacturing_copilot.progress import data_version
 from manufacturing_copilot.site import Feed, Site, load_site, site_hash
@@ -283,6 +284,23 @@ def feed_code_version(feed: Feed) -> str:
 def data_version_of(site: Site, *read: object) -> dg.DataVersion:
     """Return the data version of an asset that is made from the site's declaration and from what was `read`."""
     return dg.DataVersion(data_version(site_hash(site), *read))
+
+
+def days_asked_for(context: dg.AssetExecutionContext, plant: Plant) -> list[date]:
+    """Return the days of the run's partitions, oldest first, in whatever order they were requested.
+
+    Raises dg.Failure where there are none, or where one of them is later than the plant's last complete day: what is
+    called the latest partition is the calendar's day, which the plant may not have reached.
+    """
+    asked = sorted(date.fromisoformat(key) for key in context.partition_keys)
+    if not asked:
+        raise dg.Failure("the run selects no day: its range ends before it starts")
+    with plant.open() as store, store.read() as connection:
+        try:
+            refuse_days_to_come(connection, plant.site, asked)
+        except StoreError as refused:
+            raise dg.Failure(f"nothing was made: {refused}", allow_retries=False) from None
+    return asked
 
 
 def column_schema(table: sa.Table, meanings: Mapping[str, str] = _NOTHING) -> dg.TableSchema:

@@ -21,7 +21,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.site.durations import parse_time_of_day
 from manufacturing_copilot.store import Store, insert_frame, read_frame, staged
 from manufacturing_copilot.store.shadow_tables import create_from_query, permanent, rolled_back
-from manufacturing_copilot.store.tables import BatchStatus, accepted, batch, batch_file, changed_record
+from manufacturing_copilot.store.tables import BatchStatus, accepted, batch, batch_file, changed_record, full_list
 
 ALWAYS = date(1900, 1, 1)
 """From when files of the start count: their records by the day they speak of alone."""
@@ -101,6 +101,10 @@ def records_as_known(store: Store, site: Site, first: date, last: date) -> Itera
             earlier = _earlier(connection, kind, files, first, last) if kind in changed else None
             _lay_view(connection, table, earlier)
         _lay_view_of_changes(connection)
+        known = permanent(connection, full_list)
+        day = sa.select(_DAY.c.day).scalar_subquery()
+        lists = sa.select(*known.c).join(_FILES, _FILES.c.file_id == known.c.file_id).where(_FILES.c.known_from <= day)
+        create_from_query(connection, f"CREATE TEMPORARY VIEW {full_list.name} AS", lists)
         yield connection
 
 

@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.clock import as_of_day, day_to_run
 from manufacturing_copilot.errors import SiteError, StoreError
 from manufacturing_copilot.ingest.discovery.claim import claim
 from manufacturing_copilot.ingest.ledger.batches import pending_batches, sweep
@@ -70,6 +70,8 @@ def run_site(store: Store, site: Site, home: Path, *, actor: str, tell: Tell, to
     being loaded; a later stage that fails ends the flow. Where another call is under way, this one waits for it.
     Raises SiteError where the site's YAML is wrong, KeyboardInterrupt where a person stops it.
     """
+    with store.read() as connection:
+        day_to_run(connection, site)
     sweep(store, actor=actor)
     outcome = Outcome()
     began = time.monotonic()
@@ -164,7 +166,7 @@ class _Flow:
         from manufacturing_copilot.orchestration.jobs import is_by_day
 
         with self.store.read() as connection:
-            as_of = as_of_day(connection, self.site)
+            as_of = day_to_run(connection, self.site)
             behind = stages_behind(connection, self.site, as_of)
         for stage in behind:
             if stage == "report":

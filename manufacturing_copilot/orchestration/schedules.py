@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.clock import day_to_run
 from manufacturing_copilot.dagster_support import Plant
 from manufacturing_copilot.orchestration.jobs import DAILY
 from manufacturing_copilot.site import Site
@@ -30,7 +30,7 @@ def daily_schedule(site: Site, job: UnresolvedAssetJobDefinition) -> dg.Schedule
     def daily(context: dg.ScheduleEvaluationContext, plant: Plant) -> dg.RunRequest:
         at = context.scheduled_execution_time
         with plant.open() as store, store.read() as connection:
-            as_of = as_of_day(connection, plant.site, at)
+            as_of = day_to_run(connection, plant.site, at)
         return dg.RunRequest(run_key=f"{at:%Y-%m-%d %H:%M}", partition_key=as_of.isoformat())
 
     return daily

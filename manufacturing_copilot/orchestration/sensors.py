@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import sqlalchemy as sa
 
-from manufacturing_copilot.clock import as_of_day
+from manufacturing_copilot.clock import day_to_run
 from manufacturing_copilot.dagster_support import SENSOR_SECONDS, UNFINISHED, Plant
 from manufacturing_copilot.orchestration.jobs import DAILY, FACTS
 from manufacturing_copilot.orchestration.orphaned_runs import end_dead_runs
@@ -46,7 +46,7 @@ def new_batches_sensor(
         with plant.open() as store:
             end_dead_runs(context.instance, store)
         with plant.open() as store, store.read() as connection:
-            as_of = as_of_day(connection, plant.site)
+            as_of = day_to_run(connection, plant.site)
             skip = _why_wait(connection, plant.site, as_of)
             if skip is not None:
                 return dg.SensorResult(skip_reason=skip)

@@ -14,6 +14,7 @@ from manufacturing_copilot.records import RECORD_KINDS, FieldType, RecordKind
 from manufacturing_copilot.site.durations import Duration, parse_duration
 from manufacturing_copilot.site.environment import in_environment
 from manufacturing_copilot.site.file_bounds import Bounds
+from manufacturing_copilot.site.holds import ABSENT, Holds, HoldsKey, why_never_absent
 from manufacturing_copilot.site.people import known_zone
 from manufacturing_copilot.site.yaml_documents import Declared, KeyProblemError, did_you_mean
 
@@ -68,6 +69,9 @@ class Guards(Declared):
     )
     volume: Literal["warn", "hold", "off"] = Key(
         "warn", description="a batch with far more or fewer rows than usual is reported, or held for a person"
+    )
+    ends_at_most: float = Key(
+        0.5, ge=0, le=1, description="share of a full list that the next may end; one that ends more waits for a person"
     )
     future_dates: Literal["stop", "off"] = Key("stop", description="rows dated after the file was written are rejected")
 
@@ -348,6 +352,11 @@ class Feed(Declared):
         " number of a line where it is mapped",
     )
     repeats: Repeats = Key(Repeats.UPDATE, description="what to do with a known key that has new content")
+    holds: HoldsKey = Key(
+        Holds.CHANGES,
+        description="what a file holds: changes, or all there is, so that what a newer file leaves out has ended; with"
+        " {all: per location}, per supplier, per file name or per day: the whole of that alone",
+    )
     same_key: SameKey | None = Key(
         None,
         description="what rows of one file with the same key and other content are; sum: parts of one record, whose"
@@ -435,6 +444,7 @@ class Feed(Declared):
                 )
         if bool(self.files) == (self.sql is not None):
             raise ValueError("expected either files: or sql:, exactly one of them")
+        self._holds_what_can_end()
         if self.same_key is not None:
             self._check_same_key()
         if self.sql is not None and self.sql.look_back is not None and self.repeats is Repeats.KEEP:
@@ -442,6 +452,31 @@ class Feed(Declared):
                 ("sql", "look_back"), "rows read again would count twice, as this feed has no key; declare one"
             )
         return self
+
+    def _holds_what_can_end(self) -> None:
+        if self.holds is Holds.CHANGES:
+            return
+        if (why := why_never_absent(self.records)) is not None:
+            raise KeyProblemError(
+                ("holds",),
+                f"found {self.holds.value}, which means nothing for {self.records}: {why}. Records that end by being"
+                f" left out of a list: {', '.join(ABSENT)}",
+            )
+        if self.sql is not None:
+            raise KeyProblemError(
+                ("holds",), f"found {self.holds.value}, and rows read by a watermark are changes; leave the key out"
+            )
+        if not self.record_key:
+            raise KeyProblemError(
+                ("holds",),
+                f"found {self.holds.value}, and nothing names a record of this feed, so none can be missed; declare a"
+                " key, and repeats: update",
+            )
+        field = self.holds.field
+        if field is not None and field not in self.columns:
+            raise KeyProblemError(
+                ("holds", "all"), f"found per {field}, which is not under columns; map it, or say holds: all"
+            )
 
     def _check_same_key(self) -> None:
         at = ("same_key",)

@@ -33,12 +33,13 @@ class Meanings:
     def of(self, rows: pl.DataFrame, *, quantities: Sequence[str] = (), prices: Sequence[str] = ()) -> pl.DataFrame:
         """Return the records of known goods (source, item, …) whose unit can be converted, in their order.
 
-        With item_id, and location_id where they have a location. `quantities` are in the item's base unit, `prices`
-        per base unit.
+        With item_id, and where they have a location, location_id and placed (whether they name it). `quantities` are
+        in the item's base unit, `prices` per base unit.
         """
         found = rows.join(self.codes, left_on=["source", "item"], right_on=["source", "code"], maintain_order="left")
         if "location" in rows.columns:
-            found = found.with_columns(pl.col("location").fill_null(MAIN)).join(
+            named = pl.col("location").is_not_null().alias("placed")
+            found = found.with_columns(named, pl.col("location").fill_null(MAIN)).join(
                 self.places, on="location", how="left", maintain_order="left"
             )
         if "unit" not in rows.columns:
@@ -88,11 +89,18 @@ def read_conformed(
 ) -> pl.DataFrame:
     """Return the records of `kind` that speak of known goods, and whose unit can be converted.
 
-    Columns: `columns`, item_id, location_id (where there is a location), source, priority, batch_id,
+    Columns: `columns`, item_id, location_id and placed (where there is a location), source, priority, batch_id,
     file_id, line; `quantities` are in the item's base unit, `prices` per base unit. Services are left out. `keyed`:
     as of `read_accepted`.
     """
     rows = read_accepted(connection, site, kind, columns, keyed=keyed)
+    return conformed(connection, rows, quantities=quantities, prices=prices)
+
+
+def conformed(
+    connection: sa.Connection, rows: pl.DataFrame, *, quantities: Sequence[str] = (), prices: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Return records as `read_conformed` does, which are read already."""
     known = _NO_MEANINGS if rows.is_empty() else read_meanings(connection)
     return known.of(rows, quantities=quantities, prices=prices)
 

@@ -19,11 +19,13 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Site
+from manufacturing_copilot.site.holds import ABSENT
 from manufacturing_copilot.store import tables as t
 from manufacturing_copilot.store.merge import SyncCounts
 from manufacturing_copilot.unified.changes import Changes
 from manufacturing_copilot.unified.code_counts import fields_of, item_codes, refresh_code_counts
 from manufacturing_copilot.unified.conform import Meanings, read_meanings
+from manufacturing_copilot.unified.endings import refresh_endings
 from manufacturing_copilot.unified.findings.unusable import refresh_findings
 from manufacturing_copilot.unified.history.demand import DemandCounts, refresh_demand
 from manufacturing_copilot.unified.history.demand_year import classify_items
@@ -39,6 +41,7 @@ from manufacturing_copilot.unified.masters import (
     refresh_locations,
     refresh_suppliers,
 )
+from manufacturing_copilot.unified.stock.movements import read_movements
 from manufacturing_copilot.unified.stock.snapshots import (
     StockCounts,
     StockFacts,
@@ -147,9 +150,14 @@ class RefreshContext:
         return read_purchases(self.connection, self.site)
 
     @cached_property
+    def movements(self) -> pl.DataFrame:
+        """What entered and left stock; read once, when items and locations are up to date."""
+        return read_movements(self.connection, self.site)
+
+    @cached_property
     def stock_facts(self) -> StockFacts:
         """What snapshots and spells of stock are made from; read once."""
-        return read_stock_facts(self.connection, self.site, self.purchases)
+        return read_stock_facts(self.connection, self.site, self.as_of, self.purchases, self.movements)
 
     def counts(self, part: Part[Counts]) -> Counts:
         """Return what the part's refresh counted; it must have been refreshed or left."""
@@ -216,12 +224,19 @@ CODE_COUNTS = Part(
     records=frozenset(kind for kind in RECORD_KINDS if fields_of(kind)),
     upkeep=Upkeep.CARRIED_ON,
 )
+ENDINGS = Part(
+    "endings",
+    lambda context: refresh_endings(context.connection, context.site, context.changes),
+    tables=(t.list_stretch,),
+    records=frozenset(ABSENT),
+    upkeep=Upkeep.ALWAYS,
+)
 SUPPLIERS = Part(
     "suppliers",
     lambda context: refresh_suppliers(context.connection, context.site),
     tables=(t.supplier,),
     records=frozenset({"suppliers"}),
-    reads=(CODE_COUNTS,),
+    reads=(CODE_COUNTS, ENDINGS),
     upkeep=Upkeep.ALWAYS,
     asset="items",
     numbered=(t.supplier,),
@@ -243,7 +258,7 @@ ITEMS = Part(
     lambda context: refresh_items(context.connection, context.site, context.as_of),
     tables=(t.item, t.external_id, t.item_conflict),
     records=frozenset({"items", "item_references", "item_costs"}),
-    reads=(CODE_COUNTS, SUPPLIERS),
+    reads=(CODE_COUNTS, ENDINGS, SUPPLIERS),
     follows=(SUPPLIERS,),
     valid={"item_costs": ("valid_from",)},
     decisions=True,
@@ -270,7 +285,7 @@ PROCESSES = Part(
     tables=(t.process, t.bom_line, t.routing_step),
     changes=(t.unmapped_id,),
     records=frozenset({"boms", "routings"}),
-    reads=(ITEMS, CONVERSIONS),
+    reads=(ENDINGS, ITEMS, CONVERSIONS),
     follows=(CONVERSIONS,),
     valid={"boms": ("valid_from", "valid_to"), "routings": ("valid_from", "valid_to")},
     noted=Noted("processes", asdict, lambda noted: ProcessCounts(**noted)),
@@ -300,7 +315,7 @@ SUPPLY = Part(
     lambda context: refresh_supply(context.connection, context.site, context.as_of, context.purchases),
     tables=(t.supply_line,),
     records=_PURCHASES | {"work_orders"},
-    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROMISES),
+    reads=(ENDINGS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROMISES),
     daily=True,
     noted=Noted(
         "supply",
@@ -327,7 +342,7 @@ QUALITY = Part(
     lambda context: refresh_quality(context.connection, context.site, context.as_of, context.purchases),
     tables=(t.quality_day, t.quality_reason),
     records=_PURCHASES | {"work_orders", "inspections"},
-    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
+    reads=(ENDINGS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
     daily=True,
     noted=Noted(
         "quality",
@@ -358,7 +373,7 @@ STOCK = Part(
     _refresh_stock,
     tables=(t.inventory_snapshot,),
     records=_PURCHASES | _COUNTS | {"items", "item_costs"},
-    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
+    reads=(ENDINGS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
     after=(SUPPLY, GONE_ITEMS),
     follows=(ITEMS,),
     daily=True,
@@ -375,7 +390,7 @@ SPELLS = Part(
     _refresh_spells,
     tables=(t.stock_spell,),
     records=_PURCHASES | _COUNTS | {"items", "item_costs"},
-    reads=(SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
+    reads=(ENDINGS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS),
     after=(STOCK,),
     follows=(ITEMS,),
     daily=True,
@@ -383,10 +398,10 @@ SPELLS = Part(
 )
 DIFFERENCES = Part(
     "differences",
-    lambda context: reconcile(context.connection, context.site, context.as_of),
+    lambda context: reconcile(context.connection, context.site, context.as_of, context.movements),
     tables=(t.stock_difference,),
     records=_COUNTS,
-    reads=(LOCATIONS, ITEMS, CONVERSIONS),
+    reads=(ENDINGS, LOCATIONS, ITEMS, CONVERSIONS),
     after=(GONE_ITEMS,),
     daily=True,
     noted=Noted("differences", lambda counts: counts.rows, SyncCounts),
@@ -411,8 +426,8 @@ UNUSABLE = Part(
 )
 
 PARTS: tuple[Part[Any], ...] = (
-    CODE_COUNTS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROCESSES, DEMAND, PROMISES, SUPPLY, SCORECARDS, QUALITY,
-    GONE_ITEMS, CLASSES, STOCK, SPELLS, DIFFERENCES, GONE_MASTERS, UNUSABLE,
+    CODE_COUNTS, ENDINGS, SUPPLIERS, LOCATIONS, ITEMS, CONVERSIONS, PROCESSES, DEMAND, PROMISES, SUPPLY, SCORECARDS,
+    QUALITY, GONE_ITEMS, CLASSES, STOCK, SPELLS, DIFFERENCES, GONE_MASTERS, UNUSABLE,
 )  # fmt: skip
 """In the order in which they are refreshed: a part can only name parts that were declared before it."""
 

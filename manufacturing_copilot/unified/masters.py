@@ -12,6 +12,7 @@ from manufacturing_copilot.store.tables import location, supplier, unit_conversi
 from manufacturing_copilot.unified.code_counts import LOCATION, SUPPLIER, codes_of
 from manufacturing_copilot.unified.codes import exact, read_accepted
 from manufacturing_copilot.unified.conform import MAIN, with_item_ids
+from manufacturing_copilot.unified.endings import with_ended_on
 
 
 def refresh_suppliers(connection: sa.Connection, site: Site) -> int:
@@ -19,8 +20,9 @@ def refresh_suppliers(connection: sa.Connection, site: Site) -> int:
 
     Suppliers are one list over all sources, by code; name and activity come from the first source by priority.
     """
+    records = with_ended_on(connection, site, "suppliers", read_accepted(connection, site, "suppliers"))
     declared = (
-        read_accepted(connection, site, "suppliers")
+        records.with_columns(active=pl.when(pl.col("ended_on").is_null()).then("active").otherwise(False))
         .group_by("supplier", maintain_order=True)
         .agg(pl.col("name", "active").drop_nulls().first())
         .select("name", pl.col("active").fill_null(True), code="supplier")

@@ -59,6 +59,13 @@ CASES: dict[str, tuple[str, str, str]] = {
     "orphans": ("receipts without an order line", "P9", "Send the missing records"),
     "negative_stock": ("items with stock below zero", "-3", "Count them"),
     "counts_and_movements": ("counts that differ from the count before", "A", "Look for movements"),
+    "totals_and_places": ("items whose count without a place is not the sum", "7", "Correct the other in the source"),
+    "days_to_come": (
+        "feeds with records of days that have not come",
+        "erp/receipts",
+        "Correct the dates in the source",
+    ),
+    "full_lists": ("1 rejected row does not tell which record it is", "boms", "mended or refused"),
     "snapshot_gaps": ("gaps of days without a snapshot", "2026-03-27", "Materialize unified/inventory_snapshots"),
     "bounds_hold": ("the bounds cover clearly less", "weekly", "Do not plan safety stock by them"),
     "better_than_naive": ("the (seasonal) naive forecast would have been better", "weekly", "compare another version"),
@@ -138,6 +145,10 @@ def declare(folder: Path) -> None:
         }
         if name == "erp/stock_movements":
             feed["repeats"] = "keep"
+        if name == "erp/receipts":
+            feed["guards"] = {"future_dates": "off"}
+        if name == "erp/boms":
+            feed["holds"] = "all"
         (folder / "feeds" / f"{name.replace('/', '_')}.yaml").write_text(yaml.safe_dump(feed), encoding="utf-8")
 
 
@@ -157,7 +168,12 @@ def load(store: Store, folder: Path, home: Path) -> None:
     deliver("erp/unit_conversions", "item,from_unit,to_unit,factor", "A,BOX,EA,12", "A,EA,BOX,0.1")
     deliver("erp/boms", "item,component,quantity_per", "B,unobtainium,1", "B,A,two")
     deliver("erp/purchase_lines", "order_no,line_no,item,ordered_on,quantity", f"P2,1,A,{BEFORE},1")
-    deliver("erp/receipts", "receipt_no,order_no,line_no,item,received_on,quantity", f"2,P9,1,A,{DAY},5")
+    deliver(
+        "erp/receipts",
+        "receipt_no,order_no,line_no,item,received_on,quantity",
+        f"2,P9,1,A,{DAY},5",
+        f"3,P2,1,A,{date.today() + timedelta(days=2)},1",
+    )
     deliver("erp/item_costs", "item,valid_from,unit_cost", "A,2026-01-01,2", "A,2026-03-01,250")
     header = "order_no,line_no,item,ordered_on,quantity,unit"
     sold = [f"S1,1,A,{DAY},1,PALLET", f"S1,1,A,{DAY},1,PALLET", f"S2,1,A,{DAY},x,EA", f"S3,1,A,{DAY},y,EA"]
@@ -168,7 +184,7 @@ def load(store: Store, folder: Path, home: Path) -> None:
     moved = [f"A,{DAY},{number},sale" for number in range(1, 30)]
     deliver("erp/stock_movements", "item,moved_on,quantity,movement", *moved)
     deliver("erp/stock_movements", "item,moved_on,quantity,movement", *moved, f"A,{DAY},7,purchase")
-    counted = [f"A,H4,{BEFORE},10", f"A,H4,{DAY},-3"]
+    counted = [f"A,H4,{BEFORE},10", f"A,H4,{DAY},-3", f"A,,{DAY},7"]
     deliver("erp/stock_levels", "item,location,day,on_hand", *counted)
 
     refresh(store, site, DAY)

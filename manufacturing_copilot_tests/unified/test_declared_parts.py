@@ -35,8 +35,8 @@ from manufacturing_copilot_tests.unified.refresh.plants import BEFORE, ONE_OF_EA
 
 ACCEPTED = {table.name: kind for kind, table in t.accepted.items()}
 OURS = {table.name for table in (*TABLES, *NOTES, *KEPT)}
-LEDGER = {"feed", "batch", "batch_file", "batch_event", "changed_record"}
-"""What came and what it replaced: any part may look there for the records of its kinds."""
+LEDGER = {"feed", "batch", "batch_file", "batch_event", "changed_record", "full_list"}
+"""What came, what it replaced, and what lists name: any part may look there for the records of its kinds."""
 FROM_MOVEMENTS = make_site(*ONE_OF_EACH_FEED, demand={"records": "stock_movements"})
 
 

@@ -18,6 +18,7 @@ from manufacturing_copilot.dagster_support import (
     column_schema,
     data_version_of,
     days,
+    days_asked_for,
     preview,
 )
 from manufacturing_copilot.forecasts.compute.engines import ComputeSettings
@@ -139,10 +140,7 @@ def build_asset(site: Site, spec: TargetAsset) -> dg.AssetsDefinition:
         metadata={"dagster/table_name": forecast_table.name, "dagster/column_schema": column_schema(forecast_table)},
     )
     def forecasts(context: dg.AssetExecutionContext, plant: Plant) -> None:
-        # Oldest first, whatever the order in which the partitions were requested.
-        as_of_days = sorted(date.fromisoformat(key) for key in context.partition_keys)
-        if not as_of_days:
-            raise dg.Failure("the run selects no day: its range ends before it starts")
+        as_of_days = days_asked_for(context, plant)
         with plant.open() as store:
             with store.read() as connection:
                 version = data_version_of(plant.site, *data_read(connection))

@@ -14,10 +14,13 @@ import sqlalchemy as sa
 from manufacturing_copilot.dagster_support import Plant, listed, preview
 from manufacturing_copilot.ingest.defs.partitions import asset_key
 from manufacturing_copilot.ingest.ledger.batches import duplicate_rows, rejected_rows
+from manufacturing_copilot.ingest.ledger.full_lists import unread_lists
+from manufacturing_copilot.ingest.ledger.list_evidence import undeclared_lists
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.validation.overlap import ROWS_LOOKED_AT, overlap_of
 from manufacturing_copilot.ingest.validation.volume_guard import volumes
 from manufacturing_copilot.site import Feed
+from manufacturing_copilot.site.holds import ABSENT, Holds
 from manufacturing_copilot.store import Store, read_frame
 from manufacturing_copilot.store.tables import (
     BatchStatus,
@@ -74,6 +77,8 @@ def _checks_of(feed: Feed) -> Iterator[_Check]:
         yield _Check("no_overlap", "A batch without keys does not mostly repeat earlier batches.", overlap_result)
     if feed.guards.volume != "off":
         yield _Check("usual_volume", "A batch has about as many rows as the batches before it.", _usual_volume)
+    if feed.records in ABSENT:
+        yield _Check("full_lists", "A feed of full lists says so, and every list can be read.", _full_lists)
 
 
 def _conserved(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
@@ -84,6 +89,23 @@ def _usual_volume(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCh
     with store.read() as connection:
         sizes = volumes(connection, feed.feed, last=_LAST_BATCHES + batches.height)
     return volume_result(sizes.join(batches.select("reference"), on="reference", how="semi"))
+
+
+def _full_lists(store: Store, feed: Feed, batches: pl.DataFrame) -> dg.AssetCheckResult:
+    with store.read() as connection:
+        evidence = undeclared_lists(connection, feed)
+        unread = [] if feed.holds is Holds.CHANGES else unread_lists(connection, feed, batches["id"].to_list())
+    sentences = [evidence.sentence] if evidence is not None else []
+    for path, rows in unread:
+        tell = "row does not tell which record it is" if rows == 1 else "rows do not tell which records they are"
+        are = "it is" if rows == 1 else "they are"
+        sentences.append(f"{path}: {rows} rejected {tell}; by this list nothing ends until {are} mended or refused.")
+    return dg.AssetCheckResult(
+        passed=not sentences,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(sentences) or None,
+        metadata={"batches": batches.height},
+    )
 
 
 def batches_to_check(store: Store, feed: Feed, run_id: str) -> pl.DataFrame:

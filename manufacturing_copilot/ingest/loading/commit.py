@@ -16,6 +16,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.ingest.ledger.attempts import BatchCounts, load_lock, succeed
+from manufacturing_copilot.ingest.ledger.full_lists import ListedRows
 from manufacturing_copilot.ingest.loading.batch_guard import BatchGuard
 from manufacturing_copilot.ingest.loading.classify import Classified
 from manufacturing_copilot.ingest.loading.context import LoadContext
@@ -38,7 +39,7 @@ from manufacturing_copilot.ingest.loading.reprocess import Rereading
 from manufacturing_copilot.ingest.loading.streaming import streamed_parts
 from manufacturing_copilot.ingest.received import LINE
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
-from manufacturing_copilot.ingest.validation.volume_guard import hold_unusual_volume
+from manufacturing_copilot.ingest.validation.volume_guard import hold_short_list, hold_unusual_volume
 from manufacturing_copilot.site import Feed
 from manufacturing_copilot.site.feeds import SameKey
 from manufacturing_copilot.store.locks import lock_until_commit
@@ -77,6 +78,7 @@ def _write_parts(
     moves: Moves = Counter()
     received, contract = 0, context.contract
     shared: list[pl.DataFrame] = []
+    listed = ListedRows(feed, context.site)
     for part in parts:
         if isinstance(part, Reading):
             return plan.read_as(part)
@@ -84,6 +86,9 @@ def _write_parts(
         for end in part.ends:
             contract = end.contract
         received += part.received
+        listed.add(part.records, part.rejected)
+        for repeat in part.repeated:
+            listed.add_repeat(repeat.file_id, repeat.of_file_id)
         moved = _write_part(connection, context, guard.passed(connection, part), plan, shared)
         if moved is None:
             return plan.read_as(Reading.WHOLE)
@@ -91,6 +96,8 @@ def _write_parts(
     if shared:
         return replace(plan, shared=pl.concat(shared).unique())
     hold_unusual_volume(connection, feed, attempt, received)
+    listed.keep(connection, attempt.feed_id, attempt.batch_id)
+    hold_short_list(connection, feed, attempt)
     if (jumps := guard.jumps()) is not None:
         return replace(plan, jumps=jumps)
     why = f"batch {attempt.reference}, which has older files, was loaded"

@@ -6,7 +6,15 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from manufacturing_copilot.store.tables.columns import Id, listed, metadata, reference, row_id, soft_reference
+from manufacturing_copilot.store.tables.columns import (
+    Id,
+    bare_number,
+    listed,
+    metadata,
+    reference,
+    row_id,
+    soft_reference,
+)
 from manufacturing_copilot.store.types import ExactDecimal
 
 
@@ -156,4 +164,19 @@ quality_reason = sa.Table(
     sa.Column("defective", ExactDecimal, nullable=False),
     sa.Column("scrapped", ExactDecimal, nullable=False),
     comment="defects by reason; they add up to the defects of quality_day",
+)
+
+list_stretch = sa.Table(
+    "list_stretch",
+    metadata,
+    row_id(),
+    reference("feed_id", "feed", index=True),
+    sa.Column("entity", sa.Text, nullable=False, comment="the fields of the feed's key, joined, less the day"),
+    sa.Column("scope", sa.Text, nullable=False, comment="of which list it is one, where a feed has several"),
+    bare_number("from_file_id", "batch_file"),
+    sa.Column("from_day", sa.Date, nullable=False, comment="the day of the list that names it first"),
+    sa.Column("until_file_id", Id, comment="the file of the list that leaves it out: batch_file.id"),
+    sa.Column("until_day", sa.Date, comment="the day of that list: it has ended then"),
+    sa.UniqueConstraint("feed_id", "entity", "from_day", "from_file_id"),
+    comment="from when until when the full lists of a feed name a record",
 )

@@ -158,3 +158,16 @@ changed_record = sa.Table(
     sa.Column("was_line", sa.BigInteger, nullable=False),
     sa.Column("was", Json, nullable=False, comment="the content that was replaced"),
 )
+
+full_list = sa.Table(
+    "full_list",
+    metadata,
+    row_id(),
+    reference("feed_id", "feed", index=True),
+    reference("batch_id", "batch", index=True),
+    reference("file_id", "batch_file", index=True),
+    sa.Column("day", sa.Date, nullable=False, comment="the day that the list speaks for"),
+    sa.Column("records", sa.Integer, nullable=False, comment="how many it names"),
+    sa.Column("named", sa.LargeBinary, nullable=False, comment="which they are, as Parquet"),
+    comment="what a file names, of the kinds whose records end when a full list leaves them out",
+)

@@ -10,6 +10,7 @@ from manufacturing_copilot.store.views.alerts import v_alert
 from manufacturing_copilot.store.views.forecasts import v_forecast, v_series_history
 from manufacturing_copilot.store.views.history import v_demand, v_quality, v_quality_reason, v_supplier, v_supply
 from manufacturing_copilot.store.views.items import v_item, v_item_code, v_item_conflict, v_unmapped
+from manufacturing_copilot.store.views.lists import v_ended
 from manufacturing_copilot.store.views.notify import v_delivery
 from manufacturing_copilot.store.views.planning import v_planned_order
 from manufacturing_copilot.store.views.stock import (
@@ -37,6 +38,7 @@ VIEWS: dict[str, View] = {
         v_stock_value,
         v_stock_difference,
         v_stock_spell,
+        v_ended,
         v_demand,
         v_supply,
         v_supplier,

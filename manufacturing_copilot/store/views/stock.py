@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from manufacturing_copilot.store.newest_day import newest_stock_day
 from manufacturing_copilot.store.tables import (
     inventory_snapshot,
     item,
@@ -18,9 +19,9 @@ from manufacturing_copilot.store.views.view import View, number, plain
 
 
 def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
-    """One row per item and location: stock at the end of the newest day there is."""
+    """One row per item and location: stock at the end of the newest day up to the plant's."""
     table = inventory_snapshot
-    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    newest = newest_stock_day()
     on_hand, reserved, in_inspection = (
         number(table.c[name], dialect) for name in ("on_hand", "reserved", "in_inspection")
     )
@@ -49,7 +50,7 @@ def _stock(dialect: sa.Dialect) -> sa.Select[Any]:
 
 v_stock = View(
     "v_stock",
-    "item and location, at the end of the newest day there is",
+    "item and location, at the end of the newest day up to the plant's",
     _stock,
     {"value": "on_hand and in_inspection, times unit_cost"},
 )
@@ -95,7 +96,7 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
     that disagrees believes, `difference` what the stock would be worth more by that.
     """
     table, conflict = inventory_snapshot, item_conflict
-    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    newest = newest_stock_day()
     stock = (
         sa.select(
             table.c.day,
@@ -149,7 +150,7 @@ def _stock_value(dialect: sa.Dialect) -> sa.Select[Any]:
 
 v_stock_value = View(
     "v_stock_value",
-    "item in stock at the newest day, the most money first",
+    "item in stock at the newest day up to the plant's, the most money first",
     _stock_value,
     {
         "rank": "rank by value, from 1",

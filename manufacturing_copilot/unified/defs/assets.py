@@ -17,6 +17,7 @@ from manufacturing_copilot.dagster_support import (
     column_schema,
     data_version_of,
     days,
+    days_asked_for,
     table_metadata,
 )
 from manufacturing_copilot.progress import loaded_data
@@ -114,9 +115,7 @@ def snapshots_asset(site: Site) -> dg.AssetsDefinition:
         },
     )
     def inventory_snapshots(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
-        asked = sorted(date.fromisoformat(key) for key in context.partition_keys)
-        if not asked:
-            raise dg.Failure("the run selects no day: its range ends before it starts")
+        asked = days_asked_for(context, plant)
         with plant.open() as store:
             with store.read() as connection:
                 version = data_version_of(plant.site, loaded_data(connection))

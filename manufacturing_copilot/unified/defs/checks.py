@@ -13,6 +13,7 @@ from manufacturing_copilot.unified.defs.assets import ITEMS, PROCESSES, SNAPSHOT
 from manufacturing_copilot.unified.findings.cost_outliers import cost_outliers
 from manufacturing_copilot.unified.findings.data_quality import (
     conflicts,
+    dated_ahead,
     doubtful_masters,
     negative_stock,
     orphans,
@@ -24,6 +25,7 @@ from manufacturing_copilot.unified.findings.data_quality import (
     with_examples,
 )
 from manufacturing_copilot.unified.findings.unusable import NO_FACTOR, NO_ITEM
+from manufacturing_copilot.unified.stock.contradictions import totals_beside_places
 
 Find = Callable[[sa.Connection, Site], pl.DataFrame]
 
@@ -62,6 +64,10 @@ _CHECKS = (
           ("stock_levels", "stock_movements"), "counted_on"),
     Check(SNAPSHOTS, "counts_and_movements", "Each count of stock is the count before it plus what moved since.",
           lambda c, _: stock_differences(c), ("stock_levels",), "to_day"),
+    Check(SNAPSHOTS, "totals_and_places", "What is counted without a place is what its places come to.",
+          totals_beside_places),
+    Check(SNAPSHOTS, "days_to_come", "No record says that something has happened on a day that has not come.",
+          dated_ahead),
     Check(SNAPSHOTS, "snapshot_gaps", "Every day has its snapshot of stock.", lambda c, _: snapshot_gaps(c)),
 )  # fmt: skip
 
@@ -81,6 +87,10 @@ _ADVICE = {
     "negative_stock": "items with stock below zero. Count them, or look for a movement that was not sent.",
     "counts_and_movements": "counts that differ from the count before and what moved since. Look for movements that"
     " were not sent, or counts of another day.",
+    "totals_and_places": "items whose count without a place is not the sum of their places. The newer statement holds;"
+    " of one day the better source's, of one source the places. Correct the other in the source.",
+    "days_to_come": "feeds with records of days that have not come; they count from their day on. Correct the dates in"
+    " the source, or the clock of the computer that this runs on.",
     "snapshot_gaps": "gaps of days without a snapshot. Materialize unified/inventory_snapshots for these days.",
 }
 """What a failed check found, and what to do about it."""

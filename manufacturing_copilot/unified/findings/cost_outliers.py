@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.clock import as_of_day
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.newest_day import newest_stock_day
 from manufacturing_copilot.store.tables import (
     SupplyStatus,
     batch_file,
@@ -65,7 +66,7 @@ def cost_outliers(connection: sa.Connection, site: Site) -> pl.DataFrame:
 def _now(connection: sa.Connection) -> pl.DataFrame:
     """Return item_id, sku, unit_cost, on_hand, file_id and line of every item that is no service and has a cost."""
     table = inventory_snapshot
-    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    newest = newest_stock_day()
     held = read_frame(connection, sa.select(table.c.item_id, table.c.on_hand).where(table.c.day == newest))
     columns = (item.c.id.label("item_id"), item.c.sku, item.c.unit_cost, item.c.file_id, item.c.line)
     items = read_frame(connection, sa.select(*columns).where(item.c.unit_cost.is_not(None), ~item.c.service))

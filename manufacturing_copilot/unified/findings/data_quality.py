@@ -7,9 +7,11 @@ from datetime import date, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from manufacturing_copilot.clock import FACT_DAYS, plants_today
 from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.newest_day import newest_stock_day
 from manufacturing_copilot.store.tables import (
     accepted,
     batch_file,
@@ -259,7 +261,7 @@ def _named(connection: sa.Connection, rows: pl.DataFrame) -> pl.DataFrame:
 def negative_stock(connection: sa.Connection, day: date | None = None) -> pl.DataFrame:
     """Return NEGATIVE_STOCK of `day` (the newest where not given), the lowest first."""
     table = inventory_snapshot
-    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    newest = newest_stock_day()
     query = (
         sa.select(table.c.day, item.c.sku, location.c.code.label("location"), table.c.on_hand, table.c.counted_on)
         .join(item, item.c.id == table.c.item_id)
@@ -281,6 +283,27 @@ def stock_differences(connection: sa.Connection) -> pl.DataFrame:
     frame = read_frame(connection, query).with_columns(value=(pl.col("difference") * pl.col("unit_cost")).round(2))
     money = pl.col("value").abs().fill_null(0)
     return frame.drop("unit_cost").sort(-money, "sku", "location", "to_day")
+
+
+def dated_ahead(connection: sa.Connection, site: Site) -> pl.DataFrame:
+    """Return the feeds with records of something that happened on a day that has not come.
+
+    Columns: feed, records, day (the furthest), rows, example. Such records count from their day on, and move no clock.
+    """
+    today = plants_today(site)
+    parts = []
+    for column in FACT_DAYS:
+        table = column.table
+        ahead = sa.select(table.c.feed_id, column.label("day"), table.c.file_id, table.c.line).where(column > today)
+        rows = read_frame(connection, ahead).sort("day", "file_id", "line", descending=[True, False, False])
+        parts.append(
+            rows.group_by("feed_id", maintain_order=True)
+            .agg(pl.col("day", "file_id", "line").first(), rows=pl.len().cast(pl.Int64))
+            .with_columns(records=pl.lit(table.name.removeprefix("accepted_")))
+        )
+    feeds = read_frame(connection, sa.select(feed.c.id.label("feed_id"), feed.c.name.label("feed")))
+    named = pl.concat(parts).join(feeds, on="feed_id").select("feed", "records", "day", "rows", "file_id", "line")
+    return _named(connection, named).sort("feed", "records")
 
 
 def snapshot_gaps(connection: sa.Connection) -> pl.DataFrame:

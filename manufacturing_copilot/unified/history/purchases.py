@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import polars as pl
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from manufacturing_copilot.store.tables import SupplyStatus, batch_file
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.conform import read_conformed, with_supplier_ids
 from manufacturing_copilot.unified.costs import ALWAYS
+from manufacturing_copilot.unified.endings import with_ended_on
 from manufacturing_copilot.unified.history.taken_back import net_of_returns
 
 ENOUGH = 1e-6
@@ -41,6 +43,7 @@ class Purchases:
     """`lines`: `_line` (a number of this reading) and the fields of a purchase line, quantities in base units.
 
     `feed_id` and `record_key` name the line's record; `reopened`: it is closed, and a receipt was taken back since.
+    `ended_on`: the day of the full list that leaves it out.
 
     `receipts`: `_line` (null: an orphan), item_id, supplier_id, received_on, quantity, rejected_quantity, receipt_no,
     reverses, receipt_type, in order of arrival. Quantities of reversals are negative; of returns for credit positive.
@@ -60,9 +63,11 @@ def read_purchases(connection: sa.Connection, site: Site) -> Purchases:
     rows = read_conformed(
         connection, site, "purchase_lines", _LINE, quantities=quantities, prices=["price"], keyed=True
     )
+    rows = with_ended_on(connection, site, "purchase_lines", rows)
     heads = read_accepted(connection, site, "purchase_orders", ["order_no", "supplier", "ordered_on", "status"])
+    heads = with_ended_on(connection, site, "purchase_orders", heads)
     heads = heads.unique(["source", "order_no"], keep="first", maintain_order=True)
-    inherited = ["supplier", "ordered_on", "status"]
+    inherited = ["supplier", "ordered_on", "status", "ended_on"]
     joined = rows.join(
         heads.select("source", "order_no", *(pl.col(name).alias(f"head_{name}") for name in inherited)),
         on=["source", "order_no"],
@@ -181,12 +186,13 @@ def _reopened(connection: sa.Connection, site: Site, lines: pl.DataFrame, receip
     return lines.with_columns(reopened=pl.col("_line").is_in(again["_line"].implode()))
 
 
-def remaining_changes(purchases: Purchases) -> pl.DataFrame:
+def remaining_changes(purchases: Purchases, as_of: date) -> pl.DataFrame:
     """Return how the quantity on order changes: item_id, location_id, day, change; sum the changes up to a day.
 
     A line is on order from its order day until it is complete, closed or cancelled. A line that is closed short
     ends on the day of its last receipt; one that is closed and names no day of receipt was never seen open. What a
-    reversal takes back is on order again from its day on; what is sent back for credit is not.
+    reversal takes back is on order again from its day on; what is sent back for credit is not. A line that a
+    full list leaves out ends on the day of that list, at the latest on `as_of`.
     """
     lines = purchases.lines.filter(~pl.col("status").is_in(NOT_ON_ORDER).fill_null(False))
     closed = pl.col("status").eq_missing(SupplyStatus.CLOSED) & ~pl.col("reopened")
@@ -199,15 +205,19 @@ def remaining_changes(purchases: Purchases) -> pl.DataFrame:
             pl.when(pl.col("received_on").is_not_null()).then("quantity").otherwise(0.0)
         ),
     )  # fmt: skip
-    came = pl.concat([arrived, own]).join(
-        lines.select("_line", "item_id", "location_id", "ordered_on", "quantity", closed.alias("closed")), on="_line"
+    ended_on = pl.when(pl.col("ended_on").is_not_null()).then(pl.min_horizontal("ended_on", pl.lit(as_of)))
+    ends = lines.drop_nulls("ended_on").select("_line", received_on=ended_on, came=pl.lit(0.0))
+    came = pl.concat([arrived, own, ends]).join(
+        lines.select("_line", "item_id", "location_id", "ordered_on", "quantity", "ended_on", closed.alias("closed")),
+        on="_line",
     )
     came = came.with_columns(
         ordered_on=pl.col("ordered_on").fill_null(ALWAYS), day=pl.coalesce("received_on", "ordered_on", pl.lit(ALWAYS))
     ).sort("_line", "day", maintain_order=True)
     left = (pl.col("quantity") - pl.col("came").cum_sum().over("_line")).clip(0, pl.col("quantity"))
     is_last = pl.int_range(pl.len()).over("_line") == pl.len().over("_line") - 1
-    came = came.with_columns(left=pl.when(pl.col("closed") & is_last).then(0.0).otherwise(left))
+    has_ended = (pl.col("day") >= ended_on).fill_null(False)
+    came = came.with_columns(left=pl.when((pl.col("closed") & is_last) | has_ended).then(0.0).otherwise(left))
     # Nothing is on order before its order day, even where the receipt is dated earlier.
     came = came.with_columns(day=pl.max_horizontal("day", "ordered_on"))
     before = pl.col("left").shift(1).over("_line").fill_null(pl.col("quantity"))

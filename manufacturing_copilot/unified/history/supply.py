@@ -12,6 +12,7 @@ from manufacturing_copilot.site import Site
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import SupplyStatus, supply_line
 from manufacturing_copilot.unified.conform import read_conformed
+from manufacturing_copilot.unified.endings import with_ended_on
 from manufacturing_copilot.unified.history.promises import with_promises
 from manufacturing_copilot.unified.history.purchases import (
     DELIVERY,
@@ -51,6 +52,7 @@ def refresh_supply(connection: sa.Connection, site: Site, as_of: date, purchases
     """
     promised = replace(purchases, lines=with_promises(connection, purchases.lines))
     orders = read_conformed(connection, site, "work_orders", _WORK_ORDER)
+    orders = with_ended_on(connection, site, "work_orders", orders)
     rows = pl.concat([bought(promised, as_of), made(orders, as_of)])
     counts = sync_frame(connection, supply_line, rows, key=_KEY, touch=["batch_id", "file_id", "line"])
     known = purchases.receipts.filter(pl.col("received_on") <= as_of)
@@ -90,7 +92,7 @@ def bought(purchases: Purchases, as_of: date) -> pl.DataFrame:
         ordered="quantity",
         received_on=done_on,
         status=pl.when(pl.col("status").is_in(NOT_ON_ORDER)).then("status")
-        .when(complete).then(pl.lit(SupplyStatus.CLOSED))
+        .when(complete | pl.col("ended_on").is_not_null()).then(pl.lit(SupplyStatus.CLOSED))
         .when("later").then(pl.lit(SupplyStatus.OPEN))
         .otherwise(pl.coalesce("status", pl.lit(SupplyStatus.OPEN))),
     ).select(_COLUMNS)  # fmt: skip
@@ -121,6 +123,7 @@ def made(orders: pl.DataFrame, as_of: date) -> pl.DataFrame:
     finished = pl.when(~later).then("finished_on")
     status = (
         pl.when(pl.col("status") == SupplyStatus.CANCELLED).then(pl.lit(SupplyStatus.CANCELLED))
+        .when(pl.col("ended_on").is_not_null()).then(pl.lit(SupplyStatus.CLOSED))
         .when(later).then(pl.lit(SupplyStatus.OPEN))
         .when((pl.col("status") == "finished") | (pl.col("status").is_null() & finished.is_not_null()))
         .then(pl.lit(SupplyStatus.CLOSED))

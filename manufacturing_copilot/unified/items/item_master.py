@@ -15,6 +15,7 @@ from manufacturing_copilot.store.merge import delete_rows, delete_unreferenced, 
 from manufacturing_copilot.store.tables import external_id, item, item_conflict, supplier
 from manufacturing_copilot.unified.code_counts import item_codes
 from manufacturing_copilot.unified.codes import read_accepted
+from manufacturing_copilot.unified.endings import with_ended_on
 from manufacturing_copilot.unified.items.attributes import SETTLED, settle, settle_costs
 from manufacturing_copilot.unified.items.item_events import decisions_in_force
 from manufacturing_copilot.unified.items.matching import Resolution, match_codes, resolve_items
@@ -85,7 +86,9 @@ def drop_gone_items(connection: sa.Connection, tables: Iterable[sa.Table]) -> in
 
 
 def _item_records(connection: sa.Connection, site: Site, seen: pl.DataFrame) -> pl.DataFrame:
-    records = read_accepted(connection, site, "items").rename({"item": "code"})
+    listed = with_ended_on(connection, site, "items", read_accepted(connection, site, "items"))
+    active = pl.when(pl.col("ended_on").is_null()).then("active").otherwise(False).alias("active")
+    records = listed.with_columns(active).drop("ended_on").rename({"item": "code"})
     records = records.with_columns(telling(name) for name in ("sku", "barcode", "manufacturer_part"))
     if any(feed.records == "items" for feed in site.feeds):
         return records

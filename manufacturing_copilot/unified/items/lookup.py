@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from manufacturing_copilot.errors import CopilotError
 from manufacturing_copilot.progress import UNIFIED
 from manufacturing_copilot.store import read_frame
+from manufacturing_copilot.store.newest_day import newest_stock_day
 from manufacturing_copilot.store.tables import (
     SupplyStatus,
     accepted,
@@ -189,7 +190,7 @@ def _codes(connection: sa.Connection, item_id: int) -> pl.DataFrame:
 
 def _stock(connection: sa.Connection, item_id: int) -> pl.DataFrame:
     table = inventory_snapshot
-    newest = sa.select(sa.func.max(table.c.day)).scalar_subquery()
+    newest = newest_stock_day()
     query = (
         sa.select(
             table.c.day,

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.clock import as_of_day, held_day
+from manufacturing_copilot.clock import as_of_day, held_day, refuse_days_to_come
 from manufacturing_copilot.errors import StoreError
 from manufacturing_copilot.ingest.as_of import days_of_files, records_as_known
 from manufacturing_copilot.site import Site
@@ -24,6 +24,7 @@ from manufacturing_copilot.unified.refresh.refresh import RefreshCounts, refresh
 
 Tell = Callable[[str], None]
 
+_LISTS_AT_ONCE = 20
 _MODELS = (t.model, t.model_version, t.model_alias)
 """So that what is forecast of the past day is forecast by today's champions."""
 
@@ -71,11 +72,8 @@ def rebuild_as_of(store: Store, site: Site, day: date, into: sa.URL, *, tell: Te
     Raises StoreError where the day is still to come, or `into` is a plant's own database.
     """
     with store.read() as connection:
+        refuse_days_to_come(connection, site, [day])
         today = as_of_day(connection, site)
-    if day > today:
-        raise StoreError(
-            f"{day} is still to come: the plant's last complete day is {today}; name that one or an earlier"
-        )
     if into == store.engine.url:
         raise StoreError("the plant's own database cannot hold a past day; name another one")
     target = connect_store(into)
@@ -123,6 +121,9 @@ def _copy(
         for rows in read_frames(connection, sa.select(t.changed_record)):
             insert_frame(target, t.changed_record, rows)
         advance_sequence(target, t.changed_record)
+        for listed in connection.execute(sa.select(t.full_list)).mappings().partitions(_LISTS_AT_ONCE):
+            target.execute(sa.insert(t.full_list), [dict(row) for row in listed])
+        advance_sequence(target, t.full_list)
         records = 0
         for kind, table in t.accepted.items():
             copied = sum(insert_frame(target, table, rows) for rows in read_frames(connection, sa.select(table)))

@@ -23,6 +23,7 @@ from manufacturing_copilot.unified import declared_parts as parts
 from manufacturing_copilot.unified.changes import RULES, changes_since, decisions_mark, note_seen, seen_batches
 from manufacturing_copilot.unified.code_counts import ITEM
 from manufacturing_copilot.unified.declared_parts import PARTS, Part, RefreshContext, Upkeep
+from manufacturing_copilot.unified.endings import ended_between
 from manufacturing_copilot.unified.findings.unusable import count_unmapped
 from manufacturing_copilot.unified.history.demand import DemandCounts
 from manufacturing_copilot.unified.history.quality import QualityCounts
@@ -135,6 +136,8 @@ def _has_passed(context: RefreshContext, kind: str, fields: tuple[str, ...]) -> 
     since, until, table = context.changes.since, context.as_of, accepted[kind]
     if since == until:
         return False
+    if ended_between(context.connection, context.site, frozenset({kind}), since, until):
+        return True
     # A last day of validity has passed on the day after it.
     passed = [sa.and_(table.c[name] >= since, table.c[name] <= until) for name in fields]
     return bool(context.connection.scalar(sa.select(sa.exists().where(sa.or_(*passed)))))

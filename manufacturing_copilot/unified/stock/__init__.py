@@ -1,1 +1,1 @@
-"""Stock by item, location and day: counts carried forward, and movements. Orders belong in `history`."""
+"""Stock by item, location and day: counts rolled forward, and movements. Orders belong in `history`."""

@@ -35,7 +35,8 @@ def counted_nowhere(site: Site) -> bool:
 def read_movements(connection: sa.Connection, site: Site) -> pl.DataFrame:
     """Return the movements of known goods with their sign.
 
-    Columns: item_id, location_id, located, source, priority, day, change, batch_id.
+    Columns: item_id, location_id, placed (whether the movement names its place), located (whether any of its source
+    does), source, priority, day, change, batch_id.
 
     Some systems write an issue as minus five, others as five: what was sold, consumed or scrapped left, what was
     bought, made or taken back came, whatever its sign. Adjustments and transfers go by the sign in the source; so does
@@ -56,7 +57,7 @@ def read_movements(connection: sa.Connection, site: Site) -> pl.DataFrame:
     back = pl.col("reverses").is_not_null() & kind.is_in([*_IN, *_OUT])
     change = pl.when(back).then(-change).otherwise(change)
     return rows.select(
-        *_PLACE, "source", "priority", "batch_id",
+        *_PLACE, "placed", "source", "priority", "batch_id",
         day="moved_on", change=change, located=(pl.col("location") != MAIN).any().over("source"),
     )  # fmt: skip
 
@@ -99,9 +100,9 @@ def differences(counts: pl.DataFrame, movements: pl.DataFrame, first: date, last
     expected). An item's counts and its movements are those of the most believed source that has any. Where a source
     of movements names no places, the item's places are taken together, and location_id is empty.
     """
-    moved = _believed(movements.filter(pl.col("day") <= last))
+    moved = believed(movements.filter(pl.col("day") <= last))
     by_place = moved.group_by("item_id").agg(pl.col("located").first())
-    counted = _believed(counts.filter(pl.col("day") <= last)).join(by_place, on="item_id")
+    counted = believed(counts.filter(pl.col("day") <= last)).join(by_place, on="item_id")
     here = pl.when("located").then("location_id")
     sums = _summed(moved.with_columns(location_id=here), "change")
     levels = _together(counted, here)
@@ -118,7 +119,8 @@ def differences(counts: pl.DataFrame, movements: pl.DataFrame, first: date, last
     )  # fmt: skip
 
 
-def _believed(rows: pl.DataFrame) -> pl.DataFrame:
+def believed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of each item that come from the most believed source that has any of it."""
     best = rows.sort("priority", "source").unique("item_id", keep="first", maintain_order=True)
     return rows.join(best.select("item_id", "source"), on=["item_id", "source"], how="semi")
 

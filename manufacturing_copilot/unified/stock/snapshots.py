@@ -1,4 +1,4 @@
-"""Stock by item and location at the end of each day, from counts carried forward, or from movements."""
+"""Stock by item and location at the end of each day, from counts rolled forward, or from movements alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import sqlalchemy as sa
 from manufacturing_copilot.site import Site
 from manufacturing_copilot.store import read_frame
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
-from manufacturing_copilot.store.tables import batch_file, inventory_snapshot, stock_difference
+from manufacturing_copilot.store.tables import accepted, batch_file, inventory_snapshot, stock_difference
 from manufacturing_copilot.store.types import SCALE
-from manufacturing_copilot.unified.conform import read_conformed
+from manufacturing_copilot.unified.codes import read_accepted
+from manufacturing_copilot.unified.conform import conformed
 from manufacturing_copilot.unified.costs import cost_history
+from manufacturing_copilot.unified.endings import with_emptied
 from manufacturing_copilot.unified.history.purchases import Purchases, read_purchases, remaining_changes
 from manufacturing_copilot.unified.stock.movements import counted_nowhere, read_movements, refresh_differences, states
+from manufacturing_copilot.unified.stock.roll_forward import rolled_forward
+from manufacturing_copilot.unified.stock.totals import disagreements, with_totals, without_totals
 
 _PLACE = ["item_id", "location_id"]
 _UNSAID = ("reserved", "on_order", "in_inspection")
@@ -38,14 +42,16 @@ class StockCounts:
 class StockFacts:
     """What snapshots are made from; quantities as whole millionths, so that sums are exact in any order.
 
-    `states`: item_id, location_id, source, priority, day, on_hand, reserved, on_order, in_inspection, given (how many
-    bins name a quantity on order), batch_id: what a source knows from that day on. `on_order`: item_id, location_id,
-    day, open: from purchase lines. `costs`: item_id, day, unit_cost.
+    `states`: item_id, location_id, placed (whether a place is named), source, priority, day, on_hand, reserved,
+    on_order, in_inspection, given (how many bins name a quantity on order), batch_id: what a source knows from that day
+    on. `on_order`: item_id, location_id, day, open: from purchase lines. `costs`: item_id, day, unit_cost.
+    `movements`: as of `read_movements`; what counts are rolled forward by.
     """
 
     states: pl.DataFrame
     on_order: pl.DataFrame
     costs: pl.DataFrame
+    movements: pl.DataFrame
 
 
 def refresh_snapshots(
@@ -56,7 +62,7 @@ def refresh_snapshots(
     Each day is what it would be alone: only counts (or movements, where the site has no feed of counts), purchase
     lines, receipts and costs up to that day are used. `facts`: as of `read_stock_facts`, where they are read already.
     """
-    facts = facts or read_stock_facts(connection, site)
+    facts = facts or read_stock_facts(connection, site, last)
     table = inventory_snapshot
     rows = touched = negative = 0
     for start, end in _spans(facts, first, last):
@@ -84,17 +90,13 @@ def days_to_count(connection: sa.Connection, as_of: date, *, codes_moved: bool) 
 def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
     """Return the rows of inventory_snapshot for the days `first` to `last`.
 
-    Per item and location the first source by priority that has counted by then is believed. Where no source says
-    what is on order for an item, its open purchase lines do: at their location if the item was ever counted there,
-    else where most of it lies. Reserved and in inspection are 0 where nobody says.
+    Per item and location the first source by priority that has counted by then is believed; its count is rolled forward
+    by what moved since (`roll_forward`). Counts that name no place are totals (`totals`). Where no source says what is
+    on order for an item, its open purchase lines do: at their location if the item was ever counted there, else where
+    most of it lies. Reserved and in inspection are 0 where nobody says.
     """
     days = pl.DataFrame({"day": pl.date_range(first, last, eager=True)})
-    keys = facts.states.select(*_PLACE, "source", "priority").unique()
-    grid = days.join(keys, how="cross")
-    held = _as_of(grid, facts.states.drop("priority").with_columns(counted_on="day"), [*_PLACE, "source"])
-    held = held.drop_nulls("counted_on").sort("priority", "source")
-    held = held.unique(["day", *_PLACE], keep="first", maintain_order=True)
-    held = _with_on_order(held, facts, days)
+    held = _with_on_order(with_totals(_held(facts, days)), facts, days)
     costed = _as_of(held, facts.costs, ["item_id"])
     return costed.select(
         "day", *_PLACE,
@@ -104,42 +106,86 @@ def snapshots(facts: StockFacts, first: date, last: date) -> pl.DataFrame:
     ).sort("day", *_PLACE)  # fmt: skip
 
 
-def read_stock_facts(connection: sa.Connection, site: Site, purchases: Purchases | None = None) -> StockFacts:
-    """Return what snapshots of any day are made from."""
+def _held(facts: StockFacts, days: pl.DataFrame) -> pl.DataFrame:
+    """Return day, item_id, location_id, placed, priority, counted_on, …: what is believed of every place and total."""
+    place = [*_PLACE, "placed"]
+    keys = facts.states.select(*place, "source", "priority").unique()
+    grid = days.join(keys, how="cross")
+    known = _as_of(grid, facts.states.drop("priority").with_columns(counted_on="day"), [*place, "source"])
+    known = known.drop_nulls("counted_on").sort("priority", "source")
+    held = known.unique(["day", *place], keep="first", maintain_order=True).drop("source")
+    return rolled_forward(held, facts.movements)
+
+
+def totals_against_places(connection: sa.Connection, site: Site, day: date) -> pl.DataFrame:
+    """Return where an item's count without a place and its places do not agree at the end of `day`.
+
+    Columns: day, item_id, counted_on, total, placed_on, places, holds; see `totals.disagreements`.
+    """
+    totals = sa.select(accepted["stock_levels"].c.item).where(
+        accepted["stock_levels"].c.location.is_(None), accepted["stock_levels"].c.bin.is_(None)
+    )
+    if not connection.scalar(sa.select(totals.exists())):
+        return pl.DataFrame()
+    rows = disagreements(_held(read_stock_facts(connection, site, day), pl.DataFrame({"day": [day]})))
+    return rows.with_columns((pl.col(name) / 10**SCALE).round(SCALE) for name in ("total", "places"))
+
+
+def read_stock_facts(
+    connection: sa.Connection,
+    site: Site,
+    as_of: date,
+    purchases: Purchases | None = None,
+    movements: pl.DataFrame | None = None,
+) -> StockFacts:
+    """Return what snapshots of any day up to `as_of` are made from.
+
+    `purchases` and `movements`: where they are read already.
+    """
     quantities = ["on_hand", *_UNSAID]
     columns = ["item", "location", "bin", "day", *quantities, "unit"]
-    counts = read_conformed(connection, site, "stock_levels", columns, quantities=quantities)
-    changes = (
-        remaining_changes(purchases or read_purchases(connection, site)).with_columns(_whole("change")).sort("day")
-    )
+    counts = _read_counts(connection, site, columns, quantities)
+    bought = purchases or read_purchases(connection, site)
+    changes = remaining_changes(bought, as_of).with_columns(_whole("change")).sort("day")
     on_order = changes.with_columns(open=pl.col("change").cum_sum().over(_PLACE)).drop("change")
     costs = cost_history(connection, site).rename({"valid_from": "day"})
     held = _states(_dated(connection, site, counts))
+    moved = read_movements(connection, site) if movements is None else movements
     if counted_nowhere(site):
-        moved = states(read_movements(connection, site))
-        held = pl.concat([held, moved.select(held.columns)])
-    return StockFacts(held, on_order, costs)
+        held = pl.concat([held, states(moved).with_columns(placed=pl.lit(True)).select(held.columns)])
+        moved = moved.clear()
+    return StockFacts(held, on_order, costs, moved)
 
 
-def reconcile(connection: sa.Connection, site: Site, as_of: date) -> SyncCounts:
-    """Bring stock_difference up to date: where counts and movements do not agree; empty where a site has not both."""
-    found = read_movements(connection, site)
+def reconcile(connection: sa.Connection, site: Site, as_of: date, movements: pl.DataFrame | None = None) -> SyncCounts:
+    """Bring stock_difference up to date: where counts and movements do not agree; empty where a site has not both.
+
+    Of an item that is counted by places, counts that name none are left out. `movements`: as of `read_movements`, where
+    they are read already.
+    """
+    found = read_movements(connection, site) if movements is None else movements
     if found.is_empty():
         return SyncCounts(0, deleted=connection.execute(sa.delete(stock_difference)).rowcount)
     columns = ["item", "location", "bin", "day", "on_hand", "unit"]
-    counts = read_conformed(connection, site, "stock_levels", columns, quantities=["on_hand"])
+    counts = _read_counts(connection, site, columns, ["on_hand"])
     unsaid = {name: pl.lit(None, pl.Float64) for name in _UNSAID}
     held = _states(_dated(connection, site, counts.with_columns(**unsaid)))
-    return refresh_differences(connection, held, found, as_of)
+    return refresh_differences(connection, without_totals(held), found, as_of)
 
 
 def _spans(facts: StockFacts, first: date, last: date) -> Iterator[tuple[date, date]]:
-    places = max(facts.states.select(*_PLACE, "source").unique().height, 1)
+    places = max(facts.states.select(*_PLACE, "placed", "source").unique().height, 1)
     step = timedelta(days=max(_ROWS_AT_ONCE // places, 1))
     while first <= last:
         end = min(first + step - timedelta(days=1), last)
         yield first, end
         first = end + timedelta(days=1)
+
+
+def _read_counts(connection: sa.Connection, site: Site, columns: list[str], quantities: list[str]) -> pl.DataFrame:
+    """Return the conformed counts, with those that full lists imply by leaving something out."""
+    rows = read_accepted(connection, site, "stock_levels", columns, keyed=True)
+    return conformed(connection, with_emptied(connection, site, rows, quantities), quantities=quantities)
 
 
 def _dated(connection: sa.Connection, site: Site, counts: pl.DataFrame) -> pl.DataFrame:
@@ -155,7 +201,10 @@ def _dated(connection: sa.Connection, site: Site, counts: pl.DataFrame) -> pl.Da
 
 def _states(counts: pl.DataFrame) -> pl.DataFrame:
     """Add the bins up: a recount of one bin replaces that bin alone, the others keep their last count."""
-    one_bin, one_place = [*_PLACE, "source", "item", "bin"], [*_PLACE, "source"]
+    one_place = [*_PLACE, "placed", "source"]
+    one_bin = [*one_place, "item", "bin"]
+    # A bin is a place, whether or not its location is named.
+    counts = counts.with_columns(placed=pl.col("placed") | pl.col("bin").is_not_null())
     # Sorted once: windows by so many keys cost ten times as much.
     in_order = counts.sort(*one_bin, "day", "file_id", "line")
     last = in_order.filter(~_as_before(*one_bin, "day").shift(-1, fill_value=False))

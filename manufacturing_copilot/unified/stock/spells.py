@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from manufacturing_copilot.store.merge import SyncCounts, sync_frame
 from manufacturing_copilot.store.tables import stock_spell
+from manufacturing_copilot.unified.stock.totals import without_totals
 
 _PLACE = ["item_id", "location_id"]
 _DAY = timedelta(days=1)
@@ -16,7 +17,8 @@ _DAY = timedelta(days=1)
 
 def refresh_spells(connection: sa.Connection, states: pl.DataFrame, as_of: date) -> SyncCounts:
     """Bring stock_spell up to date from what sources knew (`StockFacts.states`) up to `as_of`."""
-    return sync_frame(connection, stock_spell, stock_spells(states, as_of), key=[*_PLACE, "from_day"])
+    places = without_totals(states)
+    return sync_frame(connection, stock_spell, stock_spells(places, as_of), key=[*_PLACE, "from_day"])
 
 
 def stock_spells(states: pl.DataFrame, as_of: date) -> pl.DataFrame:

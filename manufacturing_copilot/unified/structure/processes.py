@@ -14,6 +14,7 @@ from manufacturing_copilot.store.merge import sync_frame
 from manufacturing_copilot.store.tables import bom_line, item, process, routing_step
 from manufacturing_copilot.unified.codes import read_accepted
 from manufacturing_copilot.unified.conform import with_item_ids
+from manufacturing_copilot.unified.endings import with_ended_on
 from manufacturing_copilot.unified.findings.unusable import write_missing_factors
 from manufacturing_copilot.unified.structure.alternates import bill_usage, uneven_shares
 from manufacturing_copilot.unified.structure.cycles import cycles
@@ -44,8 +45,8 @@ def refresh_processes(connection: sa.Connection, site: Site, as_of: date) -> Pro
     Lines without a parent name a top-level item and add nothing. Cycles are looked for among the lines valid on
     `as_of`; a component that no item answers to is a problem of its parent.
     """
-    lines = _bom_lines(connection, site)
-    steps = _routing_steps(connection, site)
+    lines = _bom_lines(connection, site, as_of)
+    steps = _routing_steps(connection, site, as_of)
     wanted = _processes(connection, lines, steps, as_of)
     sync_frame(connection, process, wanted, key=["item_id", "version"])
     boms = sync_frame(connection, bom_line, _added_up(lines), touch=["batch_id"])
@@ -58,9 +59,9 @@ def valid_on(day: date) -> pl.Expr:
     return (pl.col("valid_from").fill_null(day) <= day) & (pl.col("valid_to").fill_null(day) >= day)
 
 
-def _bom_lines(connection: sa.Connection, site: Site) -> pl.DataFrame:
+def _bom_lines(connection: sa.Connection, site: Site, as_of: date) -> pl.DataFrame:
     """Return item_id, component_id (null: unknown), component, quantity_per in its base unit, and the rest."""
-    rows = with_item_ids(connection, read_accepted(connection, site, "boms", _BOM).drop_nulls("item"))
+    rows = with_item_ids(connection, _listed(connection, site, "boms", _BOM, as_of).drop_nulls("item"))
     rows = _with_alternatives(_succeeded(_first_source(rows), ["item_id", "bill", "reference"]))
     found = with_item_ids(connection, rows.drop("item_id").with_row_index("_row"), "component")
     joined = rows.with_row_index("_row").join(
@@ -111,11 +112,20 @@ def _with_substitutes(rows: pl.DataFrame) -> pl.DataFrame:
     ).drop("_replaced")
 
 
-def _routing_steps(connection: sa.Connection, site: Site) -> pl.DataFrame:
+def _routing_steps(connection: sa.Connection, site: Site, as_of: date) -> pl.DataFrame:
     columns = ["item", "step", "operation", "work_center", "setup_minutes", "run_minutes", "valid_from", "valid_to"]
-    rows = _first_source(with_item_ids(connection, read_accepted(connection, site, "routings", columns)))
+    rows = _first_source(with_item_ids(connection, _listed(connection, site, "routings", columns, as_of)))
     rows = rows.unique(["item_id", "step", "valid_from"], keep="first", maintain_order=True)
     return _succeeded(rows, ["item_id", "step"]).select("item_id", *columns[1:], "batch_id")
+
+
+def _listed(connection: sa.Connection, site: Site, kind: str, columns: list[str], as_of: date) -> pl.DataFrame:
+    """Return the records; one that a full list leaves out ends on the day before, or is gone if that has not come."""
+    rows = with_ended_on(connection, site, kind, read_accepted(connection, site, kind, columns))
+    last = pl.col("ended_on") - pl.duration(days=1)
+    return rows.filter((pl.col("ended_on") <= as_of).fill_null(True)).with_columns(
+        valid_to=pl.min_horizontal("valid_to", last)
+    ).drop("ended_on")  # fmt: skip
 
 
 def _succeeded(rows: pl.DataFrame, same: list[str]) -> pl.DataFrame:

@@ -93,9 +93,15 @@ def _unsound(store: Store) -> None:
         erp__unit_conversions=[{"item": "A", "from_unit": "BOX", "to_unit": "EA", "factor": 10.0}],
         erp__boms=[{"item": "B", "component": "unobtainium", "quantity_per": 1.0}],
         erp__purchase_lines=[{"order_no": "P2", "line_no": "1", "item": "A", "ordered_on": BEFORE, "quantity": 1.0}],
-        erp__receipts=[{"receipt_no": "2", "order_no": "P9", "line_no": "1", "item": "A", "received_on": DAY,
-                        "quantity": 5.0}],
-        erp__stock_levels=[{"item": "A", "location": "H4", "day": DAY, "on_hand": -3.0}],
+        erp__receipts=[
+            {"receipt_no": "2", "order_no": "P9", "line_no": "1", "item": "A", "received_on": DAY, "quantity": 5.0},
+            {"receipt_no": "3", "order_no": "P1", "line_no": "1", "item": "A", "received_on": date(2206, 3, 1),
+             "quantity": 5.0},
+        ],
+        erp__stock_levels=[
+            {"item": "A", "location": "H4", "day": DAY, "on_hand": -3.0},
+            {"item": "A", "day": DAY, "on_hand": 7.0},
+        ],
         erp__item_costs=[{"item": "A", "valid_from": date(2026, 3, 1), "unit_cost": 250.0}],
         shop__order_lines=[
             {"order_no": "S2", "line_no": "1", "item": "nobody", "ordered_on": DAY, "quantity": 1.0},
@@ -148,6 +154,8 @@ CHECKS = {
     "orphans": (2, "receipt without an order line | P9 | 1", "line 2"),
     "negative_stock": (1, "-3.0", "line 2"),
     "counts_and_movements": (1, "-18.0", "line 2"),
+    "totals_and_places": (1, "| 7.0 | 2026-03-31 | -3.0 | places |", ""),
+    "days_to_come": (1, "| erp/receipts | receipts | 2206-03-01 | 1 |", "line 3"),
     "snapshot_gaps": (1, "2026-03-27 | 2026-03-30", ""),
 }
 

@@ -81,7 +81,7 @@ def test_one_run_of_a_day_brings_all_facts_up_to_date_and_says_what_is_wrong(
     assert said == {ITEMS: 2, PROCESSES: 0, DEMAND: 1, SUPPLY: 0, QUALITY: 0, SNAPSHOTS: 1}
     assert _days(embedded) == [DAY]
     assert {name for name, passed in checks.items() if not passed} == {"unmapped_codes", "negative_stock"}
-    assert len(checks) == 10
+    assert len(checks) == 13
 
 
 def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(
@@ -96,3 +96,21 @@ def test_a_backfill_over_days_is_one_run_that_makes_every_snapshot(
     result = _facts(definitions, instance, tags=days, asset_selection=[SNAPSHOTS])
     assert result.success
     assert _days(embedded) == [*(MONDAY + timedelta(days=n) for n in range(4)), DAY]
+
+
+@pytest.mark.parametrize("asked", [[DAY + timedelta(days=1)], [DAY, DAY + timedelta(days=200)]])
+def test_days_after_the_plants_day_are_refused_in_a_sentence_and_nothing_is_made(
+    embedded: Store, definitions: dg.Definitions, instance: dg.DagsterInstance, asked: list[date]
+) -> None:
+    job = definitions.resolve_implicit_global_asset_job_def()
+    tags = {
+        "dagster/asset_partition_range_start": asked[0].isoformat(),
+        "dagster/asset_partition_range_end": asked[-1].isoformat(),
+    }
+    result = job.execute_in_process(instance=instance, asset_selection=[SNAPSHOTS], tags=tags, raise_on_error=False)
+    [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert failure.user_failure_data is not None and failure.user_failure_data.description == (
+        f"nothing was made: {asked[-1]} is still to come: the plant's last complete day is {DAY}; name that one or an"
+        " earlier"
+    )
+    assert _days(embedded) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from manufacturing_copilot.site.holds import Holds
 from manufacturing_copilot.store import Store
 from manufacturing_copilot_tests.factories import DAY, add_records, make_site
 
@@ -64,7 +65,11 @@ ONE_OF_EACH_FEED: dict[str, list[dict[str, Any]]] = {
     "plan/prices": [{"item": "A", "valid_from": BEFORE, "price": 2.0}],
     "plan/successions": [{"item": "A", "successor": "B", "from_day": DAY}],
 }  # fmt: skip
-SITE = make_site(*ONE_OF_EACH_FEED)
+_CHANGES_ALONE = make_site(*ONE_OF_EACH_FEED)
+_LISTED = tuple(
+    feed.model_copy(update={"holds": Holds.ALL}) if feed.feed == "erp/items" else feed for feed in _CHANGES_ALONE.feeds
+)
+SITE = _CHANGES_ALONE.model_copy(update={"feeds": _LISTED})
 
 
 def one_of_each(store: Store) -> None:

@@ -269,10 +269,18 @@ def plays(draw: st.DrawFn) -> Play:
 def emptied(store: Store, home: Path) -> None:
     shutil.rmtree(home / "inbox", ignore_errors=True)
     clear(store)
-    ingest = [t.changed_record, t.duplicate_record, t.rejected_record, t.batch_event, t.batch_file, t.batch, t.feed]
+    ledger = [
+        t.full_list,
+        t.changed_record,
+        t.duplicate_record,
+        t.rejected_record,
+        t.batch_event,
+        t.batch_file,
+        t.batch,
+    ]
     with store.write() as connection:
         connection.execute(sa.update(t.batch_file).values(repeats_file_id=None))
-        for table in (*(t.accepted[kind] for kind in COLUMNS), *ingest):
+        for table in (*(t.accepted[kind] for kind in COLUMNS), *ledger, t.feed):
             connection.execute(sa.delete(table))
 
 

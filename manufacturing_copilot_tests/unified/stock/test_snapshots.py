@@ -210,20 +210,35 @@ def test_a_range_of_days_is_what_day_by_day_gives_in_the_database(store: Store) 
 _millionths = st.integers(-(10**9), 10**9)
 _days = st.integers(1, 12)
 _places = st.tuples(st.integers(1, 3), st.integers(1, 2))
+_moves = st.lists(st.tuples(_places, _days, _millionths), max_size=10)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     counted=st.dictionaries(st.tuples(_places, st.sampled_from(["erp", "wms"]), _days), _millionths, max_size=20),
     ordered=st.dictionaries(st.tuples(_places, _days), st.integers(0, 10**9), max_size=10),
+    moved=_moves,
     cut=st.integers(1, 11),
 )
 def test_a_range_is_the_sum_of_its_parts_whatever_was_counted(
-    counted: dict[Any, int], ordered: dict[Any, int], cut: int
+    counted: dict[Any, int], ordered: dict[Any, int], moved: list[Any], cut: int
 ) -> None:
+    movements = [
+        {
+            "item_id": i,
+            "location_id": p,
+            "placed": p == 2,
+            "source": "erp",
+            "priority": 1,
+            "day": _day(d),
+            "change": much,
+        }
+        for (i, p), d, much in moved
+    ]
     states = [
-        {"item_id": i, "location_id": p, "source": s, "priority": 1 + (s == "wms"), "day": _day(d), "on_hand": much,
-         "reserved": 0, "on_order": 0, "in_inspection": 0, "given": int(s == "wms" and i == 2), "batch_id": 1}
+        {"item_id": i, "location_id": p, "placed": p == 2, "source": s, "priority": 1 + (s == "wms"), "day": _day(d),
+         "on_hand": much, "reserved": 0, "on_order": 0, "in_inspection": 0, "given": int(s == "wms" and i == 2),
+         "batch_id": 1}
         for ((i, p), s, d), much in counted.items()
     ]  # fmt: skip
     integers = dict.fromkeys(
@@ -233,9 +248,13 @@ def test_a_range_is_the_sum_of_its_parts_whatever_was_counted(
     waiting = [{"item_id": i, "location_id": p, "day": _day(d), "open": much} for ((i, p), d), much in ordered.items()]
     place = {"item_id": pl.Int64, "location_id": pl.Int64, "day": pl.Date}
     facts = StockFacts(
-        pl.DataFrame(states, schema={**integers, "source": pl.String, "day": pl.Date}),
+        pl.DataFrame(states, schema={**integers, "placed": pl.Boolean, "source": pl.String, "day": pl.Date}),
         pl.DataFrame(waiting, schema={**place, "open": pl.Int64}),
         pl.DataFrame(schema={"item_id": pl.Int64, "day": pl.Date, "unit_cost": pl.Float64}),
+        pl.DataFrame(
+            movements,
+            schema={**place, "placed": pl.Boolean, "source": pl.String, "priority": pl.Int64, "change": pl.Int64},
+        ),
     )
     whole = snapshots(facts, _day(1), _day(12))
     parts = [snapshots(facts, _day(1), _day(cut))] + [snapshots(facts, _day(n), _day(n)) for n in range(cut + 1, 13)]
