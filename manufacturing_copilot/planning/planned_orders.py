@@ -12,6 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats
+from manufacturing_copilot.formatting import counted
 from manufacturing_copilot.planning.arithmetic.horizon import Horizon
 from manufacturing_copilot.planning.arithmetic.lead_time_demand import DemandShape, quantile
 from manufacturing_copilot.planning.arithmetic.open_days import dates, day_number
@@ -81,7 +82,13 @@ def plan_orders(store: Store, site: Site, as_of: date, *, progress: Callable[[st
 def _plan(connection: sa.Connection, as_of: date) -> tuple[pl.DataFrame, int, list[str]]:
     paths = read_paths(connection, as_of, DAYS + 7 * WEEKS, beyond_lead_time=REVIEW_DAYS + 1)
     if paths is None:
-        return _frame({}), 0, ["demand is not forecast as of that day, so nothing is planned"]
+        return (
+            _frame({}),
+            0,
+            [
+                f"Demand is not forecast as of {as_of}, so nothing is planned. Materialize forecasts/demand of that day first."
+            ],
+        )
     weeks = max(WEEKS, -(-(min(paths.days, LONGEST_DAYS) - DAYS) // 7))
     horizon = Horizon.ahead(as_of, days=DAYS, weeks=weeks)
     stock = stock_records(connection, as_of)
@@ -288,23 +295,34 @@ def _frame(columns: dict[str, pl.Series | np.ndarray]) -> pl.DataFrame:
 
 def _problems(rows: pl.DataFrame, bills: BillLines, planned: PlannedRows, result: Requirements) -> list[str]:
     sku = rows["sku"].to_numpy()
+    unknown = ~rows["stock_known"].to_numpy() & (result.gross.sum(axis=1) > 0) & ~planned.phantom
     sentences = [
         (
             np.unique(bills.parent[result.codes.in_cycle]),
-            "are made of themselves by way of others; these lines of their bills are left out, the rest is planned."
-            " Correct the bills",
+            "made of themselves by way of others; these lines of their bills are left out, the rest is planned",
+            "Correct the bills",
         ),
         (
             np.flatnonzero(planned.lots.impossible()),
-            "have a lot rule that no quantity meets. Correct minimum, multiple and maximum",
+            "under a lot rule that no quantity meets",
+            "Correct minimum, multiple and maximum",
         ),
-        (result.beyond, "are needed sooner than anything ordered now can come within the horizon"),
         (
-            np.flatnonzero(~rows["stock_known"].to_numpy() & (result.gross.sum(axis=1) > 0) & ~planned.phantom),
-            "are needed where they were never counted; nothing is taken to be there. Deliver their stock",
+            result.beyond,
+            "needed sooner than anything ordered now can come within the horizon",
+            "Look for another source, or correct the lead times",
+        ),
+        (
+            np.flatnonzero(unknown),
+            "needed where stock was never counted; nothing is taken to be there",
+            "Deliver their stock",
         ),
     ]
-    return [f"{len(at)} item(s) {text}: {_named(sku[at])}" for at, text in sentences if len(at)]
+    return [
+        f"{counted(len(at), 'item is', 'items are')} {text}: {_named(sku[at])}. {advice}."
+        for at, text, advice in sentences
+        if len(at)
+    ]
 
 
 def _named(skus: np.ndarray) -> str:

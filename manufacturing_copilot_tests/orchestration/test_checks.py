@@ -70,6 +70,7 @@ CASES: dict[str, tuple[str, str, str]] = {
     "bounds_hold": ("the bounds cover clearly less", "weekly", "Do not plan safety stock by them"),
     "better_than_naive": ("the (seasonal) naive forecast would have been better", "weekly", "compare another version"),
     "no_series_failed": ("could not be forecast by their own model", "A: no history", "Look for what is unusual"),
+    "plans_everything": ("nothing is planned", DAY.isoformat(), "Materialize forecasts/demand"),
     "evidence": ("hold no facts that they rest on", "number 1", "Run the alerts again"),
     "one_alert_each": ("have two live alerts of the same rule", "below the reorder point", "copilot alert resolve 2"),
 }
@@ -86,12 +87,19 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str,
     load(store, folder, home)
     damage(store)
     resources = {"plant": plant_over(store, folder, home)}
-    job = dg.define_asset_job("checks", selection=dg.AssetSelection.all_asset_checks())
-    definitions = dg.Definitions.merge(build(folder, resources=resources), dg.Definitions(jobs=[job]))
+    # The check of the planned orders is part of their asset: they say what is in the way when they are planned.
+    planned = dg.AssetSelection.assets("planning/planned_orders")
+    alone = dg.AssetSelection.all_asset_checks() - dg.AssetSelection.checks_for_assets("planning/planned_orders")
+    jobs = [dg.define_asset_job("checks", selection=alone), dg.define_asset_job("planned", selection=planned)]
+    definitions = dg.Definitions.merge(build(folder, resources=resources), dg.Definitions(jobs=jobs))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def("checks").execute_in_process(instance=instance)
+        results = [
+            definitions.resolve_job_def("checks").execute_in_process(instance=instance),
+            definitions.resolve_job_def("planned").execute_in_process(instance=instance, partition_key=DAY.isoformat()),
+        ]
     yield {
         (evaluation.asset_key.to_user_string(), evaluation.check_name): evaluation.description or ""
+        for result in results
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
     }

@@ -89,8 +89,8 @@ def test_a_phantom_is_passed_through_and_scrap_and_validity_count(embedded: Stor
 @pytest.mark.parametrize(
     ("bills", "stock", "sentence"),
     [
-        ([line(1, 2, 1), line(2, 3, 1), line(3, 2, 1)], {1: 0, 2: 0, 3: 0}, "2 item(s) are made of themselves"),
-        ([line(1, 2, 1)], {1: 0}, "1 item(s) are needed where they were never counted"),
+        ([line(1, 2, 1), line(2, 3, 1), line(3, 2, 1)], {1: 0, 2: 0, 3: 0}, "2 items are made of themselves"),
+        ([line(1, 2, 1)], {1: 0}, "1 item is needed where stock was never counted"),
     ],
 )
 def test_what_is_in_the_way_is_a_sentence_and_the_rest_is_planned(
@@ -113,4 +113,4 @@ def test_a_plan_takes_the_place_of_that_days_last_one(embedded: Store) -> None:
 
 def test_without_a_demand_forecast_nothing_is_planned(embedded: Store) -> None:
     summary = plan_orders(embedded, a_site(DAILY), date(2024, 1, 1))
-    assert summary.orders == 0 and "demand is not forecast" in summary.problems[0]
+    assert summary.orders == 0 and "Demand is not forecast" in summary.problems[0]

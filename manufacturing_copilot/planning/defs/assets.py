@@ -91,7 +91,7 @@ def planned_orders_asset(site: Site) -> dg.AssetsDefinition:
                     check_name=check.name,
                     passed=not summary.problems,
                     severity=dg.AssetCheckSeverity.WARN,
-                    description="; ".join(summary.problems) or "everything that is needed could be planned",
+                    description=" ".join(summary.problems) or "everything that is needed could be planned",
                 )
             ],
         )
@@ -104,5 +104,5 @@ def _metadata(summary: PlanSummary) -> dict[str, dg.MetadataValue | int | float]
         "dagster/row_count": summary.orders,
         "item-places": summary.item_places,
         "seconds": round(summary.seconds, 2),
-        "in the way": dg.MetadataValue.text("; ".join(summary.problems) or "nothing"),
+        "in the way": dg.MetadataValue.text(" ".join(summary.problems) or "nothing"),
     }
