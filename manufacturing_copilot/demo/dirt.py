@@ -69,7 +69,7 @@ def month_dirt(export: Export, rows: list[Row], month: date) -> Dirt:
             altered(export, row, inspection="P990002", defective="-1"),
         )
     elif export is exports.RECEIPTS:
-        bad = (altered(export, row, receipt_no="WE990001", quantity="-5"),)
+        bad = (altered(export, row, receipt_no="WE990001", quantity="five"),)
     elif export is exports.PURCHASE_LINES:
         bad = (
             altered(export, row, order_no="PO990001", status="hold"),

@@ -86,7 +86,8 @@ def _plan(connection: sa.Connection, as_of: date) -> tuple[pl.DataFrame, int, li
             _frame({}),
             0,
             [
-                f"Demand is not forecast as of {as_of}, so nothing is planned. Materialize forecasts/demand of that day first."
+                f"Demand is not forecast as of {as_of}, so nothing is planned."
+                " Materialize forecasts/demand of that day first."
             ],
         )
     weeks = max(WEEKS, -(-(min(paths.days, LONGEST_DAYS) - DAYS) // 7))
