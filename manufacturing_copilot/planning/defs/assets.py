@@ -4,9 +4,18 @@ from datetime import date
 
 import dagster as dg
 
-from manufacturing_copilot.dagster_support import PREVIEW_ROWS, Plant, column_schema, days, preview
+from manufacturing_copilot.dagster_support import (
+    PREVIEW_ROWS,
+    Plant,
+    code_version,
+    column_schema,
+    data_version_of,
+    days,
+    days_asked_for,
+    preview,
+)
 from manufacturing_copilot.forecasts.compute.engines import ComputeSettings
-from manufacturing_copilot.forecasts.defs.assets import DEMAND, TargetAsset, build_asset
+from manufacturing_copilot.forecasts.defs.assets import DEMAND, TargetAsset, build_asset, data_read
 from manufacturing_copilot.forecasts.defs.checks import failed_series_check
 from manufacturing_copilot.forecasts.groups import Progress
 from manufacturing_copilot.forecasts.recording import ForecastSummary
@@ -66,6 +75,7 @@ def planned_orders_asset(site: Site) -> dg.AssetsDefinition:
         kinds={"numpy", "table"},
         owners=["team:planning"],
         check_specs=[check],
+        code_version=code_version(site),
         description="What has to be ordered or made over all levels of the bills, as known at the end of the day.",
         metadata={
             "dagster/table_name": planned_order.name,
@@ -73,11 +83,10 @@ def planned_orders_asset(site: Site) -> dg.AssetsDefinition:
         },
     )
     def planned_orders(context: dg.AssetExecutionContext, plant: Plant) -> dg.MaterializeResult:
-        # Oldest first, whatever the order in which the partitions were requested.
-        as_of_days = sorted(date.fromisoformat(key) for key in context.partition_keys)
-        if not as_of_days:
-            raise dg.Failure("the run names no day; a range whose end stands before its start selects none")
+        as_of_days = days_asked_for(context, plant)
         with plant.open() as store:
+            with store.read() as connection:
+                version = data_version_of(plant.site, *data_read(connection))
             for as_of in as_of_days:
                 summary = plan_orders(store, plant.site, as_of, progress=context.log.info)
                 context.add_asset_metadata(_metadata(summary), asset_key=KEY, partition_key=as_of.isoformat())
@@ -85,6 +94,7 @@ def planned_orders_asset(site: Site) -> dg.AssetsDefinition:
                 query = view_query(connection, "v_planned_order").limit(PREVIEW_ROWS)
                 shown = read_frame(connection, query)
         return dg.MaterializeResult(
+            data_version=version,
             metadata={"first orders of the newest day": preview(shown, PREVIEW_ROWS)},
             check_results=[
                 dg.AssetCheckResult(

@@ -1,4 +1,3 @@
-from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -25,7 +24,7 @@ def site(tmp_path: Path) -> Site:
     folder = tmp_path / "site"
     (folder / "feeds").mkdir(parents=True)
     (folder / "site.yaml").write_text(
-        "site: Hall 4\nclock: 2024-06-17\nhistory_from: 2024-01-01\n"
+        "site: Hall 4\nclock: 2024-06-19\nhistory_from: 2024-01-01\n"
         "sources: {erp: {kind: erp}}\n"
         "forecasts: {demand: [weekly], inventory: [weekly]}\n"
     )
@@ -106,17 +105,20 @@ def test_a_range_of_days_is_one_run_that_forecasts_each_of_them(stored: Store, h
     }
     result = materialized(stored, home, site, tags, None)
     assert result.success
+    made = result.asset_materializations_for_node("forecasts__demand")
+    assert sorted(event.partition or "" for event in made) == ["2024-06-17", "2024-06-18", DAY]
     with stored.read() as connection:
         days = connection.scalars(sa.select(t.forecast.c.as_of).distinct()).all()
-    assert sorted(days) == [date(2024, 6, 17), date(2024, 6, 18), date(2024, 6, 19)]
+    assert days == [AS_OF]  # on the days before, nothing was known yet
 
 
 def test_only_what_the_site_declares_has_an_asset_and_each_says_what_it_is(site: Site) -> None:
     definitions = dg.Definitions.merge(build_definitions(site), planning_definitions(site))
     specs = {spec.key.to_user_string(): spec for asset in definitions.assets or () for spec in asset.specs}  # type: ignore[union-attr]
-    assert set(specs) == {"forecasts/demand", "forecasts/inventory", "forecasts/challengers"}
-    for spec in specs.values():
-        assert spec.group_name == "forecasts" and spec.owners and spec.kinds and spec.description
+    forecasts = {"forecasts/demand", "forecasts/inventory", "forecasts/challengers"}
+    assert set(specs) == {*forecasts, "planning/planned_orders"}
+    for name, spec in specs.items():
+        assert spec.group_name == name.partition("/")[0] and spec.owners and spec.kinds and spec.description
         assert "dagster/column_schema" in spec.metadata
     upstream = {dep.asset_key.to_user_string() for dep in specs["forecasts/inventory"].deps}
     assert upstream == {
