@@ -448,7 +448,8 @@ def _settle_rows(
     refused = len(refused_ones)
     still = dict(rows.select("id", "reasons").rows())
     still |= dict(asked.select("id", FILE, LINE).join(reasons, on=[FILE, LINE]).select("id", "reasons").rows())
-    still = {row_id: why_not for row_id, why_not in still.items() if row_id not in set(passed["id"].to_list())}
+    settled = set(passed["id"].to_list())
+    still = {row_id: why_not for row_id, why_not in still.items() if row_id not in settled}
     return passed.height - refused, rows.height - passed.height + refused, still | refused_ones
 
 
