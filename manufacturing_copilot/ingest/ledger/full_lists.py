@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -60,27 +61,38 @@ class ListedRows:
         """Begin with nothing."""
         self._feed, self._site = feed, site
         self._frames: list[pl.DataFrame] = []
+        self._rows = 0
         self._repeats: dict[int, int] = {}
 
     @property
     def _wanted(self) -> bool:
         return self._feed.records in ABSENT and bool(entity_fields(self._feed))
 
+    @property
+    def _too_many(self) -> bool:
+        return self._rows > _ROWS_AT_MOST and self._feed.holds is Holds.CHANGES
+
     def add(self, records: pl.DataFrame, rejected: pl.DataFrame) -> None:
         """Add the rows of a part, before any guard: a row that waits for a person is named all the same."""
-        if not self._wanted:
+        if not self._wanted or self._too_many:
             return
         if not records.is_empty():
             keyed = with_entity(records, self._feed)
             day = pl.col("day") if self._feed.records == "stock_levels" else pl.lit(None, pl.Date)
-            self._frames.append(
+            self._collect(
                 keyed.select(
                     FILE, "entity", _text(keyed, "location"), _text(keyed, "supplier"), day.alias("day"),
                     pl.lit(None, pl.Int64).alias(LINE),
                 ).unique([FILE, "entity", "day"], maintain_order=True)
             )  # fmt: skip
         if not rejected.is_empty():
-            self._frames.append(_rejected_entities(rejected, self._feed))
+            self._collect(_rejected_entities(rejected, self._feed))
+
+    def _collect(self, named: pl.DataFrame) -> None:
+        self._rows += named.height
+        self._frames.append(named)
+        if self._too_many:  # nothing of them will be kept, and memory must not grow with the file
+            self._frames.clear()
 
     def add_repeat(self, file_id: int, of_file_id: int) -> None:
         """Add a file that repeats another byte for byte."""
@@ -89,11 +101,9 @@ class ListedRows:
     def keep(self, connection: sa.Connection, feed_id: int, batch_id: int) -> None:
         """Write what the files of the batch name, a row per file and day; what they named before is replaced."""
         connection.execute(sa.delete(full_list).where(full_list.c.batch_id == batch_id))
-        if not self._wanted:
+        if not self._wanted or self._too_many:
             return
         named = pl.concat(self._frames) if self._frames else pl.DataFrame(schema=_COLLECTED)
-        if named.height > _ROWS_AT_MOST and self._feed.holds is Holds.CHANGES:
-            return
         files = _files(connection, self._site, self._feed, batch_file.c.batch_id == batch_id)
         rows = []
         for file_id, day in files.select("file_id", "list_day").rows():
@@ -307,15 +317,21 @@ def _settled(connection: sa.Connection, feed: Feed, file_id: int, lost: pl.DataF
         )
     )
     table = accepted[feed.records]
-    fields = [
-        table.c[name] for name in dict.fromkeys((KEY, *entity_fields(feed), "location", "supplier")) if name in table.c
-    ]
-    rows = read_frame(connection, sa.select(*fields).where(table.c.file_id == file_id, table.c.line.in_(lines)))
+    rows = read_frame(
+        connection, sa.select(*_naming_columns(feed)).where(table.c.file_id == file_id, table.c.line.in_(lines))
+    )
     mended = with_entity(rows, feed).select(
         "entity", _text(rows, "location"), _text(rows, "supplier"), pl.lit(None, pl.Int64).alias(LINE)
     )
     still = lost.filter(pl.col("entity").is_null() & pl.col(LINE).is_in(list(waiting))).height
     return mended.select(list(_NAMED)), still
+
+
+def _naming_columns(feed: Feed) -> list[sa.Column[Any]]:
+    """Return the columns of the feed's accepted records that tell what they are and which scope they belong to."""
+    columns = accepted[feed.records].c
+    names = dict.fromkeys((KEY, *entity_fields(feed), "location", "supplier"))
+    return [columns[name] for name in names if name in columns]
 
 
 def _batch_of(file_id: int) -> sa.ScalarSelect[int]:
@@ -352,13 +368,10 @@ def follow(
 def never_listed(connection: sa.Connection, feed: Feed) -> pl.DataFrame:
     """Return as stretches the records of files of which nobody kept what they name; they stand before all lists."""
     table = accepted[feed.records]
-    fields = [
-        table.c[name] for name in dict.fromkeys((KEY, *entity_fields(feed), "location", "supplier")) if name in table.c
-    ]
     kept = sa.exists().where(full_list.c.file_id == table.c.file_id)
     rows = read_frame(
         connection,
-        sa.select(*fields, table.c.file_id, batch_file.c.path)
+        sa.select(*_naming_columns(feed), table.c.file_id, batch_file.c.path)
         .join(feed_table, feed_table.c.id == table.c.feed_id)
         .join(batch_file, batch_file.c.id == table.c.file_id)
         .where(feed_table.c.name == feed.feed, ~kept),
@@ -366,7 +379,8 @@ def never_listed(connection: sa.Connection, feed: Feed) -> pl.DataFrame:
     if feed.holds.field is not None:
         scope = pl.col(feed.holds.field).fill_null("")
     elif feed.holds is Holds.PER_FILE_NAME:
-        scope = pl.col("path").str.split("/").list.last().str.replace_all(r"\d", "")
+        names = {path: name_of_list(path) for path in rows["path"].unique()}
+        scope = pl.col("path").replace_strict(names, return_dtype=pl.String)
     else:
         scope = pl.lit("")
     return with_entity(rows, feed).with_columns(
