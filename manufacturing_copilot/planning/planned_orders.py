@@ -82,14 +82,8 @@ def plan_orders(store: Store, site: Site, as_of: date, *, progress: Callable[[st
 def _plan(connection: sa.Connection, as_of: date) -> tuple[pl.DataFrame, int, list[str]]:
     paths = read_paths(connection, as_of, DAYS + 7 * WEEKS, beyond_lead_time=REVIEW_DAYS + 1)
     if paths is None:
-        return (
-            _frame({}),
-            0,
-            [
-                f"Demand is not forecast as of {as_of}, so nothing is planned."
-                " Materialize forecasts/demand of that day first."
-            ],
-        )
+        sentence = f"Demand is not forecast as of {as_of}, so nothing is planned."
+        return _frame({}), 0, [f"{sentence} Materialize forecasts/demand of that day first."]
     weeks = max(WEEKS, -(-(min(paths.days, LONGEST_DAYS) - DAYS) // 7))
     horizon = Horizon.ahead(as_of, days=DAYS, weeks=weeks)
     stock = stock_records(connection, as_of)

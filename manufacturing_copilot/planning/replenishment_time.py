@@ -34,6 +34,10 @@ POINTS = tuple(f"p{number}" for number in range(len(LEAD_TIME_POINTS)))
 """The columns of a frame for LEAD_TIME_POINTS."""
 
 
+TELLS_HOW_LONG = sa.or_(supply_line.c.received_on.is_not(None), supply_line.c.status == SupplyStatus.OPEN)
+"""A line closed or cancelled without having arrived does not."""
+
+
 def lead_times(connection: sa.Connection, keys: pl.DataFrame, as_of: date) -> Floats:
     """Return the lead time of each item at LEAD_TIME_POINTS, in days: items × points.
 
@@ -86,11 +90,10 @@ def read_lines(connection: sa.Connection, as_of: date) -> pl.DataFrame:
         ).where(
             supply_line.c.ordered_on <= as_of,
             supply_line.c.ordered_on > as_of - timedelta(days=MEMORY_DAYS),
-            sa.or_(supply_line.c.received_on.is_not(None), supply_line.c.status == SupplyStatus.OPEN),
+            TELLS_HOW_LONG,
         ),
     )
-    arrived = (pl.col("received_on") <= as_of).fill_null(False)
-    end = pl.when(arrived).then(pl.col("received_on")).otherwise(pl.lit(as_of))
+    arrived, end = observed(as_of)
     lines = frame.select(
         "made",
         "item_id",
@@ -100,6 +103,15 @@ def read_lines(connection: sa.Connection, as_of: date) -> pl.DataFrame:
         (pl.col("promised_on") - pl.col("ordered_on")).dt.total_days().cast(pl.Float64).alias("promised"),
     )
     return _remembered(lines)
+
+
+def observed(as_of: date) -> tuple[pl.Expr, pl.Expr]:
+    """Return whether a line has completely arrived by `as_of`, and the day up to which it was observed.
+
+    That is its arrival, else `as_of`: it took at least so long.
+    """
+    arrived = (pl.col("received_on") <= as_of).fill_null(False)
+    return arrived, pl.when(arrived).then("received_on").otherwise(pl.lit(as_of))
 
 
 def _remembered(lines: pl.DataFrame) -> pl.DataFrame:

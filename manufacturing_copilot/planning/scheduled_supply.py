@@ -17,7 +17,9 @@ from manufacturing_copilot.frame_schemas import Column, FrameSchema
 from manufacturing_copilot.planning.replenishment_time import (
     MEMORY_DAYS,
     POINTS,
+    TELLS_HOW_LONG,
     blended,
+    observed,
     survival_quantiles,
 )
 from manufacturing_copilot.store import read_frame
@@ -141,11 +143,10 @@ def _slips(connection: sa.Connection, as_of: date) -> _Slips:
             supply_line.c.promised_on.is_not(None),
             supply_line.c.promised_on > as_of - timedelta(days=MEMORY_DAYS),
             sa.or_(supply_line.c.ordered_on.is_(None), supply_line.c.ordered_on <= as_of),
-            sa.or_(supply_line.c.received_on.is_not(None), supply_line.c.status == SupplyStatus.OPEN),
+            TELLS_HOW_LONG,
         ),
     )
-    arrived = (pl.col("received_on") <= as_of).fill_null(False)
-    end = pl.when(arrived).then("received_on").otherwise(pl.lit(as_of))
+    arrived, end = observed(as_of)
     lines = frame.select(
         "made", "item_id", "supplier_id",
         (end - pl.col("promised_on")).dt.total_days().cast(pl.Float64).alias("taken"), arrived.alias("arrived"),

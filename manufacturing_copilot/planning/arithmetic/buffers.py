@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from manufacturing_copilot.planning.arithmetic.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,9 @@ adds to the demand. Dependent demand consumes nothing: nobody forecast it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from manufacturing_copilot.planning.arithmetic.arrays import Floats
 from manufacturing_copilot.planning.arithmetic.open_days import Days
-
-Floats = NDArray[np.float64]
 
 
 def consume(

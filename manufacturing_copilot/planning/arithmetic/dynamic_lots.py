@@ -11,10 +11,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from manufacturing_copilot.planning.arithmetic.arrays import Floats, Ints
 from manufacturing_copilot.planning.arithmetic.open_days import Days
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SMALL = 1e-9
 
 

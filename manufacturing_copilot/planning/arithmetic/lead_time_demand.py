@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Floats = NDArray[np.float64]
+from manufacturing_copilot.planning.arithmetic.arrays import Floats
+
 SMALLEST = 1e-9
 HALVINGS = 60
 

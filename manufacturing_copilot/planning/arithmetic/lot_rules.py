@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from manufacturing_copilot.planning.arithmetic.arrays import Floats
+
 TOLERANCE = 1e-9
 """Share of a multiple by which a need may pass it without taking another; sums of decimals end beside the point."""
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-Ints = NDArray[np.int64]
+from manufacturing_copilot.planning.arithmetic.arrays import Ints
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from manufacturing_copilot.planning.arithmetic.arrays import Floats, Ints
 from manufacturing_copilot.planning.arithmetic.lot_rules import LotRules, order_total
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 SMALL = 1e-6
 """Quantity below which nothing is missing."""
 

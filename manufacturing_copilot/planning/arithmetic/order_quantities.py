@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from manufacturing_copilot.planning.arithmetic.arrays import Floats
 
 
 def economic_quantity(
@@ -25,8 +24,7 @@ def economic_quantity(
     shortage: Floats | float = np.inf,
 ) -> Floats:
     """Return the lot of least ordering and holding cost; `shortage` is what a piece short costs a period."""
-    filling = 1 - np.asarray(demand) / production_rate
-    waiting = 1 + np.asarray(holding) / shortage
+    filling, waiting = _filling_and_waiting(demand, holding, production_rate, shortage)
     return np.sqrt(2 * demand * ordering / (holding * filling) * waiting)
 
 
@@ -40,9 +38,15 @@ def lot_cost(
     shortage: Floats | float = np.inf,
 ) -> Floats:
     """Return what ordering lots of `quantity` costs a period, shortages at their best included, purchases not."""
-    filling = 1 - np.asarray(demand) / production_rate
-    waiting = 1 + np.asarray(holding) / shortage
+    filling, waiting = _filling_and_waiting(demand, holding, production_rate, shortage)
     return ordering * demand / quantity + holding * filling / waiting * quantity / 2
+
+
+def _filling_and_waiting(
+    demand: Floats, holding: Floats, production_rate: Floats | float, shortage: Floats | float
+) -> tuple[Floats, Floats]:
+    """Return how fast a lot fills the stock against delivering at once, and how much more of it may be short."""
+    return 1 - np.asarray(demand) / production_rate, 1 + np.asarray(holding) / shortage
 
 
 def shortage_share(holding: Floats, shortage: Floats) -> Floats:

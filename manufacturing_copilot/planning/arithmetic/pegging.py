@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from manufacturing_copilot.planning.arithmetic.arrays import Floats, Ints
+
 SMALL = 1e-9
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from manufacturing_copilot.planning.arithmetic.arrays import Floats, Ints
 from manufacturing_copilot.planning.arithmetic.dynamic_lots import ordering_windows
 from manufacturing_copilot.planning.arithmetic.horizon import Horizon
 from manufacturing_copilot.planning.arithmetic.lot_rules import LotRules
@@ -22,8 +23,6 @@ from manufacturing_copilot.planning.arithmetic.low_level_codes import LowLevelCo
 from manufacturing_copilot.planning.arithmetic.netting import NetOrders, NettingRules, net_orders
 from manufacturing_copilot.planning.arithmetic.open_days import EVERY_DAY, Days, OpenDays
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 ALWAYS = np.iinfo(np.int64).max // 4
 """A day later than all others, where a line of a bill does not end."""
 
