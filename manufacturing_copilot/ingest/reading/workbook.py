@@ -114,21 +114,10 @@ def _below_header(cells: pl.DataFrame, name: str, sheet: str, format: FileFormat
                 f"{name}: the sheet {sheet!r} has {len(places)} columns, the feed declares {len(names)};"
                 " correct columns: in the feed"
             )
-        return (
-            (names, cells)
-            if places
-            else (
-                names,
-                pl.DataFrame(schema=dict.fromkeys(names, pl.String)).with_columns(
-                    pl.lit(None, dtype=pl.Int64).alias(LINE)
-                ),
-            )
-        )
-    filled = (
-        cells.filter(pl.any_horizontal([pl.col(c).str.strip_chars() != "" for c in places]).fill_null(False))
-        if (places)
-        else cells
-    )
+        return names, cells if places else pl.DataFrame(schema={**dict.fromkeys(names, pl.String), LINE: pl.Int64})
+    filled = cells
+    if places:
+        filled = cells.filter(pl.any_horizontal([pl.col(c).str.strip_chars() != "" for c in places]).fill_null(False))
     if format.header is not True:
         filled = filled.filter(pl.col(LINE) == format.header)
     if filled.is_empty():

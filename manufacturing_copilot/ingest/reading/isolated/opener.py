@@ -23,7 +23,7 @@ from manufacturing_copilot.site.file_bounds import Limits
 
 _PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("worker.py")))
 _STEP = 1 << 20
-_AFTER = "export it again, or export it as CSV"
+_AS_CSV = "or export it as CSV"
 
 
 class Opener:
@@ -117,8 +117,10 @@ def _damaged(type: str, name: str, why: str) -> BatchError:
     if type == "parquet":
         return BatchError(f"{name}: the Parquet file cannot be read ({why}); export it again")
     if "ncrypt" in why or "assword" in why:
-        return BatchError(f"{name}: the workbook cannot be read ({why}); save it without a password, {_AFTER[17:]}")
-    return BatchError(f"{name}: the excel file is damaged or holds what cannot be read ({why}); {_AFTER}")
+        return BatchError(f"{name}: the workbook cannot be read ({why}); save it without a password, {_AS_CSV}")
+    return BatchError(
+        f"{name}: the excel file is damaged or holds what cannot be read ({why}); export it again, {_AS_CSV}"
+    )
 
 
 def _ended(code: int) -> str:
