@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,7 +31,7 @@ from manufacturing_copilot.ingest.record_keys import (
     with_key,
 )
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS, single_reason
-from manufacturing_copilot.ingest.validation.check import assert_schema, check
+from manufacturing_copilot.ingest.validation.check import FileSetting, assert_schema, check
 from manufacturing_copilot.ingest.validation.currencies import Exchange
 from manufacturing_copilot.ingest.validation.same_key import ADDED_ROWS, one_record_each
 from manufacturing_copilot.site import Feed, Site
@@ -85,22 +85,16 @@ def records_of(received: Received, feed: Feed, site: Site, file: KnownFile, *, a
     Without `against_schema` the caller holds the records against their schema (`check.assert_schema`), those of many
     files at once. Raises BatchError as `checking.check` does.
     """
-    checked = check(
-        received,
-        feed,
-        file_name=file.name,
-        written_on=day_written(site, file),
-        zone=site.zone,
-        exchange=Exchange.of(site),
-    )
+    checked = check(received, feed, setting_of(site, file))
     if against_schema:
         assert_schema(checked.records, feed.kind)
     return with_names(checked, received.rows, feed, file.file_id)
 
 
-def day_written(site: Site, file: KnownFile) -> date:
-    """Return the day on which a file was written, by the plant's clock."""
-    return datetime.fromtimestamp(file.modified_ns / 1e9, ZoneInfo(site.zone)).date()
+def setting_of(site: Site, file: KnownFile) -> FileSetting:
+    """Return what is known of a file besides its rows: the day it was written is one of the plant's."""
+    written_on = datetime.fromtimestamp(file.modified_ns / 1e9, ZoneInfo(site.zone)).date()
+    return FileSetting(file.name, written_on, site.zone, Exchange.of(site))
 
 
 def with_names(checked: Checked, rows: pl.DataFrame, feed: Feed, file_id: int) -> Records:
@@ -265,10 +259,10 @@ __all__ = [
     "KnownFile",
     "Records",
     "Rereading",
-    "day_written",
     "known_files",
     "mended_texts",
     "records_of",
+    "setting_of",
     "with_names",
     "with_one_record_each",
 ]

@@ -34,14 +34,13 @@ from manufacturing_copilot.ingest.loading.plan import Plan, Reading
 from manufacturing_copilot.ingest.loading.reprocess import (
     KnownFile,
     Records,
-    day_written,
+    setting_of,
     with_names,
     with_one_record_each,
 )
 from manufacturing_copilot.ingest.reading.pieces import PieceReader
 from manufacturing_copilot.ingest.record_keys import FILE, KEY
 from manufacturing_copilot.ingest.validation.check import check_under, look_at
-from manufacturing_copilot.ingest.validation.currencies import Exchange
 from manufacturing_copilot.ingest.validation.drift import held_to_contract
 from manufacturing_copilot.ingest.validation.evidence import Decided, Evidence
 from manufacturing_copilot.site.feeds import Repeats, SameKey
@@ -96,6 +95,7 @@ def _file_parts(
     watched = Keys() if plan.shared is None and plan.jumps is None and feed.within_a_file is not SameKey.LAST else None
     shared = None if plan.shared is None else plan.shared.filter(pl.col(FILE) == known.file_id).select(KEY)
     apart: list[Records] = []
+    setting = setting_of(context.site, known)
     rows, found, after = 0, FileFindings(), contract
     with (
         original_stream(file.original.archived_as, context.home) as source,
@@ -114,16 +114,7 @@ def _file_parts(
             if decided is None:
                 yield Reading.TWO_PASSES
                 return
-            checked = check_under(
-                received,
-                feed,
-                look,
-                decided,
-                file_name=known.name,
-                written_on=day_written(context.site, known),
-                zone=context.site.zone,
-                exchange=Exchange.of(context.site),
-            )
+            checked = check_under(received, feed, look, decided, setting)
             validate(checked.records, feed)
             found, after = checked.found.counted_with(found), checked.contract
             height = received.rows.height + received.bad_lines.height

@@ -73,27 +73,28 @@ class _Column:
     texts: pl.Series
 
 
-def check(
-    received: Received,
-    feed: Feed,
-    *,
-    file_name: str,
-    written_on: date | None,
-    zone: str = "UTC",
-    exchange: Exchange = NO_EXCHANGE,
-) -> Checked:
+@dataclass(frozen=True)
+class FileSetting:
+    """What is known of a file besides its rows.
+
+    `name` is how sentences call it; `written_on` the day it was written (None: unknown, then no date is in the
+    future); `zone` the plant's time zone, `exchange` its currency and rates.
+    """
+
+    name: str
+    written_on: date | None
+    zone: str = "UTC"
+    exchange: Exchange = NO_EXCHANGE
+
+
+def check(received: Received, feed: Feed, file: FileSetting) -> Checked:
     """Return the records of a file and its rejected rows, which together are all its rows.
 
-    `file_name` is how sentences call the file; `written_on` the day it was written (None: unknown, then no date is
-    in the future); `zone` the plant's time zone, `exchange` its currency and rates. The contract of `received` is what
-    earlier files were found to be, that of the result what holds for the next file.
+    The contract of `received` is what earlier files were found to be, that of the result what holds for the next file.
     Raises BatchError where a needed column is missing, or the file could only be read by guessing.
     """
-    look = look_at(received, feed, file_name=file_name)
-    decided = look.evidence.decide(received.contract.values, file_name)
-    return check_under(
-        received, feed, look, decided, file_name=file_name, written_on=written_on, zone=zone, exchange=exchange
-    )
+    look = look_at(received, feed, file_name=file.name)
+    return check_under(received, feed, look, look.evidence.decide(received.contract.values, file.name), file)
 
 
 def _sentinels(column: _Column, received: Received) -> dict[str, int]:
@@ -131,17 +132,7 @@ def look_at(received: Received, feed: Feed, *, file_name: str) -> Look:
     return Look(columns, dates, _evidence(columns, dates, received, clock=clock), matched)
 
 
-def check_under(
-    received: Received,
-    feed: Feed,
-    look: Look,
-    decided: Decided,
-    *,
-    file_name: str,
-    written_on: date | None,
-    zone: str = "UTC",
-    exchange: Exchange = NO_EXCHANGE,
-) -> Checked:
+def check_under(received: Received, feed: Feed, look: Look, decided: Decided, file: FileSetting) -> Checked:
     """Return what `check` does, of the whole file or of a part of it, under what was decided over all of it."""
     kind, rows, columns = feed.kind, received.rows, look.columns
     casts = {
@@ -151,7 +142,7 @@ def check_under(
             decided.orders.get(name),
             look.dates.get(name),
             name in decided.marked_by_x,
-            Zones(zone, feed.times_in) if name in decided.moments else None,
+            Zones(file.zone, feed.times_in) if name in decided.moments else None,
         )
         for name, column in columns.items()
     }
@@ -162,21 +153,21 @@ def check_under(
     for field in kind.fields:
         column, cast = columns.get(field.name), casts.get(field.name)
         if column is None or cast is None:
-            values.append(_without_column(field, feed, rows.height, written_on, file_name))
+            values.append(_without_column(field, feed, rows.height, file.written_on, file.name))
             continue
-        cast, of_factors = scaled(cast, column.spec, rows, decided.marks.get(field.name, "."), file_name)
-        cast, of_currency = exchanged(cast, column.spec, rows, days, exchange, file_name)
-        cast = _finish(_signed(cast, column, rows, file_name), column, kind, feed, written_on, file_name)
+        cast, of_factors = scaled(cast, column.spec, rows, decided.marks.get(field.name, "."), file.name)
+        cast, of_currency = exchanged(cast, column.spec, rows, days, file.exchange, file.name)
+        cast = _finish(_signed(cast, column, rows, file.name), column, kind, feed, file.written_on, file.name)
         values.append(cast.values.rename(field.name))
         complaints += [*of_factors, *of_currency, *_complaints(cast, column, rows)]
-    rejected = rejected_rows(rows, complaints, file_name)
+    rejected = rejected_rows(rows, complaints, file.name)
     records = pl.DataFrame(values).with_columns(rows.get_column(LINE))
     if complaints:
         faulty = pl.concat([complaint.rows.cast(pl.UInt32) for complaint in complaints]).unique()
         keep = pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True).scatter(faulty, False)
         records = records.filter(keep)
     if not received.bad_lines.is_empty():
-        rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file_name)]).sort(LINE, maintain_order=True)
+        rejected = pl.concat([rejected, rejected_lines(received.bad_lines, file.name)]).sort(LINE, maintain_order=True)
     names = [name for name in rows.columns if name != LINE]
     seen = tuple(dict.fromkeys([*(received.contract.columns or ()), *names]))
     contract = FileContract(received.contract.reading, seen, decided.formats)

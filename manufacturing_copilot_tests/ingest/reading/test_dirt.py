@@ -13,7 +13,7 @@ import pytest
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked, Received
-from manufacturing_copilot.ingest.validation.check import check
+from manufacturing_copilot.ingest.validation.check import FileSetting, check
 from manufacturing_copilot.site import Feed, FileFormat
 from manufacturing_copilot_tests.ingest.plants import ORDERS
 
@@ -31,7 +31,7 @@ def feed(records: str, format: dict[str, object] | None = None, **columns: objec
 def checked(text: str | bytes, declared: Feed, name: str = "file.csv") -> Checked:
     content = text.encode() if isinstance(text, str) else text
     received = read_file(content, name, declared.format)
-    return check(received, declared, file_name=name, written_on=date(2026, 12, 31))
+    return check(received, declared, FileSetting(name, date(2026, 12, 31)))
 
 
 def sentences(result: Checked) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.ingest.validation.check import check
+from manufacturing_copilot.ingest.validation.check import FileSetting, check
 from manufacturing_copilot.site import Feed, FileFormat
 
 FEED = Feed(
@@ -37,7 +37,7 @@ open_quote = st.sampled_from([b'1,"A,2024-01-31,1', b'"1,A,2024-01-31,1'])
 def test_the_rows_of_a_file_are_its_records_and_its_rejected_rows(entries: list[bytes]) -> None:
     content = b"\n".join([b"no,item,day,qty", *entries]) + b"\n"
     received = read_file(content, "f.csv", FileFormat(encoding="utf-8"))
-    result = check(received, FEED, file_name="f.csv", written_on=date(2024, 6, 1))
+    result = check(received, FEED, FileSetting("f.csv", date(2024, 6, 1)))
 
     starts, line = {}, 2
     for entry in entries:

@@ -9,7 +9,7 @@ import pytest
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import Checked
-from manufacturing_copilot.ingest.validation.check import check
+from manufacturing_copilot.ingest.validation.check import FileSetting, check
 from manufacturing_copilot.site import ColumnSpec, Feed, FileFormat
 
 
@@ -33,7 +33,7 @@ def bcp_format(folder: Path, table: str) -> FileFormat:
 def load(path: Path, feed: Feed, **format: object) -> Checked:
     received = read_file(path, path.name, FileFormat(**format))
     assert received.bad_lines.is_empty()
-    result = check(received, feed, file_name=path.name, written_on=date(2026, 1, 1))
+    result = check(received, feed, FileSetting(path.name, date(2026, 1, 1)))
     assert result.records.height + result.rejected.height == received.rows.height
     return result
 

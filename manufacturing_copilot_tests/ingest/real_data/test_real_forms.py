@@ -14,7 +14,7 @@ import pytest
 from manufacturing_copilot.errors import BatchError
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE
-from manufacturing_copilot.ingest.validation.check import check
+from manufacturing_copilot.ingest.validation.check import FileSetting, check
 from manufacturing_copilot.site import ColumnSpec, Feed, FileFormat
 
 FORMS = {
@@ -102,7 +102,7 @@ def records_of(path: Path, table: str, described: dict[str, Any], declared: Feed
         format = FileFormat(header=False, columns=of_table["columns"], delimiter=of_table["field_terminator"])
     received = read_file(path, path.name, format)
     assert received.bad_lines.is_empty()
-    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1))
+    result = check(received, declared, FileSetting(path.name, date(2026, 1, 1)))
     assert result.rejected.is_empty(), (path, result.rejected.row(0))
     return result.records.drop(LINE, *BY_EDITION & set(result.records.columns)).sort(pl.all())
 
@@ -141,7 +141,7 @@ def sales_of(folder: Path, edition: str, name: str, declared: Feed) -> pl.DataFr
     path = folder / edition / f"AdventureWorks_{name}.csv"
     header = 2 if (edition, name) == ("maven_csv_messy", "Sales_2015") else True
     received = read_file(path, path.name, FileFormat(header=header))
-    result = check(received, declared, file_name=path.name, written_on=date(2026, 1, 1))
+    result = check(received, declared, FileSetting(path.name, date(2026, 1, 1)))
     return result.records.drop(LINE).sort(pl.all())
 
 
@@ -257,7 +257,7 @@ def test_a_file_without_header_and_one_with_a_blank_last_row_are_read_whole(shar
     declared = feed(
         "stock_movements", item={"constant": "all"}, moved_on="Date", quantity="Sales", movement={"constant": "sale"}
     )
-    result = check(received, declared, file_name="sales.csv", written_on=date(2026, 1, 1))
+    result = check(received, declared, FileSetting("sales.csv", date(2026, 1, 1)))
     assert (result.records.height, received.found.left_out.blank_rows) == (
         told["rows_with_data"],
         told["trailing_blank_row"],

@@ -18,7 +18,7 @@ from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import Checked
 from manufacturing_copilot.ingest.suggesting.draft import draft
 from manufacturing_copilot.ingest.suggesting.suggest import Suggestion, suggest
-from manufacturing_copilot.ingest.validation.check import check
+from manufacturing_copilot.ingest.validation.check import FileSetting, check
 from manufacturing_copilot.records import RECORD_KINDS
 from manufacturing_copilot.site import Feed, load_site
 
@@ -35,7 +35,7 @@ def loaded(suggestion: Suggestion, name: str, folder: Path) -> Feed:
 
 def taken(content: bytes, name: str, feed: Feed) -> Checked:
     received = read_file(content, name, feed.format)
-    return check(received, feed, file_name=name, written_on=date(2026, 12, 31))
+    return check(received, feed, FileSetting(name, date(2026, 12, 31)))
 
 
 def both(text: str, name: str, folder: Path, **told: Any) -> tuple[Feed, Checked, str]:

@@ -9,7 +9,7 @@ from manufacturing_copilot.ingest.file_contract import FIRST_FILE, FileContract
 from manufacturing_copilot.ingest.reading import read_file
 from manufacturing_copilot.ingest.received import LINE, Checked
 from manufacturing_copilot.ingest.rejections import REJECTED_ROWS
-from manufacturing_copilot.ingest.validation.check import assert_schema, check
+from manufacturing_copilot.ingest.validation.check import FileSetting, assert_schema, check
 from manufacturing_copilot.records import RECORD_KINDS, pandera_schema
 from manufacturing_copilot.site import Feed
 
@@ -29,7 +29,7 @@ def checked(
 ) -> Checked:
     declared = declared or feed()
     received = read_file(text.encode(), "orders.csv", declared.format, contract)
-    result = check(received, declared, file_name="orders.csv", written_on=written_on)
+    result = check(received, declared, FileSetting("orders.csv", written_on))
     REJECTED_ROWS.check(result.rejected)
     assert result.records.height + result.rejected.height == received.rows.height + received.bad_lines.height
     return result
