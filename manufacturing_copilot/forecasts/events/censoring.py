@@ -54,17 +54,9 @@ def filled(flat: FlatHistories, cells: pl.DataFrame, lag: int) -> tuple[Floats, 
     rows = cells["row"].unique().to_numpy()
     lengths = flat.lengths[rows]
     ends = flat.ends[rows]
-    every = pl.DataFrame(
-        {
-            "row": np.repeat(rows, lengths),
-            "index": np.concatenate([np.arange(end - length, end) for end, length in zip(ends, lengths, strict=True)]),
-            "at": np.concatenate([np.arange(-length, 0) for length in lengths]),
-        }
-    ).with_columns(
-        pl.Series(
-            "value", flat.values[np.concatenate([np.arange(e - n, e) for e, n in zip(ends, lengths, strict=True)])]
-        )
-    )
+    at = np.concatenate([np.arange(-length, 0) for length in lengths])
+    index = np.repeat(ends, lengths) + at
+    every = pl.DataFrame({"row": np.repeat(rows, lengths), "index": index, "at": at, "value": flat.values[index]})
     every = every.with_columns(phase=pl.col("at") % lag).join(
         cells.select("row", "at", "share"), on=["row", "at"], how="left", maintain_order="left"
     )
