@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import lru_cache
@@ -33,8 +33,6 @@ from manufacturing_copilot.store.locks import named_lock
 logger = logging.getLogger(__name__)
 
 PREVIEW_ROWS = 5
-NAMES_LISTED = 5
-"""So many names stand in a sentence."""
 _HASH_SHOWN = 12
 """Signs of a hash that stand in a version: it is read by people too."""
 
@@ -340,12 +338,6 @@ def preview(frame: pl.DataFrame, rows: int = PREVIEW_ROWS) -> dg.MarkdownMetadat
         *("| " + " | ".join(row) + " |" for row in cells),
     ]
     return dg.MetadataValue.md("\n".join(lines))
-
-
-def listed(names: Sequence[object], *, most: int = NAMES_LISTED) -> str:
-    """Return names in a sentence; those beyond the first `most` as their number."""
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def first_row(frame: pl.DataFrame) -> str:

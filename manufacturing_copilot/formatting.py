@@ -1,12 +1,15 @@
-"""Numbers, days and moments in the words that people read; no markup and no colours here."""
+"""Numbers, days, moments and lists of names in the words that people read; no markup and no colours here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from math import isfinite
 from zoneinfo import ZoneInfo
 
 NOTHING = "–"
+NAMES_LISTED = 5
+"""So many names stand in a sentence."""
 
 
 def number(value: float | None) -> str:
@@ -97,3 +100,9 @@ def moment(value: datetime | None, zone: str) -> str:
         return NOTHING
     local = value.astimezone(ZoneInfo(zone))
     return f"{short_day(local.date())} {local:%H:%M}"
+
+
+def listed(names: Sequence[object], *, most: int = NAMES_LISTED) -> str:
+    """Return names in a sentence; those beyond the first `most` as their number."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

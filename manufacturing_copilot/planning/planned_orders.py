@@ -12,7 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from manufacturing_copilot.forecasts.contract import Floats
-from manufacturing_copilot.formatting import counted
+from manufacturing_copilot.formatting import counted, listed
 from manufacturing_copilot.planning.arithmetic.horizon import Horizon
 from manufacturing_copilot.planning.arithmetic.lead_time_demand import DemandShape, quantile
 from manufacturing_copilot.planning.arithmetic.open_days import dates, day_number
@@ -47,8 +47,6 @@ DAYS, WEEKS = 90, 40
 """The horizon: days, then weeks; more weeks where a lead time is longer."""
 
 MIDDLE = len(LEAD_TIME_POINTS) // 2
-NAMED = 5
-"""How many items a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -314,12 +312,7 @@ def _problems(rows: pl.DataFrame, bills: BillLines, planned: PlannedRows, result
         ),
     ]
     return [
-        f"{counted(len(at), 'item is', 'items are')} {text}: {_named(sku[at])}. {advice}."
+        f"{counted(len(at), 'item is', 'items are')} {text}: {listed(sorted(set(sku[at].tolist())))}. {advice}."
         for at, text, advice in sentences
         if len(at)
     ]
-
-
-def _named(skus: np.ndarray) -> str:
-    names = sorted({str(sku) for sku in skus})
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

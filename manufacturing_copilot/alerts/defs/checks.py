@@ -5,7 +5,8 @@ import polars as pl
 
 from manufacturing_copilot.alerts import summary
 from manufacturing_copilot.alerts.defs.assets import KEY
-from manufacturing_copilot.dagster_support import Plant, listed
+from manufacturing_copilot.dagster_support import Plant
+from manufacturing_copilot.formatting import listed
 
 
 @dg.asset_check(asset=KEY, description="Every live alert holds the facts that it rests on.")

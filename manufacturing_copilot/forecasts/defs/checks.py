@@ -6,7 +6,7 @@ from datetime import date
 import dagster as dg
 import polars as pl
 
-from manufacturing_copilot.dagster_support import Plant, listed, preview
+from manufacturing_copilot.dagster_support import Plant, preview
 from manufacturing_copilot.forecasts.defs.assets import TARGETS, asset_key
 from manufacturing_copilot.forecasts.evaluation.quality_report import (
     outside_tolerance,
@@ -14,6 +14,7 @@ from manufacturing_copilot.forecasts.evaluation.quality_report import (
     with_failures,
     worse_than_naive,
 )
+from manufacturing_copilot.formatting import listed
 from manufacturing_copilot.site import Site, Target
 
 Judge = Callable[[pl.DataFrame], pl.DataFrame]

@@ -11,7 +11,8 @@ import dagster as dg
 import polars as pl
 import sqlalchemy as sa
 
-from manufacturing_copilot.dagster_support import Plant, listed, preview
+from manufacturing_copilot.dagster_support import Plant, preview
+from manufacturing_copilot.formatting import listed
 from manufacturing_copilot.ingest.defs.partitions import asset_key
 from manufacturing_copilot.ingest.ledger.batches import duplicate_rows, rejected_rows
 from manufacturing_copilot.ingest.ledger.full_lists import unread_lists
